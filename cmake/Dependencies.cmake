@@ -29,10 +29,14 @@ find_library(OG_HTTP_PARSER_LIBRARY http_parser REQUIRED)
 og_import(http_parser ${OG_HTTP_PARSER_LIBRARY})
 target_include_directories(og_import_http_parser SYSTEM INTERFACE ${OG_HTTP_PARSER_INCLUDE})
 
-# A static archive names no libraries of its own, so what it was built with is listed here.
+# A static archive names no libraries of its own, so what it was built with is listed here. It has to
+# be an imported archive, not a path: only then does CMake put it before what it needs.
 function(og_import_static name archive)
-  og_import(${name} "${ONCEGATE_DEPS}/lib/${archive}" ${ARGN})
-  target_include_directories(og_import_${name} SYSTEM INTERFACE "${ONCEGATE_DEPS}/include")
+  add_library(og::${name} STATIC IMPORTED GLOBAL)
+  set_target_properties(og::${name} PROPERTIES
+    IMPORTED_LOCATION "${ONCEGATE_DEPS}/lib/${archive}"
+    INTERFACE_INCLUDE_DIRECTORIES "${ONCEGATE_DEPS}/include"
+    INTERFACE_LINK_LIBRARIES "${ARGN}")
 endfunction()
 
 if(EXISTS "${ONCEGATE_DEPS}/.stamp")
