@@ -1,0 +1,196 @@
+/*
+ * The growable byte buffer. cap counts the byte of the closing NUL too, so len < cap wherever data
+ * is set. What is added must not point into the buffer itself: growing moves it.
+ */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+
+enum { FIRST_CAP = 64 };
+
+void buf_init(struct buf *buf)
+{
+    *buf = (struct buf){0};
+}
+
+void buf_deinit(struct buf *buf)
+{
+    mem_free(buf->data);
+    *buf = (struct buf){0};
+}
+
+void buf_reset(struct buf *buf)
+{
+    buf->len = 0;
+    if (buf->data)
+        buf->data[0] = '\0';
+}
+
+void buf_reserve(struct buf *buf, size_t more)
+{
+    if (more >= SIZE_MAX / 2 - buf->len)
+        abort(); /* a length that was computed wrongly: no machine has this much */
+    size_t need = buf->len + more + 1;
+    if (need <= buf->cap)
+        return;
+    size_t cap = buf->cap ? buf->cap : FIRST_CAP;
+    while (cap < need)
+        cap *= 2;
+    buf->data = mem_realloc(buf->data, cap);
+    buf->cap = cap;
+    buf->data[buf->len] = '\0';
+}
+
+void buf_add(struct buf *buf, const void *data, size_t len)
+{
+    buf_reserve(buf, len);
+    if (len)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+}
+
+void buf_add_slice(struct buf *buf, struct slice s)
+{
+    buf_add(buf, s.data, s.len);
+}
+
+void buf_add_text(struct buf *buf, const char *text)
+{
+    buf_add(buf, text, strlen(text));
+}
+
+void buf_add_char(struct buf *buf, char c)
+{
+    buf_add(buf, &c, 1);
+}
+
+void buf_add_u64(struct buf *buf, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    buf_add(buf, digits + at, sizeof(digits) - at);
+}
+
+void buf_add_i64(struct buf *buf, int64_t n)
+{
+    if (n < 0)
+        buf_add_char(buf, '-');
+    buf_add_u64(buf, n < 0 ? UINT64_C(0) - (uint64_t)n : (uint64_t)n);
+}
+
+void buf_printf(struct buf *buf, const char *fmt, ...)
+{
+    va_list args;
+    va_list again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (len < 0)
+        abort(); /* a broken format string */
+    buf_reserve(buf, (size_t)len);
+    vsnprintf(buf->data + buf->len, (size_t)len + 1, fmt, again);
+    va_end(again);
+    buf->len += (size_t)len;
+}
+
+struct slice buf_slice(const struct buf *buf)
+{
+    return (struct slice){buf->data ? buf->data : "", buf->len};
+}
+
+/* The two-character escape of c, or 0. */
+static char json_short_escape(unsigned char c)
+{
+    switch (c) {
+    case '"':
+    case '\\':
+        return (char)c;
+    case '\b':
+        return 'b';
+    case '\f':
+        return 'f';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    default:
+        return 0;
+    }
+}
+
+static void add_json_char(struct buf *buf, const char *p, size_t len)
+{
+    unsigned char c = (unsigned char)p[0];
+    char escape = len == 1 ? json_short_escape(c) : 0;
+    if (escape) {
+        buf_add(buf, (char[]){'\\', escape}, 2);
+    } else if (len == 1 && (c < 0x20 || c == 0x7f)) {
+        buf_printf(buf, "\\u%04x", c);
+    } else if (len == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0) {
+        /* C1 controls drive terminals as ESC does, and such text ends up on one. */
+        buf_printf(buf, "\\u%04x", (unsigned char)p[1]);
+    } else {
+        buf_add(buf, p, len);
+    }
+}
+
+static bool json_plain(char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+void buf_add_json(struct buf *buf, struct slice s)
+{
+    buf_reserve(buf, s.len + 2);
+    buf_add_char(buf, '"');
+    for (size_t i = 0; i < s.len;) {
+        size_t run = 0;
+        while (i + run < s.len && json_plain(s.data[i + run]))
+            run++;
+        if (run) {
+            buf_add(buf, s.data + i, run);
+            i += run;
+            continue;
+        }
+        size_t len = utf8_char_len(s.data + i, s.len - i);
+        if (len == 0)
+            buf_add_text(buf, "\xef\xbf\xbd");
+        else
+            add_json_char(buf, s.data + i, len);
+        i += len ? len : 1;
+    }
+    buf_add_char(buf, '"');
+}
+
+static bool unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+void buf_add_percent(struct buf *buf, struct slice s, const char *keep)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    buf_reserve(buf, s.len);
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.data[i];
+        unsigned char byte = (unsigned char)c;
+        if (unreserved(c) || (c && strchr(keep, c)))
+            buf_add_char(buf, c);
+        else
+            buf_add(buf, (char[]){'%', hex[byte >> 4], hex[byte & 15]}, 3);
+    }
+}

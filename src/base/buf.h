@@ -1,0 +1,41 @@
+/*
+ * A growable byte buffer. Zero-initialise ({0}) or buf_init; buf_deinit frees.
+ * Always NUL-terminated behind len once anything was added, so buf.data is a C string when it holds
+ * text.
+ */
+#ifndef OG_BASE_BUF_H
+#define OG_BASE_BUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/slice.h"
+
+struct buf {
+    char *data;
+    size_t len;
+    size_t cap;
+};
+
+void buf_init(struct buf *buf);
+void buf_deinit(struct buf *buf);
+void buf_reset(struct buf *buf);                /* len = 0, keeps the memory */
+void buf_reserve(struct buf *buf, size_t more); /* room for `more` bytes and the NUL */
+void buf_add(struct buf *buf, const void *data, size_t len);
+void buf_add_slice(struct buf *buf, struct slice s);
+void buf_add_text(struct buf *buf, const char *text);
+void buf_add_char(struct buf *buf, char c);
+void buf_add_u64(struct buf *buf, uint64_t n); /* decimal */
+void buf_add_i64(struct buf *buf, int64_t n);  /* decimal */
+void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
+struct slice buf_slice(const struct buf *buf); /* borrowed until the next change */
+
+/* Adds s as a JSON string with quotes; bytes that are not UTF-8 become U+FFFD. */
+void buf_add_json(struct buf *buf, struct slice s);
+
+/* Percent-encodes every byte outside unreserved (RFC 3986: ALPHA DIGIT - . _ ~) and `keep` (may be
+ * ""). */
+void buf_add_percent(struct buf *buf, struct slice s, const char *keep);
+
+#endif

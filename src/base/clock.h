@@ -1,0 +1,19 @@
+/*
+ * Time. Deadlines and delays run on the monotonic clock; wall time is only written into headers and
+ * logs. Tests may replace both (clock_set_for_test); production never does.
+ */
+#ifndef OG_BASE_CLOCK_H
+#define OG_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+
+uint64_t clock_mono_ns(void);
+int64_t clock_wall_ms(void);
+
+/* A function for each clock, or NULL for the real one. */
+void clock_set_for_test(uint64_t (*mono_ns)(void), int64_t (*wall_ms)(void));
+
+#endif
