@@ -1,0 +1,79 @@
+/*
+ * What makes two records the same: read from a header, a JSON pointer into the value, or the
+ * timestamp, by the route's rule. Numbers are full unsigned 64-bit. Bad input is a status, not an
+ * error: the route's policy decides.
+ */
+#ifndef OG_RECORD_IDENTITY_H
+#define OG_RECORD_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "record/headers.h"
+#include "record/record.h"
+
+enum identity_kind {
+    IDENTITY_SEQUENCE,
+    IDENTITY_VERSION,
+    IDENTITY_EVENT_ID,
+    IDENTITY_OFFSET,
+    IDENTITY_NONE,
+};
+
+enum field_from { FIELD_NONE, FIELD_KAFKA_KEY, FIELD_HEADER, FIELD_JSON, FIELD_TIMESTAMP };
+struct field_source {
+    enum field_from from;
+    char *name; /* header name or JSON pointer (RFC 6901); owned by the configuration */
+};
+
+struct identity_rule {
+    enum identity_kind kind;
+    struct field_source key;    /* the order key */
+    struct field_source number; /* sequence, version or event id */
+    struct field_source epoch;  /* FIELD_NONE: epoch 0 */
+    bool rfc3339;               /* version: the field is an RFC 3339 time, taken as ns */
+};
+
+enum identity_status {
+    IDENTITY_OK,
+    IDENTITY_MISSING,    /* the header or member is not there */
+    IDENTITY_UNREADABLE, /* it is there and is no unsigned 64-bit number, no time, no JSON ... */
+};
+
+struct identity {
+    enum identity_kind kind;
+    enum identity_status status;
+    uint64_t epoch;
+    uint64_t number;       /* sequence or version */
+    struct slice event_id; /* event-id; may point into `store` */
+    struct slice key; /* the order key; null: none (one order key per source partition); may point
+                         into `store` */
+    const char *problem; /* static text for a status other than OK, e.g. "header seq is missing"
+                            kinds: see identity.c */
+    char code[32]; /* stable error code for that: identity-missing, identity-unreadable, key-missing
+                      ... */
+};
+
+/*
+ * Reads the identity of rec. For a copy the rule reads the same app headers and value, which are
+ * kept to the byte, so nothing is taken from our own headers. `store` (reset by this call) keeps
+ * bytes that had to be decoded (JSON); it must live as long as *out. A value that is no JSON where
+ * a pointer is configured: UNREADABLE. Never fails: trouble is a status.
+ */
+void identity_read(const struct identity_rule *rule, const struct record *rec, struct buf *store,
+                   struct identity *out);
+
+/*
+ * The text of the Idempotency-Key without quotes: og/<group>/<topic>/<key>/<epoch>/<sequence>,
+ * .../id/<id>, or
+ * .../<partition>/<offset> of the origin; parts percent-encoded; at most 255 bytes (a longer key
+ * becomes sha256:<hex>).
+ */
+void identity_text(const struct identity *identity, const struct origin *origin, struct slice group,
+                   bool hide_key, struct buf *out);
+
+const char *identity_kind_name(enum identity_kind kind);
+
+#endif
