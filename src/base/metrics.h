@@ -40,6 +40,10 @@ double metric_value(const struct metric *metric); /* counter or gauge, for /stat
 /* An omitted gauge is not rendered until it is set again: "unknown" is not 0. */
 void metric_omit(struct metric *metric);
 
+/* process_* (memory, processor time, descriptors, start), read from the system at each rendering.
+ */
+void metrics_add_process(struct metrics *metrics);
+
 void metrics_render(struct metrics *metrics, struct buf *out);
 
 #endif
