@@ -1,0 +1,63 @@
+/*
+ * The HTTP/1.1 client to one route's handler: a keep-alive pool with a total deadline per call, on one worker's loop.
+ * Narrow on purpose, so that it can be replaced. Owning thread: the worker's.
+ *
+ * A call is embedded in its owner. `done` runs exactly once per handler_client_send, never inside it, also after a cancel
+ * (with error HANDLER_RESET and cancelled set). Everything the call points to is borrowed until done.
+ */
+#ifndef OG_HANDLER_CLIENT_H
+#define OG_HANDLER_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/slice.h"
+#include "config/config.h"
+
+struct handler_client;
+struct handler_conn;
+
+#define ANSWER_CODE_MAX   65
+#define ANSWER_DETAIL_MAX 4096
+
+struct handler_answer {
+    enum handler_error error; /* HANDLER_OK: a whole status line and headers came */
+    int status;               /* 0 where error is set before a status line */
+    bool request_sent;        /* some byte of the request left on the connection that failed: the effect is unknown */
+    bool cancelled;
+    bool has_outcome;     /* Oncegate-Outcome was given and readable */
+    enum outcome outcome;
+    int64_t retry_after_ms; /* -1: none (seconds or date, already relative) */
+    char code[ANSWER_CODE_MAX];     /* Oncegate-Error-Code, or problem+json's type; "" none; [a-z0-9._-] */
+    char detail[ANSWER_DETAIL_MAX]; /* problem+json detail, or the start of a text body, or the error's text; UTF-8 */
+};
+
+struct handler_call {
+    struct slice head; /* header lines, each with CRLF, without the request line, Host, Content-Length and the blank line */
+    struct slice body; /* may be null or empty: Content-Length: 0 */
+    uint64_t deadline_ns; /* monotonic; the total, connect included */
+    void (*done)(struct handler_call *call);
+    void *arg;
+
+    struct handler_answer answer; /* filled before done */
+
+    /* the client's */
+    struct handler_conn *conn;
+    struct handler_call *next, *prev;
+    uint64_t sent_ns;
+    bool retried_reset;
+};
+
+/* Reads TLS files and checks the URL; does not connect. max_in_flight bounds the connections. */
+struct handler_client *handler_client_new(struct loop *loop, const struct handler_config *config,
+                                          uint32_t max_in_flight, struct err *err) MUST_CHECK;
+/* Every call must be done or cancelled and done before. */
+void handler_client_free(struct handler_client **client);
+/* The caller keeps at most max_in_flight calls open; more is a broken invariant. */
+void handler_client_send(struct handler_client *client, struct handler_call *call);
+/* Closes the call's connection; done follows with cancelled set. */
+void handler_client_cancel(struct handler_client *client, struct handler_call *call);
+
+#endif

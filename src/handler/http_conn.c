@@ -1,0 +1,640 @@
+/*
+ * The state machine of one connection. One request at a time, written from where its bytes stand
+ * (request line, head, length, body) without a copy, and answered in place from the client's one
+ * read buffer.
+ *
+ * Invariants: a connection has a call in every state but IDLE and DEAD; its read event is pending
+ * from connected to closed, so an exchange costs no epoll_ctl; a call that ends does so through
+ * finish() or fail(), once; a connection that is not exactly between two answers is never reused.
+ * Must not: call the owner of a call (the client's task does), or free a connection (same).
+ */
+#include "handler/http_conn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+/* Reads and writes of one wake-up, so that one connection does not hold up the others. */
+#define ROUNDS_MAX 8
+/* A unix socket whose backlog is full says so at once instead of making us wait. */
+#define CONNECT_AGAIN_NS (5 * NS_PER_MS)
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+struct handler_conn *http_conn_new(struct handler_client *client)
+{
+    struct handler_conn *conn = mem_zalloc(sizeof(*conn));
+
+    conn->client = client;
+    conn->fd = -1;
+    conn->due_ns = UINT64_MAX;
+    http_answer_init(&conn->answer, client->max_response_bytes);
+    return conn;
+}
+
+void http_conn_free(struct handler_conn *conn)
+{
+    http_answer_deinit(&conn->answer);
+    mem_free(conn);
+}
+
+static void close_socket(struct handler_conn *conn)
+{
+    if (conn->fd < 0)
+        return;
+    event_del(&conn->read_event);
+    event_del(&conn->write_event);
+    http_tls_session_free(&conn->tls);
+    close(conn->fd);
+    conn->fd = -1;
+}
+
+void http_conn_close(struct handler_conn *conn)
+{
+    if (conn->state == HTTP_CONN_DEAD)
+        return;
+    close_socket(conn);
+    handler_client_bury(conn->client, conn);
+}
+
+static struct handler_call *take_call(struct handler_conn *conn)
+{
+    struct handler_call *call = conn->call;
+
+    conn->call = NULL;
+    call->conn = NULL;
+    return call;
+}
+
+/* Ends the connection and its call. The head of a broken answer still gives the status. */
+static void fail(struct handler_conn *conn, enum handler_error error, const char *text)
+{
+    struct handler_call *call = take_call(conn);
+    struct handler_answer *answer = &call->answer;
+
+    answer->error = error;
+    answer->status = http_answer_status(&conn->answer);
+    answer->request_sent = answer->request_sent || conn->sent > 0;
+    answer->has_outcome = false;
+    answer->retry_after_ms = -1;
+    answer->code[0] = '\0';
+    snprintf(answer->detail, sizeof(answer->detail), "%s", text);
+    http_conn_close(conn);
+    handler_client_complete(conn->client, call);
+}
+
+/*
+ * The peer closed or reset. On a connection that served before and answered nothing this time it
+ * is most likely an idle connection that the server gave up as we wrote: once more on a new one.
+ */
+static void fail_reset(struct handler_conn *conn, const char *text)
+{
+    struct handler_call *call = conn->call;
+
+    if (!conn->reused || conn->answer.started || call->retried_reset ||
+        clock_mono_ns() >= call->deadline_ns) {
+        fail(conn, HANDLER_RESET, text);
+        return;
+    }
+    take_call(conn);
+    call->retried_reset = true;
+    call->answer.request_sent = call->answer.request_sent || conn->sent > 0;
+    http_conn_close(conn);
+    handler_client_open(conn->client, call);
+}
+
+static void finish(struct handler_conn *conn)
+{
+    struct handler_call *call = take_call(conn);
+
+    call->answer.request_sent = true;
+    http_answer_read(&conn->answer, clock_wall_ms(), &call->answer);
+    if (conn->answer.keep_alive && conn->state == HTTP_CONN_WAITING) {
+        conn->reused = true;
+        conn->state = HTTP_CONN_IDLE;
+        handler_client_put_idle(conn->client, conn);
+    } else {
+        http_conn_close(conn);
+    }
+    handler_client_complete(conn->client, call);
+}
+
+/* ---- the answer ---- */
+
+enum io { IO_DONE, IO_AGAIN, IO_CLOSED, IO_FAILED };
+
+static enum io await_writable(struct handler_conn *conn)
+{
+    event_add(&conn->write_event, NULL);
+    return IO_AGAIN;
+}
+
+static enum io io_of(struct handler_conn *conn, enum http_tls_result result)
+{
+    switch (result) {
+    case HTTP_TLS_DONE:
+        return IO_DONE;
+    case HTTP_TLS_WANT_READ:
+        return IO_AGAIN;
+    case HTTP_TLS_WANT_WRITE:
+        return await_writable(conn);
+    case HTTP_TLS_CLOSED:
+        return IO_CLOSED;
+    case HTTP_TLS_FAILED:
+        break;
+    }
+    return IO_FAILED;
+}
+
+static enum io read_some(struct handler_conn *conn, size_t *len)
+{
+    char *into = conn->client->scratch;
+
+    if (conn->tls)
+        return io_of(conn, http_tls_read(conn->tls, into, HTTP_SCRATCH_BYTES, len));
+    ssize_t n;
+    do {
+        n = recv(conn->fd, into, HTTP_SCRATCH_BYTES, 0);
+    } while (n < 0 && errno == EINTR);
+    *len = n > 0 ? (size_t)n : 0;
+    if (n > 0)
+        return IO_DONE;
+    if (n == 0)
+        return IO_CLOSED;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : IO_FAILED;
+}
+
+static void on_peer_closed(struct handler_conn *conn)
+{
+    if (http_answer_eof(&conn->answer) == HTTP_ANSWER_WHOLE)
+        finish(conn);
+    else if (conn->answer.started)
+        fail_reset(conn, "the handler closed the connection in the middle of its answer");
+    else
+        fail_reset(conn, "the handler closed the connection without an answer");
+}
+
+/* Reads what came; returns with the call ended, or waiting for more. */
+static void read_answer(struct handler_conn *conn)
+{
+    for (int round = 0; round < ROUNDS_MAX || conn->tls; round++) {
+        size_t len;
+        switch (read_some(conn, &len)) {
+        case IO_AGAIN:
+            return;
+        case IO_CLOSED:
+            on_peer_closed(conn);
+            return;
+        case IO_FAILED:
+            fail_reset(conn, "the handler reset the connection");
+            return;
+        case IO_DONE:
+            break;
+        }
+        switch (http_answer_feed(&conn->answer, conn->client->scratch, len)) {
+        case HTTP_ANSWER_WHOLE:
+            finish(conn);
+            return;
+        case HTTP_ANSWER_BROKEN:
+            fail(conn, HANDLER_PROTOCOL, conn->answer.problem);
+            return;
+        case HTTP_ANSWER_MORE:
+            break;
+        }
+        if (!conn->tls && len < HTTP_SCRATCH_BYTES)
+            return; /* the socket is empty; asking it again would only say so */
+    }
+}
+
+/* An idle connection became readable: the server closes it, or says what nobody asked for. TLS may
+ * hand over session tickets, which is nothing. */
+static void read_idle(struct handler_conn *conn)
+{
+    size_t len;
+
+    if (read_some(conn, &len) != IO_AGAIN)
+        http_conn_close(conn);
+}
+
+/* ---- the request ---- */
+
+static int parts_of(const struct handler_conn *conn, struct iovec parts[4])
+{
+    const struct handler_call *call = conn->call;
+    const struct slice all[4] = {
+        {conn->client->prefix.data, conn->client->prefix.len},
+        call->head,
+        {conn->length_line, conn->length_line_len},
+        call->body,
+    };
+    size_t skip = conn->sent;
+    int count = 0;
+
+    for (int i = 0; i < 4; i++) {
+        if (skip >= all[i].len) {
+            skip -= all[i].len;
+            continue;
+        }
+        parts[count].iov_base = (char *)(uintptr_t)all[i].data + skip;
+        parts[count++].iov_len = all[i].len - skip;
+        skip = 0;
+    }
+    return count;
+}
+
+/* TLS makes a record of each write, so what is left is put together first. */
+static size_t gather(struct handler_conn *conn, const struct iovec *parts, int count)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < count && len < HTTP_SCRATCH_BYTES; i++) {
+        size_t room = HTTP_SCRATCH_BYTES - len;
+        size_t take = parts[i].iov_len < room ? parts[i].iov_len : room;
+        memcpy(conn->client->scratch + len, parts[i].iov_base, take);
+        len += take;
+    }
+    return len;
+}
+
+static enum io write_some(struct handler_conn *conn)
+{
+    struct iovec parts[4];
+    int count = parts_of(conn, parts);
+    size_t done = 0;
+
+    if (conn->tls) {
+        size_t len = gather(conn, parts, count);
+        enum io io = io_of(conn, http_tls_write(conn->tls, conn->client->scratch, len, &done));
+        conn->sent += done;
+        return io;
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    ssize_t n;
+    do {
+        n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        conn->sent += (size_t)n;
+        return IO_DONE;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return await_writable(conn);
+    return IO_FAILED;
+}
+
+/* The peer takes no more. It may have answered before it closed (413 and the like): that counts. */
+static void on_write_failed(struct handler_conn *conn)
+{
+    read_answer(conn);
+    if (conn->call && conn->state == HTTP_CONN_SENDING)
+        fail_reset(conn, "the handler closed the connection while the request was sent");
+}
+
+static void write_request(struct handler_conn *conn)
+{
+    for (int round = 0; conn->sent < conn->request_len; round++) {
+        if (round == ROUNDS_MAX) {
+            await_writable(conn);
+            return;
+        }
+        switch (write_some(conn)) {
+        case IO_DONE:
+            break;
+        case IO_AGAIN:
+            return;
+        case IO_CLOSED:
+        case IO_FAILED:
+            on_write_failed(conn);
+            return;
+        }
+    }
+    conn->state = HTTP_CONN_WAITING;
+}
+
+static void set_length_line(struct handler_conn *conn, size_t len)
+{
+    static const char name[] = "Content-Length: ";
+    static const char end[] = "\r\n\r\n";
+    char digits[20];
+    size_t at = sizeof(digits);
+    char *out = conn->length_line;
+
+    do {
+        digits[--at] = (char)('0' + len % 10);
+        len /= 10;
+    } while (len);
+    memcpy(out, name, sizeof(name) - 1);
+    out += sizeof(name) - 1;
+    memcpy(out, digits + at, sizeof(digits) - at);
+    out += sizeof(digits) - at;
+    memcpy(out, end, sizeof(end) - 1);
+    conn->length_line_len = (size_t)(out - conn->length_line) + sizeof(end) - 1;
+}
+
+static void begin_request(struct handler_conn *conn)
+{
+    const struct handler_call *call = conn->call;
+
+    set_length_line(conn, call->body.len);
+    conn->sent = 0;
+    conn->request_len = conn->client->prefix.len + call->head.len + conn->length_line_len +
+                        call->body.len;
+    http_answer_begin(&conn->answer);
+    conn->state = HTTP_CONN_SENDING;
+    conn->due_ns = call->deadline_ns;
+    handler_client_watch(conn->client, conn);
+    write_request(conn);
+}
+
+void http_conn_send(struct handler_conn *conn, struct handler_call *call)
+{
+    conn->call = call;
+    call->conn = conn;
+    begin_request(conn);
+}
+
+/* ---- connecting ---- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void fail_connect(struct handler_conn *conn, const char *why)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+    char address[HTTP_ADDRESS_TEXT_MAX] = "the handler";
+    char text[256];
+
+    if (conn->address_at < known->count)
+        http_address_text(&known->items[conn->address_at], address);
+    snprintf(text, sizeof(text), "connect to %s: %s", address, why);
+    fail(conn, HANDLER_CONNECT, text);
+}
+
+static void handshake(struct handler_conn *conn)
+{
+    struct err err = {0};
+
+    conn->due_ns = conn->connect_due_ns;
+    handler_client_watch(conn->client, conn);
+    switch (http_tls_handshake(conn->tls, &err)) {
+    case HTTP_TLS_DONE:
+        begin_request(conn);
+        return;
+    case HTTP_TLS_WANT_READ:
+        return;
+    case HTTP_TLS_WANT_WRITE:
+        await_writable(conn);
+        return;
+    case HTTP_TLS_CLOSED:
+    case HTTP_TLS_FAILED:
+        fail(conn, HANDLER_TLS, err.text);
+        return;
+    }
+}
+
+static void on_connected(struct handler_conn *conn)
+{
+    struct err err = {0};
+
+    conn->client->address_hint = conn->address_at;
+    event_add(&conn->read_event, NULL);
+    if (!conn->client->tls) {
+        begin_request(conn);
+        return;
+    }
+    conn->tls = http_tls_session_new(conn->client->tls, conn->fd, &err);
+    if (!conn->tls) {
+        fail(conn, HANDLER_TLS, err.text);
+        return;
+    }
+    conn->state = HTTP_CONN_HANDSHAKE;
+    handshake(conn);
+}
+
+static bool open_socket(struct handler_conn *conn, const struct http_address *address)
+{
+    int family = address->name.ss_family;
+    int on = 1;
+
+    conn->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (conn->fd < 0)
+        return false;
+    if (family != AF_UNIX)
+        setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    event_assign(&conn->read_event, conn->client->base, conn->fd, EV_READ | EV_PERSIST, on_readable,
+                 conn);
+    event_assign(&conn->write_event, conn->client->base, conn->fd, EV_WRITE, on_writable, conn);
+    return true;
+}
+
+/* Begins to connect to the address at hand. False with errno set: it failed at once. */
+static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+    const struct http_address *address = &known->items[conn->address_at];
+
+    conn->state = HTTP_CONN_CONNECTING;
+    if (!open_socket(conn, address))
+        return false;
+    /* An address that swallows packets must leave time for the others. */
+    conn->due_ns = now_ns + (conn->connect_due_ns - now_ns) / conn->addresses_left;
+    handler_client_watch(conn->client, conn);
+    if (connect(conn->fd, (const struct sockaddr *)(const void *)&address->name, address->len) ==
+        0) {
+        on_connected(conn);
+        return true;
+    }
+    if (errno == EAGAIN && address->name.ss_family == AF_UNIX) {
+        close_socket(conn);
+        conn->connect_again = true;
+        conn->due_ns = earlier(now_ns + CONNECT_AGAIN_NS, conn->connect_due_ns);
+        handler_client_watch(conn->client, conn);
+        return true;
+    }
+    if (errno != EINPROGRESS && errno != EINTR)
+        return false;
+    await_writable(conn);
+    return true;
+}
+
+/* Goes on to the next address after a failure for the reason given; NULL: begins. */
+static void next_address(struct handler_conn *conn, const char *why)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+
+    if (why) {
+        close_socket(conn);
+        conn->addresses_left--;
+        conn->address_at++;
+    }
+    conn->connect_again = false;
+    while (conn->addresses_left > 0) {
+        uint64_t now_ns = clock_mono_ns();
+        if (now_ns >= conn->connect_due_ns || known->count == 0)
+            break;
+        conn->address_at %= known->count;
+        if (connect_address(conn, now_ns))
+            return;
+        why = strerror(errno);
+        close_socket(conn);
+        conn->addresses_left--;
+        conn->address_at++;
+    }
+    /* Name the address that the reason belongs to. */
+    conn->address_at = known->count ? (conn->address_at + known->count - 1) % known->count : 0;
+    fail_connect(conn, why ? why : "timed out");
+}
+
+static void try_addresses(struct handler_conn *conn)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+
+    conn->address_at = conn->client->address_hint % known->count;
+    conn->addresses_left = known->count;
+    next_address(conn, NULL);
+}
+
+void http_conn_start(struct handler_conn *conn, struct handler_call *call)
+{
+    struct handler_client *client = conn->client;
+    uint64_t now_ns = clock_mono_ns();
+
+    conn->call = call;
+    call->conn = conn;
+    conn->state = HTTP_CONN_RESOLVING;
+    conn->connect_due_ns = earlier(call->deadline_ns,
+                                   now_ns + (uint64_t)client->connect_timeout_ms * NS_PER_MS);
+    conn->due_ns = conn->connect_due_ns;
+    switch (http_resolver_look(client->resolver, now_ns)) {
+    case HTTP_RESOLVE_READY:
+        try_addresses(conn);
+        return;
+    case HTTP_RESOLVE_PENDING:
+        handler_client_watch(client, conn);
+        return;
+    case HTTP_RESOLVE_FAILED:
+        fail(conn, HANDLER_DNS, http_resolver_problem(client->resolver));
+        return;
+    }
+}
+
+void http_conn_on_resolved(struct handler_conn *conn)
+{
+    if (conn->state != HTTP_CONN_RESOLVING)
+        return;
+    if (http_resolver_result(conn->client->resolver) == HTTP_RESOLVE_READY)
+        try_addresses(conn);
+    else
+        fail(conn, HANDLER_DNS, http_resolver_problem(conn->client->resolver));
+}
+
+/* ---- events ---- */
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct handler_conn *conn = arg;
+    (void)fd;
+    (void)what;
+
+    switch (conn->state) {
+    case HTTP_CONN_HANDSHAKE:
+        handshake(conn);
+        return;
+    case HTTP_CONN_SENDING:
+        if (conn->tls) /* TLS may have had to read before it can write */
+            write_request(conn);
+        if (conn->call && conn->state != HTTP_CONN_DEAD)
+            read_answer(conn);
+        return;
+    case HTTP_CONN_WAITING:
+        read_answer(conn);
+        return;
+    case HTTP_CONN_IDLE:
+        read_idle(conn);
+        return;
+    case HTTP_CONN_RESOLVING:
+    case HTTP_CONN_CONNECTING:
+    case HTTP_CONN_DEAD:
+        return;
+    }
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct handler_conn *conn = arg;
+    int error = 0;
+    socklen_t len = sizeof(error);
+    (void)what;
+
+    switch (conn->state) {
+    case HTTP_CONN_CONNECTING:
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+            error = errno;
+        if (error)
+            next_address(conn, strerror(error));
+        else
+            on_connected(conn);
+        return;
+    case HTTP_CONN_HANDSHAKE:
+        handshake(conn);
+        return;
+    case HTTP_CONN_SENDING:
+        write_request(conn);
+        return;
+    case HTTP_CONN_WAITING: /* TLS had to write before it can read */
+        read_answer(conn);
+        return;
+    case HTTP_CONN_IDLE:
+    case HTTP_CONN_RESOLVING:
+    case HTTP_CONN_DEAD:
+        return;
+    }
+}
+
+void http_conn_on_due(struct handler_conn *conn, uint64_t now_ns)
+{
+    switch (conn->state) {
+    case HTTP_CONN_RESOLVING:
+        fail(conn, HANDLER_DNS, "the name look-up took too long");
+        return;
+    case HTTP_CONN_CONNECTING:
+        if (conn->connect_again && now_ns < conn->connect_due_ns)
+            next_address(conn, NULL);
+        else if (now_ns < conn->connect_due_ns && conn->addresses_left > 1)
+            next_address(conn, "timed out");
+        else
+            fail_connect(conn, "timed out");
+        return;
+    case HTTP_CONN_HANDSHAKE:
+        fail(conn, HANDLER_TLS, "handshake: timed out");
+        return;
+    case HTTP_CONN_SENDING:
+        fail(conn, HANDLER_TIMEOUT, "the deadline passed while the request was sent");
+        return;
+    case HTTP_CONN_WAITING:
+        fail(conn, HANDLER_TIMEOUT, "the deadline passed without a whole answer");
+        return;
+    case HTTP_CONN_IDLE:
+        http_conn_close(conn);
+        return;
+    case HTTP_CONN_DEAD:
+        return;
+    }
+}
+
+void http_conn_cancel(struct handler_conn *conn)
+{
+    conn->call->answer.cancelled = true;
+    fail(conn, HANDLER_RESET, "given up by the gateway");
+}

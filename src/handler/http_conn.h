@@ -1,0 +1,111 @@
+/*
+ * One connection to the handler and the client that owns it; private to client.c and http_conn.c.
+ *
+ *                 handler_client_send
+ *        idle one |            | none
+ *                 v            v
+ *   +--------> SENDING <- HANDSHAKE <- CONNECTING <- RESOLVING
+ *   |             |           (TLS)     next address
+ *   |             v
+ *  IDLE <----- WAITING            any of them -> DEAD on error, time, cancel; freed by the client's
+ * task answer whole, kept alive
+ */
+#ifndef OG_HANDLER_HTTP_CONN_H
+#define OG_HANDLER_HTTP_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "handler/client.h"
+#include "handler/http_answer.h"
+#include "handler/http_resolve.h"
+#include "handler/http_tls.h"
+#include "handler/http_url.h"
+
+#define HTTP_SCRATCH_BYTES (64 * 1024)
+
+enum http_conn_state {                       /* ends by time at: */
+                       HTTP_CONN_RESOLVING,  /* connect_due_ns */
+                       HTTP_CONN_CONNECTING, /* this address's share of the time until
+                                                connect_due_ns */
+                       HTTP_CONN_HANDSHAKE,  /* connect_due_ns */
+                       HTTP_CONN_SENDING,    /* the call's deadline */
+                       HTTP_CONN_WAITING,    /* the call's deadline */
+                       HTTP_CONN_IDLE,       /* idle_timeout */
+                       HTTP_CONN_DEAD,       /* the client's next task */
+};
+
+struct handler_conn {
+    struct handler_client *client;
+    struct handler_call *call; /* NULL when IDLE or DEAD */
+    enum http_conn_state state;
+    int fd; /* -1: none yet, or closed */
+    struct http_tls_session *tls;
+    struct event read_event;  /* persistent, from the connection's first byte on */
+    struct event write_event; /* only while a write or the connecting waits */
+    uint64_t due_ns;          /* when the state ends by time */
+    uint64_t connect_due_ns;  /* connect_timeout or the deadline, whichever is first */
+    size_t address_at;        /* the address being tried */
+    size_t addresses_left;    /* those not tried yet */
+    size_t sent;              /* bytes of the request that left */
+    size_t request_len;       /* all of them */
+    bool reused;              /* it has answered before */
+    bool connect_again; /* a unix socket's backlog was full: the address is tried again when due */
+    char length_line[48]; /* Content-Length and the blank line */
+    size_t length_line_len;
+    struct http_answer answer;
+    struct handler_conn *next, *prev;           /* of all connections, or next of the dead */
+    struct handler_conn *idle_next, *idle_prev; /* of the idle ones, latest first */
+};
+
+struct handler_client {
+    struct loop *loop;
+    struct event_base *base;
+    struct http_url url;
+    struct buf prefix; /* request line, Host, User-Agent */
+    struct http_resolver *resolver;
+    struct http_tls *tls; /* NULL: plain */
+    int64_t connect_timeout_ms, idle_timeout_ms;
+    uint64_t max_response_bytes;
+    uint32_t max_conns;
+    uint32_t conn_count;
+    size_t address_hint; /* the one that answered last is tried first */
+    struct handler_conn *conns, *idle, *dead;
+    struct handler_call *done_first, *done_last; /* to be told by the task */
+    struct loop_task task;
+    struct loop_timer sweep;
+    uint64_t sweep_at_ns; /* UINT64_MAX: not armed */
+    char *scratch;        /* HTTP_SCRATCH_BYTES: what is read, and TLS requests being gathered */
+};
+
+/* client.c */
+
+/* The call's answer is filled; done follows from the task. */
+void handler_client_complete(struct handler_client *client, struct handler_call *call);
+/* The connection must be looked at when its due_ns comes. */
+void handler_client_watch(struct handler_client *client, const struct handler_conn *conn);
+void handler_client_put_idle(struct handler_client *client, struct handler_conn *conn);
+/* Takes the connection off all lists; it is freed by the task. */
+void handler_client_bury(struct handler_client *client, struct handler_conn *conn);
+/* Opens a connection for the call. */
+void handler_client_open(struct handler_client *client, struct handler_call *call);
+
+/* http_conn.c. None of them tells a caller anything inside: completions go through the task. */
+
+struct handler_conn *http_conn_new(struct handler_client *client);
+void http_conn_free(struct handler_conn *conn);
+/* Begins to resolve and connect for the call. */
+void http_conn_start(struct handler_conn *conn, struct handler_call *call);
+/* Sends the call on an idle connection. */
+void http_conn_send(struct handler_conn *conn, struct handler_call *call);
+/* The look-up ended. */
+void http_conn_on_resolved(struct handler_conn *conn);
+/* due_ns has come. */
+void http_conn_on_due(struct handler_conn *conn, uint64_t now_ns);
+void http_conn_cancel(struct handler_conn *conn);
+/* Closes at once, whatever it does; it has no call. */
+void http_conn_close(struct handler_conn *conn);
+
+#endif
