@@ -70,11 +70,11 @@ void header_list_add(struct header_list *list, struct slice name, struct slice v
 enum copy_kind { COPY_RETRY, COPY_REDRIVE, COPY_DEAD_LETTER };
 
 /*
- * All headers of a copy of rec: the app's headers as they are (borrowed from rec), then ours from
- * info. identity_epoch/number: written as oncegate-epoch/-sequence where has_* is set.
- * detail_limit: error-detail is cut to that many bytes at a UTF-8 boundary; 0 leaves it out.
- * COPY_DEAD_LETTER adds the __dlq.errors.* names (delivery.count at most 32767) ; COPY_REDRIVE
- * strips the error headers.
+ * Resets the list, then writes all headers of a copy of rec: the app's headers as they are
+ * (borrowed from rec), then ours from info. identity_epoch/number: written as
+ * oncegate-epoch/-sequence where has_* is set. detail_limit: error-detail is cut to that many bytes
+ * at a UTF-8 boundary; 0 leaves it out. COPY_DEAD_LETTER adds the __dlq.errors.* names
+ * (delivery.count at most 32767) ; COPY_REDRIVE strips the error headers.
  */
 struct copy_identity {
     bool has_epoch, has_number;

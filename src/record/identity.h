@@ -66,10 +66,17 @@ void identity_read(const struct identity_rule *rule, const struct record *rec, s
                    struct identity *out);
 
 /*
- * The text of the Idempotency-Key without quotes: og/<group>/<topic>/<key>/<epoch>/<sequence>,
- * .../id/<id>, or
- * .../<partition>/<offset> of the origin; parts percent-encoded; at most 255 bytes (a longer key
- * becomes sha256:<hex>).
+ * The text of the Idempotency-Key without quotes, at most 255 bytes, parts percent-encoded. out is
+ * reset first.
+ *
+ *   og/<group>/<topic>/<key>/<epoch>/<number>   sequence and version
+ *   og/<group>/<topic>/<key>/id/<id>            event-id
+ *   og/<group>/<topic>/<partition>/<offset>     of the origin: other kinds, and where the status is
+ * not OK
+ *
+ * topic, partition and offset are the origin's. A null key is written null:<partition>; a hidden
+ * one, one of more than 128 bytes, or one that makes the text too long as sha256:<hex> (a key's own
+ * colon is always encoded).
  */
 void identity_text(const struct identity *identity, const struct origin *origin, struct slice group,
                    bool hide_key, struct buf *out);
