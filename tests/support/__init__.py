@@ -1,0 +1,1 @@
+"""Parts of the end-to-end tests: servers, the gateway under test, producers, and the checker."""
