@@ -1,0 +1,410 @@
+/*
+ * What several keys say together. Each complaint names both keys; it stands at the place of one of
+ * them and names the place of the other where that is written in the file.
+ *
+ * A value that was refused already is not compared: no complaint follows from another.
+ * Topic names across routes are in relations_topics.c.
+ */
+#include "config/relations.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/classify_rules.h"
+#include "config/kafka_properties.h"
+#include "config/load.h"
+#include "config/problems.h"
+
+#define HANDLER_MARGIN_MS  2000
+#define SESSION_TIMEOUT_MS 45000 /* librdkafka's default */
+#define GHOST_LAG_MS       (INT64_C(3600) * 1000)
+
+void config_derive(struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        struct route_config *route = &config->routes[i];
+        if (route->ordering == ORDERING_PARTITION)
+            route->retry.tier_count = 0;
+        int64_t longest = route->retry.tier_count
+                              ? route->retry.tiers_ms[route->retry.tier_count - 1]
+                              : 0;
+        if (route->parked.ghost_ttl_ms == 0)
+            route->parked.ghost_ttl_ms = 2 * longest + GHOST_LAG_MS;
+    }
+}
+
+const char *relation_place(const struct node *node, char out[RELATION_PLACE_MAX])
+{
+    if (node)
+        snprintf(out, RELATION_PLACE_MAX, "line %u, column %u", node->line, node->column);
+    else
+        snprintf(out, RELATION_PLACE_MAX, "the default");
+    return out;
+}
+
+/* The value, or NULL: it is the default, or was refused (then *usable is cleared). */
+static struct node *given(const struct node *map, const char *path, bool *usable)
+{
+    struct node *node = node_at(map, path);
+
+    if (node && node->bad)
+        *usable = false;
+    return node && !node_is_null(node) ? node : NULL;
+}
+
+bool relation_add(struct load *load, const struct relation *relation, bool warning, const char *fmt,
+                  ...)
+{
+    bool usable = true;
+    struct node *a = given(relation->map, relation->key, &usable);
+    struct node *b = given(relation->map, relation->other, &usable);
+    const struct node *at = a ? a : b ? b : relation->map;
+    struct buf text = {0};
+    char place[RELATION_PLACE_MAX];
+    char what[512];
+    va_list args;
+
+    if (!usable)
+        return false;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    buf_add_text(&text, what);
+    if (a && b)
+        buf_printf(&text, " (%s: %s)", relation->other, relation_place(b, place));
+    problems_add(load->problems, warning, at->line, at->column,
+                 a   ? node_path(a, NULL)
+                 : b ? node_path(b, NULL)
+                     : node_path(relation->map, relation->key),
+                 "%s", text.data);
+    buf_deinit(&text);
+    return true;
+}
+
+static bool is_given(const struct node *map, const char *path)
+{
+    bool usable = true;
+
+    return given(map, path, &usable) && usable;
+}
+
+/* Both are there and one excludes the other. */
+static void exclude(struct load *load, struct node *map, const char *key, const char *other,
+                    const char *why)
+{
+    if (is_given(map, key) && is_given(map, other))
+        relation_add(load, &(struct relation){map, key, other}, false, "%s", why);
+}
+
+static void need(struct load *load, struct node *map, const char *key, const char *other)
+{
+    if (is_given(map, key) && !node_at(map, other))
+        relation_add(load, &(struct relation){map, key, other}, false, "needs %s too", other);
+}
+
+static void check_redis(struct load *load, struct node *root)
+{
+    const struct redis_config *redis = &load->config->redis;
+    struct node *url = node_at(root, "redis.url");
+    bool has_user = url && !url->bad && url->kind == NODE_SCALAR && !redis->unix_path &&
+                    strchr(url->text, '@');
+    bool tls = is_given(root, "redis.tls.ca_file") || is_given(root, "redis.tls.cert_file") ||
+               is_given(root, "redis.tls.key_file") || is_given(root, "redis.tls.server_name");
+
+    exclude(load, root, "redis.password", "redis.password_file",
+            "redis.password and redis.password_file are both given: only one of them");
+    if (has_user && is_given(root, "redis.username"))
+        relation_add(load, &(struct relation){root, "redis.username", "redis.url"}, false,
+                     "redis.url holds a user already");
+    if (has_user && (is_given(root, "redis.password") || is_given(root, "redis.password_file")) &&
+        memchr(url->text + strcspn(url->text, "/") + 2, ':',
+               (size_t)(strrchr(url->text, '@') - url->text) - strcspn(url->text, "/") - 2))
+        relation_add(load,
+                     &(struct relation){root,
+                                        is_given(root, "redis.password") ? "redis.password"
+                                                                         : "redis.password_file",
+                                        "redis.url"},
+                     false, "redis.url holds a password already");
+    need(load, root, "redis.tls.cert_file", "redis.tls.key_file");
+    need(load, root, "redis.tls.key_file", "redis.tls.cert_file");
+    if (tls && !redis->tls_on)
+        relation_add(load, &(struct relation){root, "redis.tls", "redis.url"}, false,
+                     "redis.tls is given, but redis.url does not begin with rediss://");
+    if (redis->username && !redis->password && is_given(root, "redis.username"))
+        relation_add(load, &(struct relation){root, "redis.username", "redis.password_file"}, false,
+                     "redis.username needs redis.password_file (or redis.password) too");
+}
+
+/* Known placeholders only; and with several workers each needs a name of its own. */
+static void check_instance_id(struct load *load, struct node *root, const char *path)
+{
+    struct node *map = node_get(root, "kafka");
+    struct node *node = path ? node_get(node_get(map, path), "group.instance.id")
+                             : node_get(map, "group.instance.id");
+
+    if (!node || node->bad || node->kind != NODE_SCALAR)
+        return;
+    for (const char *brace = strchr(node->text, '{'); brace; brace = strchr(brace + 1, '{'))
+        if (strncmp(brace, "{route}", 7) != 0 && strncmp(brace, "{worker}", 8) != 0)
+            node_error(node, load->problems,
+                       "an unknown {placeholder}: {route} and {worker} (a variable of the "
+                       "environment is ${NAME})");
+    const struct node *workers = node_get(root, "workers");
+    char place[RELATION_PLACE_MAX];
+    if (!node->bad && load->config->workers > 1 && !strstr(node->text, "{worker}"))
+        node_error(node, load->problems,
+                   "{worker} is needed in it, since workers is %" PRIu32
+                   " (%s): no two members may have the same id",
+                   load->config->workers, relation_place(workers, place));
+}
+
+/* A misspelt one was told already. */
+static bool names_brokers(const struct node *kafka)
+{
+    for (const struct node *node = kafka->first; node; node = node->next)
+        if (strncmp(node->key, "bootstrap", 9) == 0 ||
+            strcmp(node->key, "metadata.broker.list") == 0)
+            return true;
+    return node_get(node_get(kafka, "consumer"), "bootstrap.servers") &&
+           node_get(node_get(kafka, "producer"), "bootstrap.servers");
+}
+
+static void check_kafka(struct load *load, struct node *root)
+{
+    static const char *const roles[] = {NULL, "consumer", "producer"};
+    struct node *map = node_get(root, "kafka");
+
+    if (!map || map->bad || map->kind != NODE_MAP)
+        return;
+    if (!names_brokers(map))
+        problems_add(load->problems, false, map->line, map->column,
+                     node_path(map, "bootstrap.servers"), "is required");
+    for (size_t i = 0; i < 3; i++)
+        check_instance_id(load, root, roles[i]);
+    if (node_get(node_get(map, "producer"), "group.instance.id"))
+        node_warn(node_get(node_get(map, "producer"), "group.instance.id"), load->problems,
+                  "has no effect: a producer is in no group");
+}
+
+static void check_dedup(struct load *load, struct node *map, const struct route_config *route)
+{
+    const struct identity_rule *rule = &route->dedup.rule;
+    bool version = rule->kind == IDENTITY_VERSION;
+    bool numbered = version || rule->kind == IDENTITY_SEQUENCE;
+    const char *kind = schema_choice_name(schema_find("routes[].dedup.identity")->choices,
+                                          (int)rule->kind);
+
+    if (rule->number.from == FIELD_TIMESTAMP && !version)
+        relation_add(load, &(struct relation){map, "dedup.from", "dedup.identity"}, false,
+                     "dedup.from: timestamp needs dedup.identity: version, since two records can "
+                     "have the same time");
+    if (rule->rfc3339 && !version)
+        relation_add(load, &(struct relation){map, "dedup.format", "dedup.identity"}, false,
+                     "dedup.format: rfc3339 needs dedup.identity: version");
+    if (rule->rfc3339 && rule->number.from == FIELD_TIMESTAMP)
+        relation_add(load, &(struct relation){map, "dedup.format", "dedup.from"}, false,
+                     "dedup.format: rfc3339 does not go with dedup.from: timestamp, which is a "
+                     "number");
+    if (rule->kind == IDENTITY_EVENT_ID && !node_at(map, "dedup.from"))
+        relation_add(load, &(struct relation){map, "dedup.identity", "dedup.from"}, false,
+                     "dedup.identity: event-id needs dedup.from: where the id stands, e.g. "
+                     "header:ce_id");
+    if ((rule->kind == IDENTITY_OFFSET || rule->kind == IDENTITY_NONE) &&
+        is_given(map, "dedup.from"))
+        relation_add(load, &(struct relation){map, "dedup.from", "dedup.identity"}, true,
+                     "has no effect with dedup.identity: %s", kind);
+    if (!numbered && is_given(map, "dedup.epoch"))
+        relation_add(load, &(struct relation){map, "dedup.epoch", "dedup.identity"}, true,
+                     "has no effect with dedup.identity: %s", kind);
+    if (!version && is_given(map, "dedup.on_superseded"))
+        relation_add(load, &(struct relation){map, "dedup.on_superseded", "dedup.identity"}, true,
+                     "has no effect with dedup.identity: %s", kind);
+}
+
+static void check_handler(struct load *load, struct node *map, const struct route_config *route)
+{
+    const struct handler_config *handler = &route->handler;
+    bool tls = is_given(map, "handler.tls.ca_file") || is_given(map, "handler.tls.cert_file") ||
+               is_given(map, "handler.tls.key_file") || is_given(map, "handler.tls.server_name");
+
+    if (handler->connect_timeout_ms >= handler->timeout_ms)
+        relation_add(load, &(struct relation){map, "handler.connect_timeout", "handler.timeout"},
+                     false,
+                     "handler.connect_timeout (%" PRId64
+                     "ms) must be below handler.timeout (%" PRId64 "ms), which includes it",
+                     handler->connect_timeout_ms, handler->timeout_ms);
+    need(load, map, "handler.tls.cert_file", "handler.tls.key_file");
+    need(load, map, "handler.tls.key_file", "handler.tls.cert_file");
+    if (tls && handler->url && strncmp(handler->url, "https://", 8) != 0)
+        relation_add(load, &(struct relation){map, "handler.tls", "handler.url"}, false,
+                     "handler.tls is given, but handler.url does not begin with https://");
+    if (handler->max_in_flight > route->limits.records)
+        relation_add(load, &(struct relation){map, "handler.max_in_flight", "limits.records"}, true,
+                     "handler.max_in_flight (%" PRIu32
+                     ") is never reached with limits.records %" PRIu32,
+                     handler->max_in_flight, route->limits.records);
+}
+
+static int64_t session_timeout_ms(const struct config *config)
+{
+    const char *text = kafka_property_get(&config->kafka_consumer, "session.timeout.ms");
+    int64_t ms;
+
+    if (!text)
+        text = kafka_property_get(&config->kafka, "session.timeout.ms");
+    return text && str_to_i64(slice_of(text), &ms) ? ms : SESSION_TIMEOUT_MS;
+}
+
+/* A delivery that outlives either can be made a second time by the partition's next owner. */
+static void warn_long_timeout(struct load *load, struct node *map, const struct route_config *route)
+{
+    int64_t needed = route->handler.timeout_ms + HANDLER_MARGIN_MS;
+    int64_t session = session_timeout_ms(load->config);
+    struct relation drain = {map, "handler.timeout", "shutdown.drain"};
+
+    if (needed > session)
+        relation_add(load, &(struct relation){map, "handler.timeout", "handler.timeout"}, true,
+                     "handler.timeout + 2s is above kafka's session.timeout.ms (%" PRId64
+                     "): a delivery can outlive the gateway's membership",
+                     session);
+    if (needed > route->shutdown_drain_ms)
+        relation_add(load, &drain, true,
+                     "handler.timeout + 2s is above shutdown.drain (%" PRId64
+                     "ms): a delivery can be cut off at the end of the process",
+                     route->shutdown_drain_ms);
+}
+
+static void check_tiers(struct load *load, struct node *map, const struct route_config *route)
+{
+    struct node *list = node_at(map, "retry.tiers");
+    const struct retry_config *retry = &route->retry;
+    char place[RELATION_PLACE_MAX];
+
+    if (list && (list->bad || list->kind != NODE_LIST))
+        return;
+    struct node *node = list ? list->first : NULL;
+    for (struct node *next = node ? node->next : NULL; next; node = next, next = next->next) {
+        int64_t before, after;
+        if (str_to_duration_ms(slice_of(node->text), &before) &&
+            str_to_duration_ms(slice_of(next->text), &after) && after <= before)
+            node_error(next, load->problems,
+                       "%s is not longer than the tier before it, %s (tiers[%zu]: %s): tiers must "
+                       "grow",
+                       next->text, node->text, node->index, relation_place(node, place));
+    }
+    if (list && list->count && route->ordering == ORDERING_PARTITION)
+        relation_add(load, &(struct relation){map, "retry.tiers", "ordering"}, false,
+                     "retry.tiers are not used with ordering: partition, which retries in place");
+    if (list && list->count && route->delivery == DELIVERY_AT_MOST_ONCE)
+        relation_add(load, &(struct relation){map, "retry.tiers", "delivery"}, false,
+                     "retry.tiers are not used with delivery: at-most-once, which never retries");
+    int64_t longest = retry->tier_count ? retry->tiers_ms[retry->tier_count - 1] : 0;
+    if (retry->give_up_after_ms <= longest)
+        relation_add(load, &(struct relation){map, "retry.give_up_after", "retry.tiers"},
+                     !is_given(map, "retry.tiers") && !is_given(map, "retry.give_up_after"),
+                     "retry.give_up_after must be longer than the longest of retry.tiers");
+}
+
+static void check_retry(struct load *load, struct node *map, const struct route_config *route)
+{
+    const struct retry_config *retry = &route->retry;
+    int64_t longest = retry->tier_count ? retry->tiers_ms[retry->tier_count - 1] : 0;
+
+    if (retry->inline_initial_ms > retry->inline_max_ms)
+        relation_add(
+            load, &(struct relation){map, "retry.inline.initial", "retry.inline.max"}, false,
+            "retry.inline.initial (%" PRId64 "ms) is above retry.inline.max (%" PRId64 "ms)",
+            retry->inline_initial_ms, retry->inline_max_ms);
+    check_tiers(load, map, route);
+    if (route->parked.ghost_ttl_ms <= longest)
+        relation_add(load, &(struct relation){map, "parked.ghost_ttl", "retry.tiers"}, false,
+                     "parked.ghost_ttl must be longer than the longest of retry.tiers");
+    if (route->delivery == DELIVERY_AT_MOST_ONCE && route->ordering == ORDERING_PARTITION)
+        relation_add(load, &(struct relation){map, "delivery", "ordering"}, false,
+                     "delivery: at-most-once cannot retry in place, as ordering: partition does");
+    if (route->dedup.ttl_ms <= longest)
+        relation_add(load, &(struct relation){map, "dedup.ttl", "retry.tiers"}, false,
+                     "dedup.ttl must be longer than the longest of retry.tiers, or a parked "
+                     "record's state is forgotten before its turn");
+}
+
+static void check_classify(struct load *load, struct node *map, const struct route_config *route)
+{
+    struct node *list = node_get(map, "classify");
+
+    if (!list || list->bad || list->kind != NODE_LIST)
+        return;
+    for (struct node *rule = list->first; rule; rule = rule->next) {
+        struct node *status = node_get(rule, "status");
+        struct node *error = node_get(rule, "error");
+        if (rule->kind != NODE_MAP)
+            continue;
+        if (!status && !error)
+            node_error(rule, load->problems, "a rule needs status or error");
+        else if (status && error)
+            node_error(rule, load->problems,
+                       "a rule has status (line %u, column %u) or error (line %u, column %u), not "
+                       "both: write two rules",
+                       status->line, status->column, error->line, error->column);
+    }
+    uint64_t statuses[8];
+    unsigned errors;
+    struct buf missing = {0};
+    classify_missing(route, statuses, &errors);
+    for (unsigned status = CLASSIFY_STATUS_MIN; status < 200; status++)
+        statuses[(status - CLASSIFY_STATUS_MIN) / 64] &= ~(
+            UINT64_C(1) << ((status - CLASSIFY_STATUS_MIN) % 64)); /* never a final answer */
+    classify_add_sets(statuses, errors, &missing);
+    if (missing.len)
+        node_warn(list, load->problems, "no rule matches %s: these are retried", missing.data);
+    buf_deinit(&missing);
+}
+
+static void check_route(struct load *load, struct node *map, const struct route_config *route)
+{
+    check_dedup(load, map, route);
+    check_handler(load, map, route);
+    warn_long_timeout(load, map, route);
+    check_retry(load, map, route);
+    check_classify(load, map, route);
+    if (route->breaker.distinct_keys > route->breaker.failures)
+        relation_add(load, &(struct relation){map, "breaker.distinct_keys", "breaker.failures"},
+                     false,
+                     "breaker.distinct_keys (%" PRIu32 ") is above breaker.failures (%" PRIu32
+                     "): it would never open",
+                     route->breaker.distinct_keys, route->breaker.failures);
+}
+
+static void check_memory(struct load *load, struct node *root)
+{
+    const struct config *config = load->config;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < config->route_count; i++)
+        bytes += config->routes[i].limits.bytes;
+    char sum[STR_SIZE_MAX], most[STR_SIZE_MAX];
+    str_from_size(bytes, sum);
+    str_from_size(config->process_bytes, most);
+    if (bytes > config->process_bytes)
+        relation_add(load, &(struct relation){root, "limits.process_bytes", "limits"}, true,
+                     "limits.bytes of all routes (%s) are above limits.process_bytes (%s)", sum,
+                     most);
+}
+
+void config_check_relations(struct load *load, struct node *root)
+{
+    struct node *routes = node_get(root, "routes");
+
+    check_redis(load, root);
+    check_kafka(load, root);
+    check_memory(load, root);
+    if (!routes || routes->kind != NODE_LIST || routes->count != load->config->route_count)
+        return;
+    for (struct node *map = routes->first; map; map = map->next)
+        if (map->kind == NODE_MAP)
+            check_route(load, map, &load->config->routes[map->index]);
+    relations_check_topics(load, routes);
+}
