@@ -21,6 +21,8 @@ bool breaker_success(struct breaker *breaker, uint64_t now_ms);
 bool breaker_failure(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms);
 /* While open: may this key go out as the probe now? Marks it as the probe in flight when it answers true. */
 bool breaker_try_probe(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms);
+/* While open, where every key that is ready was a probe already: lets one of them be the probe again. Marks it so. */
+bool breaker_repeat_probe(struct breaker *breaker, uint64_t now_ms);
 /* The probe came to no answer that counts (cancelled, duplicate ...): lets another go. */
 void breaker_probe_void(struct breaker *breaker);
 /* ms until the next probe may go; 0: now; -1: closed. */

@@ -19,7 +19,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/version.h"
 #include "handler/http_conn.h"
 
 #define SWEEP_MIN_NS (5 * NS_PER_MS)
@@ -92,8 +91,8 @@ static void on_resolved(void *arg)
 
 static void build_prefix(struct handler_client *client)
 {
-    buf_printf(&client->prefix, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: oncegate/%s\r\n",
-               client->url.target, client->url.host_header, ONCEGATE_VERSION);
+    buf_printf(&client->prefix, "POST %s HTTP/1.1\r\nHost: %s\r\n", client->url.target,
+               client->url.host_header);
 }
 
 struct handler_client *handler_client_new(struct loop *loop, const struct handler_config *config,

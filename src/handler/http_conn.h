@@ -64,7 +64,7 @@ struct handler_client {
     struct loop *loop;
     struct event_base *base;
     struct http_url url;
-    struct buf prefix; /* request line, Host, User-Agent */
+    struct buf prefix; /* request line and Host */
     struct http_resolver *resolver;
     struct http_tls *tls; /* NULL: plain */
     int64_t connect_timeout_ms, idle_timeout_ms;

@@ -1,0 +1,430 @@
+/*
+ * Writes the header lines of one delivery. What all requests of a route share is built once; a
+ * delivery appends, and goes over the record's headers once.
+ *
+ * Invariants: every foreign byte is percent-encoded or checked to be plain ASCII, so that no record
+ * can end a line or add one; a header that is too large is left out and named in Oncegate-Omitted,
+ * since a handler that refuses a huge head would otherwise turn it into a poison record or a reset.
+ */
+#include "handler/request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "base/version.h"
+#include "handler/cloudevents.h"
+#include "handler/percent.h"
+#include "handler/webhook.h"
+
+#define KEY_MAX           128        /* a longer key goes as its hash */
+#define HEADER_VALUE_MAX  (4 * 1024) /* of one record header, encoded */
+#define HEADER_NAME_MAX   256
+#define HEADERS_TOTAL_MAX (16 * 1024) /* of all record headers that are passed on */
+#define CONTENT_TYPE_MAX  256
+#define TRACE_MAX         512
+#define CONFIGURED_MAX    (8 * 1024)
+#define OMITTED_MAX       8 /* names in Oncegate-Omitted */
+
+struct request_template {
+    struct buf fixed;        /* User-Agent and the configured lines */
+    struct buf content_type; /* for records without one */
+    struct slice group;      /* borrowed from the configuration, as the next */
+    char *const *forward;
+    size_t forward_count;
+    bool hide_key, bare_key;
+    struct webhook_signer *signer; /* NULL: unsigned */
+    struct buf text;               /* the idempotency text of the request being written */
+};
+
+/* ---- what is configured ---- */
+
+static bool is_reserved(const char *name)
+{
+    static const char *const prefixes[] = {"oncegate-", "kafka-", "ce-", "webhook-"};
+    static const char *const names[] = {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "expect",
+        "upgrade",
+        "te",
+        "trailer",
+        "keep-alive",
+        "idempotency-key",
+        "traceparent",
+        "tracestate",
+    };
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncasecmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The value of a configured header into out; a line end at the end of a file is no part of it. */
+static bool read_value(const struct request_header *header, struct buf *out, struct err *err)
+{
+    if (header->value) {
+        buf_add_text(out, header->value);
+        return true;
+    }
+    int fd = open(header->file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, ERR_CONFIG, "request_headers.%s: %s: %s", header->name, header->file,
+                       strerror(errno));
+    char chunk[1024];
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0 && out->len <= CONFIGURED_MAX)
+        buf_add(out, chunk, (size_t)n);
+    int why = errno;
+    close(fd);
+    if (n < 0)
+        return err_set(err, ERR_CONFIG, "request_headers.%s: %s: %s", header->name, header->file,
+                       strerror(why));
+    while (out->len && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == '\r'))
+        out->len--;
+    return true;
+}
+
+static bool add_configured(struct request_template *tpl, const struct request_header *header,
+                           struct buf *value, bool *own_agent, struct err *err)
+{
+    if (!percent_is_token(slice_of(header->name)))
+        return err_set(err, ERR_CONFIG, "request_headers: '%s' is no header name", header->name);
+    if (is_reserved(header->name))
+        return err_set(err, ERR_CONFIG, "request_headers.%s is written by oncegate itself",
+                       header->name);
+    buf_reset(value);
+    if (!read_value(header, value, err))
+        return false;
+    if (value->len && !percent_is_plain(buf_slice(value), CONFIGURED_MAX))
+        return err_set(err, ERR_CONFIG,
+                       "request_headers.%s: the value must be printable ASCII of at most 8 KiB",
+                       header->name);
+    if (strcasecmp(header->name, "content-type") == 0) {
+        buf_reset(&tpl->content_type);
+        buf_add_slice(&tpl->content_type, buf_slice(value));
+        return true;
+    }
+    *own_agent = *own_agent || strcasecmp(header->name, "user-agent") == 0;
+    buf_add_text(&tpl->fixed, header->name);
+    buf_add_text(&tpl->fixed, ": ");
+    buf_add_slice(&tpl->fixed, buf_slice(value));
+    buf_add_text(&tpl->fixed, "\r\n");
+    return true;
+}
+
+struct request_template *request_template_new(const struct route_config *route, struct err *err)
+{
+    const struct handler_config *handler = &route->handler;
+    struct request_template *tpl = mem_zalloc(sizeof(*tpl));
+    struct buf value = {0};
+    bool own_agent = false;
+    bool ok = true;
+
+    tpl->group = slice_of(route->group);
+    tpl->forward = handler->forward_headers;
+    tpl->forward_count = handler->forward_header_count;
+    tpl->hide_key = handler->hide_key;
+    tpl->bare_key = handler->idempotency_key_bare;
+    buf_add_text(&tpl->content_type, "application/octet-stream");
+    for (size_t i = 0; ok && i < handler->request_header_count; i++)
+        ok = add_configured(tpl, &handler->request_headers[i], &value, &own_agent, err);
+    if (!own_agent)
+        buf_add_text(&tpl->fixed, "User-Agent: oncegate/" ONCEGATE_VERSION "\r\n");
+    if (ok && handler->sign_secret_file_count) {
+        tpl->signer = webhook_signer_new(handler->sign_secret_files,
+                                         handler->sign_secret_file_count, err);
+        ok = tpl->signer != NULL;
+    }
+    buf_deinit(&value);
+    if (!ok)
+        request_template_free(&tpl);
+    return tpl;
+}
+
+void request_template_free(struct request_template **tpl)
+{
+    if (!*tpl)
+        return;
+    webhook_signer_free(&(*tpl)->signer);
+    buf_deinit(&(*tpl)->fixed);
+    buf_deinit(&(*tpl)->content_type);
+    buf_deinit(&(*tpl)->text);
+    mem_free(*tpl);
+    *tpl = NULL;
+}
+
+/* ---- lines ---- */
+
+/* name: with the colon and the blank. */
+#define ADD_LIT(out, text) buf_add((out), (text), sizeof(text) - 1)
+
+static void end_line(struct buf *out)
+{
+    ADD_LIT(out, "\r\n");
+}
+
+/* The record's headers that mean something, found in one pass. */
+struct found {
+    struct slice content_type, traceparent, tracestate; /* null: none that may be passed on */
+    bool binary;     /* has ce_specversion: a CloudEvent in binary mode */
+    bool structured; /* the value is a CloudEvent */
+};
+
+static bool name_is(struct slice name, const char *text, size_t len)
+{
+    return name.len == len && strncasecmp(name.data, text, len) == 0;
+}
+
+static void find_headers(const struct record *rec, struct found *found)
+{
+    for (size_t i = 0; i < rec->header_count; i++) {
+        struct slice name = rec->headers[i].name;
+        struct slice value = rec->headers[i].value;
+        if (name_is(name, "content-type", 12))
+            found->content_type = percent_is_plain(value, CONTENT_TYPE_MAX) ? value : SLICE_NULL;
+        else if (name_is(name, "traceparent", 11))
+            found->traceparent = percent_is_plain(value, TRACE_MAX) ? value : SLICE_NULL;
+        else if (name_is(name, "tracestate", 10))
+            found->tracestate = percent_is_plain(value, TRACE_MAX) ? value : SLICE_NULL;
+        else if (cloudevents_attribute_of(cloudevents_name(name)) == CLOUDEVENTS_SPECVERSION)
+            found->binary = true;
+    }
+    found->structured = cloudevents_is_structured(found->content_type);
+}
+
+/* What record headers may still take, and which had to stay behind. */
+struct allowance {
+    size_t left;
+    size_t omitted_count;
+    struct slice omitted[OMITTED_MAX];
+};
+
+/* Adds "<prefix><name>: <value>"; a null value becomes an empty one. */
+static void add_record_header(struct buf *out, struct slice prefix, struct slice name,
+                              struct slice value, struct allowance *allowance)
+{
+    size_t len = value.len > HEADER_VALUE_MAX ? value.len : percent_value_len(value);
+    size_t cost = prefix.len + name.len + len + 4;
+
+    if (len > HEADER_VALUE_MAX || name.len > HEADER_NAME_MAX || cost > allowance->left) {
+        if (allowance->omitted_count < OMITTED_MAX)
+            allowance->omitted[allowance->omitted_count++] = name;
+        return;
+    }
+    allowance->left -= cost;
+    buf_add_slice(out, prefix);
+    percent_add_name(out, name);
+    ADD_LIT(out, ": ");
+    percent_add_value(out, value);
+    end_line(out);
+}
+
+static void add_omitted(struct buf *out, const struct allowance *allowance)
+{
+    for (size_t i = 0; i < allowance->omitted_count; i++) {
+        struct slice name = allowance->omitted[i];
+        if (name.len > HEADER_NAME_MAX)
+            name.len = HEADER_NAME_MAX;
+        ADD_LIT(out, "Oncegate-Omitted: ");
+        percent_add_value(out, name);
+        end_line(out);
+    }
+}
+
+/* Adds the record's own attributes and tells which of those that we would write are there. */
+static unsigned add_own_attributes(struct buf *out, const struct record *rec,
+                                   struct allowance *allowance)
+{
+    unsigned seen = 0;
+
+    for (size_t i = 0; i < rec->header_count; i++) {
+        struct slice name = cloudevents_name(rec->headers[i].name);
+        unsigned attribute = slice_is_null(name) ? 0 : (unsigned)cloudevents_attribute_of(name);
+        /* A null is no value; a known attribute stands once. */
+        if (!attribute || slice_is_null(rec->headers[i].value) ||
+            (attribute != CLOUDEVENTS_OTHER && (seen & attribute)))
+            continue;
+        seen |= attribute;
+        add_record_header(out, SLICE_LIT("ce-"), name, rec->headers[i].value, allowance);
+    }
+    return seen;
+}
+
+static void add_key(struct buf *out, struct slice key, bool hide)
+{
+    if (!hide && key.len <= KEY_MAX) {
+        percent_add_value(out, key);
+        return;
+    }
+    char hex[SHA256_HEX_MAX];
+    sha256_hex(key, hex);
+    ADD_LIT(out, "sha256:");
+    buf_add_text(out, hex);
+}
+
+static void add_time(struct buf *out, int64_t wall_ms)
+{
+    char text[STR_RFC3339_MAX];
+
+    str_rfc3339_from_ms(wall_ms, text);
+    buf_add_text(out, text);
+    end_line(out);
+}
+
+static void add_cloudevent(const struct request_template *tpl, const struct request_facts *facts,
+                           const struct found *found, struct allowance *allowance, struct buf *out)
+{
+    const struct origin *origin = facts->origin;
+    struct slice key = facts->rec->key;
+
+    if (found->structured)
+        return;
+    unsigned own = found->binary ? add_own_attributes(out, facts->rec, allowance) : 0;
+    if (!(own & CLOUDEVENTS_SPECVERSION))
+        ADD_LIT(out, "ce-specversion: 1.0\r\n");
+    if (!(own & CLOUDEVENTS_ID)) {
+        ADD_LIT(out, "ce-id: ");
+        percent_add_value(out, buf_slice(&tpl->text));
+        end_line(out);
+    }
+    if (!(own & CLOUDEVENTS_SOURCE)) {
+        ADD_LIT(out, "ce-source: /kafka/");
+        percent_add_value(out, origin->topic);
+        end_line(out);
+    }
+    if (!(own & CLOUDEVENTS_TYPE))
+        ADD_LIT(out, "ce-type: io.oncegate.record\r\n");
+    /* An event without a time has none; ours would change it. */
+    if (!found->binary && origin->timestamp_ms >= 0) {
+        ADD_LIT(out, "ce-time: ");
+        add_time(out, origin->timestamp_ms);
+    }
+    if (!(own & CLOUDEVENTS_PARTITIONKEY) && key.len && str_is_utf8(key)) {
+        ADD_LIT(out, "ce-partitionkey: ");
+        add_key(out, key, tpl->hide_key);
+        end_line(out);
+    }
+}
+
+static void add_kafka(const struct request_template *tpl, const struct request_facts *facts,
+                      struct buf *out)
+{
+    ADD_LIT(out, "Kafka-Topic: ");
+    percent_add_value(out, facts->origin->topic);
+    ADD_LIT(out, "\r\nKafka-Partition: ");
+    buf_add_i64(out, facts->origin->partition);
+    ADD_LIT(out, "\r\nKafka-Offset: ");
+    buf_add_i64(out, facts->origin->offset);
+    end_line(out);
+    if (!slice_is_null(facts->rec->key)) {
+        ADD_LIT(out, "Kafka-Key: ");
+        add_key(out, facts->rec->key, tpl->hide_key);
+        end_line(out);
+    }
+    if (slice_is_null(facts->rec->value))
+        ADD_LIT(out, "Kafka-Tombstone: true\r\n");
+}
+
+static bool is_forwarded(const struct request_template *tpl, struct slice name)
+{
+    for (size_t i = 0; i < tpl->forward_count; i++) {
+        if (slice_equal_text(name, tpl->forward[i]))
+            return true;
+    }
+    return false;
+}
+
+static void add_forwarded(const struct request_template *tpl, const struct record *rec,
+                          struct allowance *allowance, struct buf *out)
+{
+    if (tpl->forward_count == 0)
+        return;
+    for (size_t i = 0; i < rec->header_count; i++) {
+        const struct record_header *header = &rec->headers[i];
+        if (is_forwarded(tpl, header->name))
+            add_record_header(out, SLICE_LIT("Kafka-Header-"), header->name, header->value,
+                              allowance);
+    }
+}
+
+static void add_oncegate(const struct request_template *tpl, const struct request_facts *facts,
+                         struct buf *out)
+{
+    const struct identity *identity = facts->identity;
+    bool numbered = identity->status == IDENTITY_OK &&
+                    (identity->kind == IDENTITY_SEQUENCE || identity->kind == IDENTITY_VERSION);
+
+    ADD_LIT(out, "Idempotency-Key: ");
+    if (!tpl->bare_key)
+        buf_add_char(out, '"');
+    percent_add_value(out, buf_slice(&tpl->text));
+    if (!tpl->bare_key)
+        buf_add_char(out, '"');
+    ADD_LIT(out, "\r\nOncegate-Attempt: ");
+    buf_add_u64(out, facts->attempt);
+    end_line(out);
+    if (numbered) {
+        ADD_LIT(out, "Oncegate-Sequence: ");
+        buf_add_u64(out, identity->number);
+        ADD_LIT(out, "\r\nOncegate-Epoch: ");
+        buf_add_u64(out, identity->epoch);
+        end_line(out);
+    }
+    ADD_LIT(out, "Oncegate-Deadline: ");
+    add_time(out, facts->deadline_wall_ms);
+    if (facts->indeterminate)
+        ADD_LIT(out, "Oncegate-Dedup: indeterminate\r\n");
+    if (!slice_is_null(facts->redrive_id)) {
+        ADD_LIT(out, "Oncegate-Redrive: ");
+        percent_add_value(out, facts->redrive_id);
+        end_line(out);
+    }
+}
+
+static void add_plain(struct buf *out, const char *name, struct slice value)
+{
+    if (slice_is_null(value))
+        return;
+    buf_add_text(out, name);
+    buf_add_slice(out, value);
+    end_line(out);
+}
+
+void request_write(struct request_template *tpl, const struct request_facts *facts, struct buf *out)
+{
+    struct found found = {0};
+    struct allowance allowance = {.left = HEADERS_TOTAL_MAX};
+
+    find_headers(facts->rec, &found);
+    identity_text(facts->identity, facts->origin, tpl->group, tpl->hide_key, &tpl->text);
+    buf_reserve(out, 1024);
+    buf_add_slice(out, buf_slice(&tpl->fixed));
+    add_plain(out, "Content-Type: ",
+              found.content_type.len ? found.content_type : buf_slice(&tpl->content_type));
+    add_plain(out, "traceparent: ", found.traceparent);
+    if (!slice_is_null(found.traceparent))
+        add_plain(out, "tracestate: ", found.tracestate);
+    add_cloudevent(tpl, facts, &found, &allowance, out);
+    add_kafka(tpl, facts, out);
+    add_oncegate(tpl, facts, out);
+    add_forwarded(tpl, facts->rec, &allowance, out);
+    add_omitted(out, &allowance);
+    if (tpl->signer)
+        webhook_sign(tpl->signer, buf_slice(&tpl->text), clock_wall_ms() / 1000, facts->rec->value,
+                     out);
+}
