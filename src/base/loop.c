@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 struct post {
@@ -64,9 +65,20 @@ struct loop_signal {
     void *arg;
 };
 
+/* libevent would print its own lines between ours. */
+static void on_libevent_log(int severity, const char *text)
+{
+    enum log_level level = severity >= EVENT_LOG_ERR    ? LOG_ERROR
+                           : severity == EVENT_LOG_WARN ? LOG_WARN
+                                                        : LOG_DEBUG;
+    if (log_enabled(level))
+        log_event(level, "libevent", (const struct log_field[]){LOG_STR("text", text), LOG_END});
+}
+
 static void libevent_setup(void)
 {
     evthread_use_pthreads();
+    event_set_log_callback(on_libevent_log);
 }
 
 static void on_posts(evutil_socket_t fd, short what, void *arg)

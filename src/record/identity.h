@@ -48,12 +48,10 @@ struct identity {
     uint64_t epoch;
     uint64_t number;       /* sequence or version */
     struct slice event_id; /* event-id; may point into `store` */
-    struct slice key; /* the order key; null: none (one order key per source partition); may point
-                         into `store` */
-    const char *problem; /* static text for a status other than OK, e.g. "header seq is missing"
-                            kinds: see identity.c */
-    char code[32]; /* stable error code for that: identity-missing, identity-unreadable, key-missing
-                      ... */
+    struct slice
+        key; /* the order key; null: one for the source partition; may point into `store` */
+    const char *problem; /* for a status other than OK: static text for people */
+    char code[32]; /* and its stable code: key-missing, epoch-unreadable, identity-missing ... */
 };
 
 /*
@@ -71,8 +69,7 @@ void identity_read(const struct identity_rule *rule, const struct record *rec, s
  *
  *   og/<group>/<topic>/<key>/<epoch>/<number>   sequence and version
  *   og/<group>/<topic>/<key>/id/<id>            event-id
- *   og/<group>/<topic>/<partition>/<offset>     of the origin: other kinds, and where the status is
- * not OK
+ *   og/<group>/<topic>/<partition>/<offset>     of the origin: other kinds, or a status not OK
  *
  * topic, partition and offset are the origin's. A null key is written null:<partition>; a hidden
  * one, one of more than 128 bytes, or one that makes the text too long as sha256:<hex> (a key's own
