@@ -1,0 +1,475 @@
+/*
+ * Assignments; see assign.h.
+ * Invariants: a partition yields records only while its fence token is held; commits are explicit
+ * lists of contiguous watermarks, one in flight, never below what was committed; nothing of a
+ * revoked or lost assignment is committed. Must not: touch a delivery's life but for dropping what
+ * has not begun.
+ */
+#include "flow/assign.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/attempt.h"
+#include "flow/intake.h"
+#include "flow/part.h"
+#include "flow/route_state.h"
+#include "flow/worker_state.h"
+
+/* ---- fences ---- */
+
+static void fenced(void *arg, const struct err *err)
+{
+    struct part *part = arg;
+    if (!err && !part->gone) {
+        part->fence = PART_FENCE_HELD;
+        intake_wake(part->route);
+        route_pump(part->route);
+    }
+    part_unref(&part);
+}
+
+static void take_fence(struct part *part)
+{
+    struct route *route = part->route;
+    part->fence = PART_FENCE_TAKING;
+    if (!route->uses_ledger) {
+        part->fence = PART_FENCE_HELD;
+        return;
+    }
+    part_ref(part);
+    ledger_fence(route->worker->ledger, route->config->group, &part->owner, fenced, part);
+}
+
+/* ---- commits ---- */
+
+static void commit_now(struct route *route);
+
+static void committed(void *arg, const struct err *err)
+{
+    struct route *route = arg;
+    struct part *part;
+    bool again = false;
+    route->committing = false;
+    metric_add(err ? route->metrics.commits_failed : route->metrics.commits_ok, 1);
+    if (err)
+        log_warn("commit_failed", LOG_STR("route", route->config->name),
+                 LOG_STR("error", err->text), LOG_END);
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    {
+        if (part->committing < 0) {
+            again = again || part->fence == PART_FENCE_PROVING;
+            continue;
+        }
+        if (!err) {
+            part->committed = part->committing;
+            if (part->fence == PART_FENCE_PROVING)
+                take_fence(part);
+        }
+        part->committing = -1;
+    }
+    if (again && !err)
+        commit_now(route);
+    assign_check_drained(route);
+}
+
+static void commit_now(struct route *route)
+{
+    struct kafka_commit_item *items;
+    size_t count = 0;
+    struct part *part;
+    if (!route->consumer || route->part_count == 0 || route->committing ||
+        kafka_consumer_committing(route->consumer))
+        return;
+    route->settled_since_commit = 0;
+    items = mem_calloc(route->part_count, sizeof(*items));
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    {
+        int64_t offset = watermark_offset(part->watermark);
+        if (offset <= part->committed && part->fence != PART_FENCE_PROVING)
+            continue;
+        part->committing = offset;
+        items[count++] = (struct kafka_commit_item){part->kafka, offset, -1};
+    }
+    if (count > 0) {
+        route->committing = true;
+        kafka_consumer_commit(route->consumer, items, count, committed, route);
+    }
+    mem_free(items);
+}
+
+static void commit_due(void *arg)
+{
+    struct route *route = arg;
+    loop_timer_set_ms(&route->commit_timer, route->config->commit_every_ms);
+    if (route->phase == ROUTE_RUNNING)
+        commit_now(route);
+}
+
+void assign_settled(struct route *route)
+{
+    route->settled_since_commit++;
+    if (route->settled_since_commit >= route->config->commit_records &&
+        route->phase == ROUTE_RUNNING)
+        commit_now(route);
+}
+
+void assign_prove(struct part *part)
+{
+    if (part->fence != PART_FENCE_HELD)
+        return;
+    log_warn("fenced", LOG_STR("route", part->route->config->name),
+             LOG_STR("partition", part->owner.name),
+             LOG_STR("then", "stopped until a commit proves that it is ours"), LOG_END);
+    part->fence = PART_FENCE_PROVING;
+    commit_now(part->route);
+}
+
+/* ---- drains ---- */
+
+static bool has_uncommitted(const struct route *route)
+{
+    const struct part *part;
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    {
+        if (watermark_offset(part->watermark) > part->committed)
+            return true;
+    }
+    return false;
+}
+
+static void drain_end(struct route *route)
+{
+    void (*done)(struct route *) = route->drained;
+    if (!done)
+        return;
+    route->drained = NULL;
+    loop_timer_cancel(&route->drain_timer);
+    done(route);
+}
+
+/* First the steps under way, then the last commit, then done; the deadline cuts each of them short.
+ */
+static void drain_step(void *arg)
+{
+    struct route *route = arg;
+    if (!route->drained || route->committing || (route->busy > 0 && !route->drain_late))
+        return;
+    if (!route->drain_committed && has_uncommitted(route)) {
+        route->drain_committed = true;
+        commit_now(route);
+        if (route->committing)
+            return;
+    }
+    drain_end(route);
+}
+
+static void drain_late(void *arg)
+{
+    struct route *route = arg;
+    if (!route->drain_late) {
+        log_warn("drain_late", LOG_STR("route", route->config->name),
+                 LOG_UINT("under_way", route->busy),
+                 LOG_STR("then", "what is not finished will be consumed again"), LOG_END);
+        route->drain_late = true;
+        loop_timer_set_ms(&route->drain_timer, 1000); /* for the last commit */
+        drain_step(route);
+        return;
+    }
+    drain_end(route);
+}
+
+void assign_check_drained(struct route *route)
+{
+    if (route->drained)
+        loop_defer(route->loop, &route->drain_task);
+}
+
+void assign_drain(struct route *route, int64_t limit_ms, void (*done)(struct route *route))
+{
+    route->drained = done;
+    route->drain_late = route->drain_committed = false;
+    intake_drop_queued(route);
+    loop_timer_set_ms(&route->drain_timer, limit_ms);
+    assign_check_drained(route);
+}
+
+void assign_forget(struct route *route)
+{
+    struct part *part;
+    while ((part = TAILQ_FIRST(&route->parts)) != NULL) {
+        TAILQ_REMOVE(&route->parts, part, in_route);
+        route->part_count--;
+        part_gone(&part);
+    }
+    route->committing = false;
+    metric_set(route->metrics.partitions, 0);
+}
+
+/* ---- the consumer's events ---- */
+
+static struct part *make_part(struct route *route, struct kafka_partition *kafka)
+{
+    for (size_t t = 0; t < route->topic_count; t++) {
+        struct route_topic *topic = &route->topics[t];
+        if (strcmp(kafka->topic, topic->name) == 0)
+            return part_new(route, kafka, PART_SOURCE, topic, 0);
+        if (strcmp(kafka->topic, topic->redrive) == 0)
+            return part_new(route, kafka, PART_REDRIVE, topic, 0);
+        for (size_t i = 0; i < topic->tier_count; i++) {
+            struct part *part;
+            if (strcmp(kafka->topic, topic->tiers[i].name) != 0)
+                continue;
+            part = part_new(route, kafka, PART_TIER, topic, topic->tiers[i].ms);
+            part->retiring = topic->tiers[i].retiring;
+            return part;
+        }
+    }
+    return NULL; /* a topic that we did not subscribe to: cannot be */
+}
+
+static void marked(void *arg, const struct err *err)
+{
+    (void)arg;
+    (void)err;
+}
+
+/* From now on the ledger knows that this group has offsets on that partition: where they are gone
+ * later, they were lost. */
+static void mark_known(struct part *part)
+{
+    struct route *route = part->route;
+    if (part->kind != PART_SOURCE || !route->uses_ledger)
+        return;
+    ledger_mark_group(route->worker->ledger, route->config->group, part->topic->name, marked, NULL);
+    ledger_mark_group(route->worker->ledger, route->config->group, part->owner.name, marked, NULL);
+}
+
+void assign_remark(struct route *route)
+{
+    struct part *part;
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    mark_known(part);
+}
+
+void assign_assigned(void *ctx, struct kafka_partition **partitions, size_t count)
+{
+    struct route *route = ctx;
+    log_info("assigned", LOG_STR("route", route->config->name), LOG_UINT("partitions", count),
+             LOG_END);
+    metric_add(route->metrics.rebalances[0], 1);
+    if (route->phase != ROUTE_DRAINING)
+        route->phase = ROUTE_RUNNING;
+    for (size_t i = 0; i < count; i++) {
+        struct part *part = make_part(route, partitions[i]);
+        if (!part)
+            continue;
+        TAILQ_INSERT_TAIL(&route->parts, part, in_route);
+        route->part_count++;
+        take_fence(part);
+        mark_known(part);
+    }
+    metric_set(route->metrics.partitions, (double)route->part_count);
+    intake_wake(route);
+}
+
+static void revoke_drained(struct route *route)
+{
+    assign_forget(route);
+    if (route->phase == ROUTE_REVOKING)
+        route->phase = ROUTE_RUNNING;
+    kafka_consumer_revoke_done(route->consumer);
+}
+
+void assign_revoked(void *ctx, bool lost)
+{
+    struct route *route = ctx;
+    log_info("revoked", LOG_STR("route", route->config->name), LOG_BOOL("lost", lost),
+             LOG_UINT("under_way", route->busy), LOG_END);
+    metric_add(route->metrics.rebalances[lost ? 2 : 1], 1);
+    route->missing_generation++;
+    if (lost) {
+        intake_drop_queued(route);
+        assign_forget(route);
+        assign_check_drained(route);
+        return;
+    }
+    if (route->phase ==
+        ROUTE_DRAINING) { /* the shutdown's drain is under way, and ends with leaving */
+        route->revoke_pending = true;
+        return;
+    }
+    route->phase = ROUTE_REVOKING;
+    assign_drain(route, route->config->rebalance_drain_ms, revoke_drained);
+}
+
+/* ---- partitions without a committed offset ---- */
+
+struct missing_set {
+    struct route *route;
+    unsigned generation;
+    size_t pending;
+    size_t count;
+    enum offset_start *starts;
+};
+struct missing_item {
+    struct missing_set *set;
+    size_t index;
+    char topic[256];
+    int32_t partition;
+    int64_t committed;
+    bool topic_known;
+};
+
+static void missing_answered(struct missing_set *set)
+{
+    if (--set->pending > 0)
+        return;
+    if (set->generation == set->route->missing_generation && set->route->consumer)
+        kafka_consumer_start_missing(set->route->consumer, set->starts, set->count);
+    mem_free(set->starts);
+    mem_free(set);
+}
+
+static enum offset_start lost_start(struct route *route, const char *topic, int32_t partition,
+                                    int64_t committed)
+{
+    enum offset_start start = route->config->on_offset_lost;
+    const char *then = start == OFFSET_STOP       ? "stop"
+                       : start == OFFSET_EARLIEST ? "earliest"
+                                                  : "latest";
+    metric_add(route->metrics.offset_resets, 1);
+    log_error("offsets_lost", LOG_STR("route", route->config->name), LOG_STR("topic", topic),
+              LOG_INT("partition", partition), LOG_INT("committed", committed),
+              LOG_STR("on_offset_lost", then),
+              LOG_STR("hint", "the group has consumed here before, and its offset is gone or out "
+                              "of range: look whether records "
+                              "expired, then set on_offset_lost, or reset the group's offsets"),
+              LOG_END);
+    if (start == OFFSET_STOP)
+        route_hold(route, HOLD_OFFSETS,
+                   "committed offsets are gone or out of range, and on_offset_lost is stop");
+    return start;
+}
+
+/* Known before: lost. A new partition of a known topic: earliest. A topic never seen:
+ * initial_offset. */
+static void partition_known(void *arg, bool known, const struct err *err)
+{
+    struct missing_item *item = arg;
+    struct missing_set *set = item->set;
+    enum offset_start start = set->route->config->initial_offset;
+    if (!err && set->generation == set->route->missing_generation) {
+        if (known)
+            start = lost_start(set->route, item->topic, item->partition, item->committed);
+        else if (item->topic_known)
+            start = OFFSET_EARLIEST;
+    }
+    set->starts[item->index] = start;
+    mem_free(item);
+    missing_answered(set);
+}
+
+static void topic_known(void *arg, bool known, const struct err *err)
+{
+    struct missing_item *item = arg;
+    struct route *route = item->set->route;
+    char name[300];
+    item->topic_known = known;
+    if (err) {
+        partition_known(item, false, err);
+        return;
+    }
+    snprintf(name, sizeof(name), "%s/%d", item->topic, (int)item->partition);
+    ledger_meet_group(route->worker->ledger, route->config->group, name, partition_known, item);
+}
+
+static bool is_source(const struct route *route, const char *topic)
+{
+    for (size_t t = 0; t < route->topic_count; t++) {
+        if (strcmp(topic, route->topics[t].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void assign_missing(void *ctx, const struct kafka_missing_offset *items, size_t count)
+{
+    struct route *route = ctx;
+    struct missing_set *set = mem_zalloc(sizeof(*set));
+    set->route = route;
+    set->generation = ++route->missing_generation;
+    set->count = count;
+    set->starts = mem_calloc(count, sizeof(*set->starts));
+    set->pending = count + 1;
+    for (size_t i = 0; i < count; i++) {
+        struct missing_item *item;
+        set->starts[i] = OFFSET_EARLIEST; /* tiers and redrive, always */
+        if (!is_source(route, items[i].topic)) {
+            set->pending--;
+            continue;
+        }
+        if (items[i].out_of_range || !route->uses_ledger) {
+            set->starts[i] = items[i].out_of_range
+                                 ? lost_start(route, items[i].topic, items[i].partition,
+                                              items[i].committed)
+                                 : route->config->initial_offset;
+            set->pending--;
+            continue;
+        }
+        item = mem_zalloc(sizeof(*item));
+        item->set = set;
+        item->index = i;
+        item->partition = items[i].partition;
+        item->committed = items[i].committed;
+        snprintf(item->topic, sizeof(item->topic), "%s", items[i].topic);
+        ledger_meet_group(route->worker->ledger, route->config->group, item->topic, topic_known,
+                          item);
+    }
+    missing_answered(set);
+}
+
+void assign_out_of_range(void *ctx, struct kafka_partition *partition, int64_t offset)
+{
+    struct route *route = ctx;
+    struct part *part = partition->user;
+    struct err err = {0};
+    enum offset_start start = OFFSET_EARLIEST;
+    if (part->kind == PART_SOURCE)
+        start = lost_start(route, partition->topic, partition->partition, offset);
+    else
+        log_error("retry_records_expired", LOG_STR("route", route->config->name),
+                  LOG_STR("topic", partition->topic), LOG_INT("partition", partition->partition),
+                  LOG_INT("offset", offset),
+                  LOG_STR("hint",
+                          "the retention of the retry topic is too short: `oncegate topics plan`"),
+                  LOG_END);
+    part->lost_offset = offset;
+    part->out_of_range = start == OFFSET_STOP;
+    if (start != OFFSET_STOP &&
+        !kafka_consumer_restart_partition(route->consumer, partition, start, &err)) {
+        part->out_of_range = true;
+        log_error("restart_failed", LOG_STR("route", route->config->name),
+                  LOG_STR("topic", partition->topic), LOG_STR("error", err.text), LOG_END);
+    }
+}
+
+void assign_init(struct route *route)
+{
+    TAILQ_INIT(&route->parts);
+    loop_task_init(&route->drain_task, drain_step, route);
+    loop_timer_init(&route->drain_timer, route->loop, drain_late, route);
+    loop_timer_init(&route->commit_timer, route->loop, commit_due, route);
+    loop_timer_set_ms(&route->commit_timer, route->config->commit_every_ms);
+}
+
+void assign_deinit(struct route *route)
+{
+    loop_task_cancel(route->loop, &route->drain_task);
+    loop_timer_deinit(&route->drain_timer);
+    loop_timer_deinit(&route->commit_timer);
+}

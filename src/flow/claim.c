@@ -1,0 +1,270 @@
+/*
+ * Claims; see claim.h.
+ * Invariants: a claim is asked for only while a slot is held; every answer leads to exactly one of:
+ * deliver, settle, park, dead letter, wait and claim again, drop. Must not: look at handler
+ * answers.
+ */
+#include "flow/claim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/assign.h"
+#include "flow/attempt.h"
+#include "flow/park.h"
+#include "flow/part.h"
+#include "flow/route_state.h"
+#include "flow/settle.h"
+#include "flow/worker_state.h"
+
+/* The lease outlives the handler's deadline by this: the time that a late finish may take. */
+#define LEASE_MARGIN_MS  5000
+#define BUSY_WAIT_MAX_MS 1000
+#define FENCED_WAIT_MS   100
+
+static void claimed(struct ledger_op *op);
+
+void claim_prepare(struct delivery *d)
+{
+    struct ledger_op *op = &d->op;
+    const struct identity *id = &d->identity;
+    op->scope = d->topic->scope;
+    op->owner = &d->part->owner;
+    op->kind = id->status == IDENTITY_OK ? id->kind : IDENTITY_NONE;
+    op->key = id->key;
+    op->event_id = id->event_id;
+    op->epoch = id->epoch;
+    op->number = id->number;
+    op->origin_topic = d->origin.topic;
+    op->origin_partition = d->origin.partition;
+    op->origin_leader_epoch = d->origin.leader_epoch;
+    op->origin_offset = d->origin.offset;
+    op->redrive_id = d->redrive_id;
+    op->redrive_force = d->redrive_force;
+    op->observe = d->route->config->dedup.mode == DEDUP_OBSERVE;
+    op->arg = d;
+}
+
+void claim_start(struct delivery *d)
+{
+    const struct route_config *config = d->route->config;
+    struct ledger_op *op = &d->op;
+    if (!d->route->uses_ledger) {
+        metric_add(d->route->metrics.unchecked, 1);
+        attempt_start(d);
+        return;
+    }
+    if (d->part->fence != PART_FENCE_HELD && !d->part->gone) {
+        delivery_wait(d, WAIT_FENCED, FENCED_WAIT_MS);
+        return;
+    }
+    step_begin(d, DELIVERY_CLAIMING);
+    d->ambiguous = false;
+    op->verb = LEDGER_CLAIM;
+    op->source = d->twin ? LEDGER_TIER : d->source;
+    op->hop = d->hop;
+    op->lease_ms = (uint32_t)(config->handler.timeout_ms + LEASE_MARGIN_MS);
+    op->observe = config->dedup.mode == DEDUP_OBSERVE || d->deliver_outdated;
+    op->done = claimed;
+    ledger_submit(d->route->worker->ledger, op);
+}
+
+static void end_probe(struct delivery *d)
+{
+    if (!d->probe)
+        return;
+    d->probe = false;
+    breaker_probe_void(d->route->breaker);
+    route_pump(d->route);
+}
+
+/* Proof that the head's copy is gone: the settled watermark of its tier partition, which we own, is
+ * beyond it. */
+static bool has_ghost_evidence(const struct delivery *d, const struct ledger_op *op)
+{
+    const struct part *part;
+    const struct route_tier *tier = route_topic_tier(d->topic, op->head_tier);
+    if (!op->head_expired || tier->ms != op->head_tier || tier->partitions <= 0)
+        return false;
+    TAILQ_FOREACH(part, &d->route->parts, in_route)
+    {
+        if (part->kind == PART_TIER && part->topic == d->topic && part->tier_ms == op->head_tier &&
+            part->number == d->origin.partition % tier->partitions)
+            return watermark_offset(part->watermark) > op->head_offset;
+    }
+    return false;
+}
+
+static void behind_head(struct delivery *d, const struct ledger_op *op)
+{
+    end_probe(d);
+    if (!op->has_ghost && has_ghost_evidence(d, op)) {
+        d->op.has_ghost = true;
+        d->op.ghost_tier = op->head_tier;
+        d->op.ghost_offset = op->head_offset;
+        claim_start(d);
+        return;
+    }
+    d->op.has_ghost = false;
+    if (d->twin) { /* some earlier one is not in memory: its copy brings it */
+        d->lane->drain = false;
+        delivery_put_back(d);
+        return;
+    }
+    park_follower(d, op->head_tier);
+}
+
+static void park_full(struct delivery *d)
+{
+    struct lane *lane = d->lane;
+    end_probe(d);
+    if (d->route->config->parked.on_full == POLICY_DEAD_LETTER && d->source == LEDGER_SOURCE) {
+        park_dead_letter(d, "parked-full", "the key's parked list is at its cap", 0);
+        return;
+    }
+    if (d->source != LEDGER_SOURCE) {
+        delivery_wait(d, WAIT_PARK_FULL, BUSY_WAIT_MAX_MS);
+        return;
+    }
+    d->wait = WAIT_PARK_FULL;
+    lane->source_held = true;
+    delivery_put_back(d);
+    route_unhold_sources_later(d->route);
+}
+
+static void fenced(struct delivery *d)
+{
+    metric_add(d->route->metrics.fenced, 1);
+    end_probe(d);
+    if (!d->part->gone)
+        assign_prove(d->part);
+    delivery_wait(d, WAIT_FENCED, FENCED_WAIT_MS);
+}
+
+static void outdated(struct delivery *d)
+{
+    end_probe(d);
+    switch (d->route->config->dedup.on_superseded) {
+    case POLICY_DELIVER:
+        d->deliver_outdated = true;
+        claim_start(d);
+        break;
+    case POLICY_DEAD_LETTER:
+        park_dead_letter(d, "outdated", "a higher version of the key is done", 0);
+        break;
+    default:
+        if (d->source == LEDGER_SOURCE && !d->twin)
+            delivery_settle(d);
+        else
+            delivery_finish(
+                d, LEDGER_GIVEN_UP); /* else its parked entry would stay the key's head for ever */
+    }
+}
+
+static void duplicate(struct delivery *d)
+{
+    end_probe(d);
+    if (d->lane && d->source != LEDGER_SOURCE)
+        d->lane->drain = true;
+    delivery_settle(d);
+}
+
+static void indeterminate(struct delivery *d)
+{
+    d->indeterminate = true;
+    if (d->route->config->dedup.on_indeterminate == POLICY_DEAD_LETTER) {
+        end_probe(d);
+        park_dead_letter(d, "indeterminate", "the ledger cannot tell whether it was done", 0);
+        return;
+    }
+    attempt_start(d);
+}
+
+static void corrupt(struct delivery *d)
+{
+    log_error(
+        "ledger_state_unreadable", LOG_STR("route", d->route->config->name),
+        LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
+        LOG_INT("offset", d->origin.offset),
+        LOG_STR("hint",
+                "see the key with `oncegate ledger get`, mend it with `oncegate ledger reset`"),
+        LOG_END);
+    end_probe(d);
+    park_dead_letter(d, "ledger-unreadable", "the key's state in the ledger cannot be read", 0);
+}
+
+static void count_verdict(struct delivery *d, const struct ledger_op *op)
+{
+    struct route_metrics *m = &d->route->metrics;
+    metric_add(m->verdicts[op->code], 1);
+    if (op->observe && op->would_code != op->code)
+        metric_add(m->would[op->would_code], 1);
+}
+
+static void act(struct delivery *d, struct ledger_op *op)
+{
+    switch (op->code) {
+    case LEDGER_GO:
+        attempt_start(d);
+        break;
+    case LEDGER_INDETERMINATE:
+        indeterminate(d);
+        break;
+    case LEDGER_STALE:
+        if (d->source == LEDGER_SOURCE && !d->twin)
+            park_dead_letter(d, "stale-epoch", "the key has a newer epoch", 0);
+        else
+            attempt_start(d);
+        break;
+    case LEDGER_BLOCKED:
+    case LEDGER_NOT_HEAD:
+        behind_head(d, op);
+        break;
+    case LEDGER_BUSY:
+        end_probe(d);
+        delivery_wait(d, WAIT_BUSY,
+                      op->busy_ms < BUSY_WAIT_MAX_MS ? op->busy_ms + 1 : BUSY_WAIT_MAX_MS);
+        break;
+    case LEDGER_PARK_FULL:
+        park_full(d);
+        break;
+    case LEDGER_FENCED:
+        fenced(d);
+        break;
+    case LEDGER_OUTDATED:
+        outdated(d);
+        break;
+    case LEDGER_CORRUPT:
+        corrupt(d);
+        break;
+    default: /* DUP, DUP_PARKED, SUPERSEDED, MOVED_ON */
+        duplicate(d);
+    }
+}
+
+static void claimed(struct ledger_op *op)
+{
+    struct delivery *d = op->arg;
+    bool held = op->code == LEDGER_GO || op->code == LEDGER_INDETERMINATE ||
+                op->code == LEDGER_STALE;
+    if (op->cancelled) {
+        delivery_drop(d);
+        return;
+    }
+    d->holds_claim = held;
+    d->lease_deadline_ns = op->lease_deadline_ns;
+    count_verdict(d, op);
+    if (delivery_unwanted(d) || (!route_delivers(d->route) && held)) {
+        bool proven = op->code == LEDGER_DUP || op->code == LEDGER_DUP_PARKED ||
+                      op->code == LEDGER_SUPERSEDED;
+        end_probe(d);
+        if (proven)
+            delivery_settle(d);
+        else
+            delivery_release(d, delivery_put_back);
+        return;
+    }
+    act(d, op);
+}

@@ -1,0 +1,12 @@
+/* Asks the ledger for the right to deliver, and acts on its answer. */
+#ifndef OG_FLOW_CLAIM_H
+#define OG_FLOW_CLAIM_H
+
+#include "flow/delivery.h"
+
+/* Fills what all of the delivery's operations have in common; once, when its identity is known. */
+void claim_prepare(struct delivery *d);
+/* The delivery is current in its lane and holds a slot. */
+void claim_start(struct delivery *d);
+
+#endif

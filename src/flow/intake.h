@@ -1,0 +1,21 @@
+/* Takes records from the assigned partitions while there is room, and puts them into their lanes
+ * when they are due. */
+#ifndef OG_FLOW_INTAKE_H
+#define OG_FLOW_INTAKE_H
+
+#include "flow/delivery.h"
+
+struct route;
+
+void intake_init(struct route *route);
+/* There may be something to take: room, a due record, a readable partition. Runs later in this
+ * turn. */
+void intake_wake(struct route *route);
+/* Forgets what waits in the partitions' look-ahead and in the lanes' queues: it will be consumed
+ * again. */
+void intake_drop_queued(struct route *route);
+/* What a current delivery does first: a bad copy, a missing identity and an early one never reach
+ * the ledger. Holds a slot. */
+void intake_begin(struct delivery *d);
+
+#endif

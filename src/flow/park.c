@@ -1,0 +1,226 @@
+/*
+ * Parking and dead letters; see park.h.
+ * Invariants: the ledger is told PARKED or GIVEN_UP only after the copy was acknowledged; the
+ * offset is settled only after the ledger was told. A copy that cannot be written holds the record,
+ * and with it the partition's watermark: nothing is lost for it. Must not: call the handler.
+ */
+#include "flow/park.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "flow/copy.h"
+#include "flow/part.h"
+#include "flow/route_state.h"
+#include "flow/settle.h"
+#include "flow/worker_state.h"
+
+#define PRODUCE_AGAIN_MS 2000
+#define REFUSED_WAIT_MS  500
+
+static void tier_written(struct delivery *d);
+static void dlq_written(struct delivery *d);
+
+static void produce_again(void *arg)
+{
+    struct delivery *d = arg;
+    struct copy_job *job = d->copy;
+    loop_timer_deinit(&d->timer); /* the timer is the wait's again */
+    d->has_timer = false;
+    if (d->part->gone) {
+        delivery_drop(d);
+        return;
+    }
+    step_begin(d, DELIVERY_PRODUCING);
+    if (job->kind == COPY_DEAD_LETTER)
+        copy_to_dlq(d, dlq_written);
+    else
+        copy_to_tier(d, job->tier_ms, job->not_before_ms, tier_written);
+}
+
+/* The record stays where it is, its claim may lapse; the lane waits with it. */
+static void write_failed(struct delivery *d)
+{
+    const struct produce *msg = &d->copy->msg;
+    log_error(
+        "copy_not_written", LOG_STR("route", d->route->config->name), LOG_STR("topic", msg->topic),
+        LOG_SLICE("origin_topic", d->origin.topic),
+        LOG_INT("origin_partition", d->origin.partition),
+        LOG_INT("origin_offset", d->origin.offset), LOG_STR("error", msg->err.text),
+        LOG_STR("hint", d->copy->outgrown
+                            ? "raise max.message.bytes of the topic and kafka: message.max.bytes"
+                            : "`oncegate topics plan` tells what is missing"),
+        LOG_END);
+    if (delivery_unwanted(d)) {
+        delivery_drop(d);
+        return;
+    }
+    step_end(d);
+    d->state = DELIVERY_WAITING;
+    d->wait = WAIT_PRODUCE;
+    if (d->has_timer)
+        loop_timer_deinit(&d->timer);
+    loop_timer_init(&d->timer, d->route->loop, produce_again, d);
+    d->has_timer = true;
+    loop_timer_set_ms(&d->timer, PRODUCE_AGAIN_MS);
+}
+
+static bool has_room_for_twin(const struct route *route, const struct delivery *d)
+{
+    return route->config->ordering == ORDERING_KEY && d->lane &&
+           route->twin_records < route->config->limits.records / 2 &&
+           route->twin_bytes + d->bytes < route->config->limits.bytes / 2;
+}
+
+/* A parked follower lives on in memory, on bytes of its own: the client library's buffer is shared
+ * by a whole fetch. */
+static void become_twin(struct delivery *d)
+{
+    struct route *route = d->route;
+    struct lane *lane = d->lane;
+    struct delivery *twin = lane_find_twin(lane, d->origin.partition, d->origin.offset);
+    if (twin) {
+        twin->hop = d->hop;
+        twin->tier_ms = d->tier_ms;
+        twin->copy_offset = d->copy_offset;
+        delivery_settle(d);
+        return;
+    }
+    if (!has_room_for_twin(route, d) || !delivery_detach_record(d)) {
+        delivery_settle(d);
+        return;
+    }
+    delivery_settle_offset(d);
+    route->twin_records++;
+    route->twin_bytes += d->bytes;
+    lane->current = NULL;
+    copy_forget(d);
+    step_end(d);
+    lane_add_twin(route->lanes, lane, d);
+    lane_done(route->lanes, lane);
+    route_pump(route);
+}
+
+static void parked(struct ledger_op *op)
+{
+    struct delivery *d = op->arg;
+    if (op->cancelled) {
+        delivery_drop(d);
+        return;
+    }
+    d->holds_claim = false;
+    if (op->code == LEDGER_REFUSED &&
+        d->source == LEDGER_SOURCE) { /* a tier's new copy is durable all the same */
+        delivery_wait(d, WAIT_PARK_FULL, REFUSED_WAIT_MS);
+        return;
+    }
+    if (d->purpose == COPY_TO_TIER_FOLLOWER && op->code != LEDGER_DONE && !delivery_unwanted(d))
+        become_twin(d);
+    else
+        delivery_settle(d);
+}
+
+static void tier_written(struct delivery *d)
+{
+    struct copy_job *job = d->copy;
+    char label[STR_DURATION_MAX];
+    if (job->msg.result == PRODUCE_CANCELLED) {
+        delivery_drop(d);
+        return;
+    }
+    if (job->msg.result != PRODUCE_ACKED) {
+        write_failed(d);
+        return;
+    }
+    d->hop++;
+    d->tier_ms = job->tier_ms;
+    d->copy_offset = job->msg.offset;
+    str_from_duration_ms(job->tier_ms, label);
+    route_metrics_retry(&d->route->metrics, label);
+    if (!d->route->uses_ledger) {
+        delivery_settle(d);
+        return;
+    }
+    step_begin(d, DELIVERY_FINISHING);
+    d->op.verb = LEDGER_FINISH;
+    d->op.fact = LEDGER_PARKED;
+    d->op.keep_claim = d->ambiguous && d->purpose == COPY_TO_TIER_FAILED;
+    d->op.hop = d->hop;
+    d->op.tier = d->tier_ms;
+    d->op.copy_offset = d->copy_offset;
+    d->op.done = parked;
+    ledger_submit(d->route->worker->ledger, &d->op);
+}
+
+static void to_tier(struct delivery *d, enum copy_purpose purpose, int32_t tier_ms,
+                    int64_t not_before_ms)
+{
+    slot_free(d);
+    d->purpose = purpose;
+    if (d->lane && purpose != COPY_TO_TIER_FOLLOWER)
+        d->lane->drain = false; /* the key's head is parked again */
+    step_begin(d, DELIVERY_PRODUCING);
+    copy_to_tier(d, tier_ms, not_before_ms, tier_written);
+}
+
+void park_failed(struct delivery *d)
+{
+    to_tier(d, COPY_TO_TIER_FAILED, copy_next_tier(d), 0);
+}
+
+void park_later(struct delivery *d, int64_t wait_ms)
+{
+    to_tier(d, COPY_TO_TIER_LATER, copy_tier_for_wait(d, wait_ms), clock_wall_ms() + wait_ms);
+}
+
+void park_again(struct delivery *d)
+{
+    to_tier(d, COPY_TO_TIER_LATER, copy_same_tier(d, d->tier_ms), d->not_before_wall_ms);
+}
+
+void park_follower(struct delivery *d, int32_t head_tier)
+{
+    to_tier(d, COPY_TO_TIER_FOLLOWER, copy_same_tier(d, head_tier), 0);
+}
+
+static void dlq_written(struct delivery *d)
+{
+    struct copy_job *job = d->copy;
+    if (job->msg.result == PRODUCE_CANCELLED) {
+        delivery_drop(d);
+        return;
+    }
+    if (job->msg.result != PRODUCE_ACKED) {
+        write_failed(d);
+        return;
+    }
+    route_metrics_dead_letter(&d->route->metrics, job->code);
+    log_warn("dead_letter", LOG_STR("route", d->route->config->name), LOG_STR("code", job->code),
+             LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
+             LOG_INT("offset", d->origin.offset), LOG_STR("dlq", job->msg.topic),
+             LOG_INT("dlq_offset", job->msg.offset), LOG_END);
+    delivery_finish(d, LEDGER_GIVEN_UP);
+}
+
+void park_dead_letter(struct delivery *d, const char *code, const char *detail, int http_status)
+{
+    struct route *route = d->route;
+    int64_t now_ms = clock_wall_ms();
+    slot_free(d);
+    if (!flood_admits(&route->flood, route_now_ms(route))) {
+        route_hold(route, HOLD_FLOOD,
+                   "dead-letter-flood: too large a share of the records would become dead letters");
+        delivery_release(d, delivery_put_back);
+        return;
+    }
+    (void)copy_note(d, code, detail, http_status);
+    if (d->first_failed_at_ms == 0)
+        d->first_failed_at_ms = now_ms;
+    d->last_failed_at_ms = now_ms;
+    d->purpose = COPY_TO_DLQ;
+    step_begin(d, DELIVERY_PRODUCING);
+    copy_to_dlq(d, dlq_written);
+}

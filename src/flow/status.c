@@ -1,0 +1,172 @@
+/*
+ * What a route is doing and why something waits, as JSON: the data behind /status and `oncegate
+ * status`. Reads only; runs on the worker's thread.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "flow/part.h"
+#include "flow/route.h"
+#include "flow/route_state.h"
+#include "flow/worker_state.h"
+
+static void add_name(struct buf *out, const char *name)
+{
+    buf_add_json(out, slice_of(name));
+    buf_add_char(out, ':');
+}
+
+static void add_text(struct buf *out, const char *name, const char *value)
+{
+    add_name(out, name);
+    buf_add_json(out, slice_of(value));
+}
+
+static const char *state_of(const struct route *route)
+{
+    enum breaker_state breaker = breaker_state(route->breaker);
+    if (route->phase != ROUTE_RUNNING)
+        return route_phase_name(route->phase);
+    if (route->holds & HOLD_LEDGER)
+        return "ledger-down";
+    if (route->holds & HOLD_FLOOD || strncmp(route->hold_why, "dead-letter-flood", 17) == 0)
+        return route->holds ? "dead-letter-flood" : "running";
+    if (route->holds)
+        return "paused";
+    if (breaker == BREAKER_SUSPECT_POISON)
+        return "suspect-poison";
+    if (breaker == BREAKER_OPEN)
+        return "breaker-open";
+    return route->part_count == 0 ? "idle" : "running";
+}
+
+static void add_why(const struct route *route, struct buf *out)
+{
+    const char *why = "";
+    if (route->holds)
+        why = route->hold_why;
+    else if (breaker_state(route->breaker) != BREAKER_CLOSED)
+        why = "the handler fails for many keys: one probe at a time goes out, one success closes "
+              "the breaker";
+    else if (route->trouble[0])
+        why = route->trouble;
+    else if (route->phase == ROUTE_RUNNING && route->part_count == 0)
+        why = "no partition is assigned: the group has more members than the topics have "
+              "partitions, or it is rebalancing";
+    add_text(out, "why", why);
+}
+
+static const char *wait_text(enum wait_reason reason)
+{
+    static const char *const texts[] = {
+        "",
+        "waits for its next inline retry",
+        "waits for as long as the handler asked (Retry-After)",
+        "waits for the claim of another member on its key to end",
+        "waits because its key's parked list is full",
+        "waits until the ownership of the partition is proven",
+        "waits until the lease of an attempt with an unknown end lapses",
+        "waits because its copy cannot be written to the retry or dead-letter topic",
+    };
+    return texts[reason];
+}
+
+static const char *state_text(const struct delivery *d)
+{
+    static const char *const texts[] = {
+        "waits in the lane of its key for a handler slot or for an earlier record",
+        "asks the ledger for its claim",
+        "is at the handler",
+        "",
+        "gives its claim back",
+        "its copy is on its way to the retry or dead-letter topic",
+        "its end is on its way to the ledger",
+        "follows its key's parked head"};
+    return d->state == DELIVERY_WAITING ? wait_text(d->wait) : texts[d->state];
+}
+
+static const struct delivery *oldest_of(const struct route *route, const struct part *part)
+{
+    int64_t offset = watermark_oldest_open(part->watermark);
+    const struct delivery *d;
+    TAILQ_FOREACH(d, &route->all, in_route)
+    {
+        if (d->part == part && !d->settled && d->rec.offset == offset)
+            return d;
+    }
+    return NULL;
+}
+
+static void add_part_why(const struct route *route, const struct part *part, struct buf *out)
+{
+    char why[300] = "";
+    const struct delivery *d;
+    if (part->out_of_range) {
+        snprintf(why, sizeof(why), "offset %lld is out of range and on_offset_lost is stop",
+                 (long long)part->lost_offset);
+    } else if (part->fence != PART_FENCE_HELD) {
+        snprintf(why, sizeof(why), "its fence token is being taken from the ledger");
+    } else if (part->waiting) {
+        snprintf(why, sizeof(why), "its first record is due in %lld ms",
+                 (long long)(part->waiting->due_wall_ms - clock_wall_ms()));
+    } else if ((d = oldest_of(route, part)) != NULL) {
+        snprintf(why, sizeof(why), "record %lld %s", (long long)d->rec.offset, state_text(d));
+    }
+    add_text(out, "why", why);
+}
+
+static void add_part(const struct route *route, const struct part *part, struct buf *out)
+{
+    int64_t high = kafka_consumer_high_watermark(route->consumer, part->kafka);
+    int64_t watermark = watermark_offset(part->watermark);
+    buf_add_char(out, '{');
+    add_text(out, "topic", part->kafka->topic);
+    buf_printf(out, ",\"partition\":%d,", (int)part->number);
+    add_text(out, "kind", part_kind_name(part->kind));
+    buf_printf(out, ",\"retiring\":%s,\"watermark\":%lld,\"committed\":%lld,\"open\":%zu,",
+               part->retiring ? "true" : "false", (long long)watermark, (long long)part->committed,
+               watermark_open(part->watermark));
+    if (high >= 0)
+        buf_printf(out, "\"lag\":%lld,", (long long)(high > watermark ? high - watermark : 0));
+    add_part_why(route, part, out);
+    buf_add_char(out, '}');
+}
+
+static void add_counts(const struct route *route, struct buf *out)
+{
+    static const char *const breaker[] = {"closed", "open", "suspect-poison"};
+    buf_printf(out,
+               ",\"in_flight_records\":%zu,\"in_flight_bytes\":%llu,\"followers_in_memory\":%zu,",
+               route->open_records, (unsigned long long)route->open_bytes, route->twin_records);
+    buf_printf(out, "\"lanes\":%zu,\"lanes_ready\":%zu,\"slots\":%u,\"slots_used\":%u,",
+               lane_table_count(route->lanes), lane_ready_count(route->lanes), route->slots,
+               route->slots_used);
+    add_text(out, "breaker", breaker[breaker_state(route->breaker)]);
+}
+
+void route_status(struct route *route, struct buf *out)
+{
+    const struct part *part;
+    bool first = true;
+    buf_add_char(out, '{');
+    add_text(out, "name", route->config->name);
+    buf_add_char(out, ',');
+    add_text(out, "group", route->config->group);
+    buf_printf(out, ",\"worker\":%u,", route->worker->index);
+    add_text(out, "state", state_of(route));
+    buf_add_char(out, ',');
+    add_why(route, out);
+    buf_printf(out, ",\"ready\":%s", route_ready(route) ? "true" : "false");
+    add_counts(route, out);
+    buf_add_text(out, ",\"partitions\":[");
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    {
+        if (!first)
+            buf_add_char(out, ',');
+        first = false;
+        add_part(route, part, out);
+    }
+    buf_add_text(out, "]}");
+}

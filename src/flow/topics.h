@@ -1,0 +1,23 @@
+/*
+ * The topics of a route: looked up in the cluster, checked, retiring tiers found. Asynchronous;
+ * called again while Kafka is away.
+ */
+#ifndef OG_FLOW_TOPICS_H
+#define OG_FLOW_TOPICS_H
+
+#include "base/err.h"
+#include "flow/route_state.h"
+
+/* Allocates route->topics from the configuration. */
+void topics_init(struct route *route);
+void topics_deinit(struct route *route);
+/*
+ * Fills partition counts, UUIDs and retiring tiers. done(route, err) once: err retriable = try
+ * again later, not retriable = the cluster does not fit the configuration (a topic is missing).
+ */
+void topics_resolve(struct route *route, void (*done)(struct route *route, const struct err *err));
+/* All names that the consumer subscribes to; an array of borrowed names, to be freed with mem_free.
+ */
+const char **topics_subscription(const struct route *route, size_t *count);
+
+#endif

@@ -1,0 +1,40 @@
+/* What a worker's routes share on its thread. Not for other folders. */
+#ifndef OG_FLOW_WORKER_STATE_H
+#define OG_FLOW_WORKER_STATE_H
+
+#include <pthread.h>
+
+#include "base/loop.h"
+#include "base/metrics.h"
+#include "config/config.h"
+#include "flow/worker.h"
+#include "kafka/admin.h"
+#include "kafka/producer.h"
+#include "ledger/ledger.h"
+
+struct route;
+
+struct worker {
+    const struct config *config;
+    struct metrics *metrics;
+    uint32_t index;
+    struct worker_events events;
+
+    pthread_t thread;
+    bool thread_started;
+    struct loop *loop;
+    struct ledger *ledger;
+    struct kafka_producer *producer;
+    struct kafka_admin *admin;
+    struct route **routes;
+    size_t route_count;
+    size_t routes_stopped;
+    bool stopping;
+    bool ledger_up;
+    struct metric *redis_up, *ledger_wipes;
+};
+
+/* A route has drained and left. */
+void worker_route_stopped(struct worker *worker);
+
+#endif
