@@ -1,0 +1,142 @@
+/* oncegate ledger get|reset|adopt: one key's state in words, and mending. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli.h"
+#include "redis_task.h"
+#include "topic_plan.h"
+
+#define TIMEOUT_MS 5000
+
+struct request {
+    struct redis_task task;
+    struct buf text;
+    bool found;
+};
+
+static void described(void *arg, bool found, const struct err *err)
+{
+    struct request *request = arg;
+    request->found = found;
+    redis_task_done(&request->task, err);
+}
+
+static struct ledger_scope *make_scope(struct request *request, const struct route_config *route,
+                                       const char *topic)
+{
+    struct ledger_scope_config scope = {.group = route->group,
+                                        .topic = route->dedup.scope == SCOPE_ROUTE ? NULL : topic,
+                                        .route = route->name,
+                                        .kind = route->dedup.rule.kind,
+                                        .ordered = route->ordering == ORDERING_KEY,
+                                        .ttl_ms = route->dedup.ttl_ms,
+                                        .ghost_ttl_ms = route->parked.ghost_ttl_ms,
+                                        .parked_cap = route->parked.per_key};
+    return ledger_scope_new(request->task.ledger, &scope);
+}
+
+static int on_key(const struct config *config, const struct route_config *route, const char *topic,
+                  const char *key, bool reset)
+{
+    struct request request = {0};
+    struct ledger_scope *scope;
+    struct err err = {0};
+    bool ok;
+    if (!redis_task_init(&request.task, config, &err))
+        return cli_fail(&err);
+    scope = make_scope(&request, route, topic);
+    if (reset)
+        ledger_reset(request.task.ledger, scope, slice_of(key), redis_task_done, &request.task);
+    else
+        ledger_describe(request.task.ledger, scope, slice_of(key), &request.text, described,
+                        &request);
+    ok = redis_task_wait(&request.task, TIMEOUT_MS, &err);
+    redis_task_deinit(&request.task);
+    ledger_scope_free(&scope);
+    if (ok && !reset)
+        fputs(request.found ? request.text.data : "nothing is known of this key\n", stdout);
+    if (ok && reset)
+        fputs("forgotten: what is consumed of this key from now on counts as new\n", stderr);
+    buf_deinit(&request.text);
+    return ok ? EXIT_OK : cli_fail(&err);
+}
+
+static void adopt_one(void *arg, const struct kafka_topic *topics, size_t count,
+                      const struct err *err)
+{
+    struct request *request = arg;
+    request->task.done = true;
+    if (err)
+        request->task.err = *err;
+    else if (count == 1 && topics[0].exists)
+        buf_add_text(&request->text, topics[0].uuid);
+}
+
+static int adopt(const struct config *config, const struct route_config *route, const char *topic)
+{
+    struct request request = {0};
+    struct err err = {0};
+    struct kafka_admin *admin;
+    bool ok;
+    if (!redis_task_init(&request.task, config, &err))
+        return cli_fail(&err);
+    admin = kafka_admin_new(request.task.loop, config, &err);
+    ok = admin != NULL;
+    if (ok) {
+        kafka_admin_describe(admin, &topic, 1, false, adopt_one, &request);
+        ok = redis_task_wait(&request.task, 3 * TIMEOUT_MS, &err);
+        kafka_admin_free(&admin);
+    }
+    if (ok && request.text.len == 0)
+        ok = err_set(&err, ERR_CONFIG, "no such topic: %s", topic);
+    if (ok) {
+        request.task.done = false;
+        ledger_adopt_topic(request.task.ledger, route->group, topic, request.text.data,
+                           redis_task_done, &request.task);
+        ok = redis_task_wait(&request.task, TIMEOUT_MS, &err);
+    }
+    redis_task_deinit(&request.task);
+    buf_deinit(&request.text);
+    if (!ok)
+        return cli_fail(&err);
+    fprintf(stderr, "%s is taken as it is now; restart the gateways of group %s\n", topic,
+            route->group);
+    return EXIT_OK;
+}
+
+static int with_route(struct cli *cli, const struct config *config)
+{
+    const struct route_config *route = config_find_route(config, cli->argv[1]);
+    const char *verb = cli->argv[0];
+    if (!route)
+        return cli_usage("ledger", "no such route: %s", cli->argv[1]);
+    if (strcmp(verb, "get") == 0 && cli->argc == 4)
+        return on_key(config, route, cli->argv[2], cli->argv[3], false);
+    if (strcmp(verb, "reset") == 0 && cli->argc == 4) {
+        if (!cli->yes)
+            return cli_usage("ledger",
+                             "ledger reset forgets what is done and parked of the key; say --yes");
+        return on_key(config, route, cli->argv[2], cli->argv[3], true);
+    }
+    if (strcmp(verb, "adopt") == 0 && cli->argc == 3)
+        return adopt(config, route, cli->argv[2]);
+    return cli_usage(
+        "ledger", "ledger takes get ROUTE TOPIC KEY, reset ROUTE TOPIC KEY or adopt ROUTE TOPIC");
+}
+
+int cmd_ledger(struct cli *cli)
+{
+    struct config *config;
+    int code = EXIT_OK;
+    if (cli->argc > 0 && strcmp(cli->argv[0], "release") == 0)
+        return cli_usage("ledger", "ledger release: not in this version");
+    if (cli->argc < 2)
+        return cli_usage("ledger", "ledger takes get, reset or adopt");
+    config = cli_load_config(cli, &code);
+    if (!config)
+        return code;
+    code = with_route(cli, config);
+    config_free(&config);
+    return code;
+}
