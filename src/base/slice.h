@@ -17,6 +17,12 @@ struct slice {
 #define SLICE_NULL      ((struct slice){NULL, 0})
 #define SLICE_LIT(text) ((struct slice){("" text ""), sizeof(text) - 1})
 
+/* The same where C wants a constant: initialisers of static tables. */
+#define SLICE_INIT(text)                                                                           \
+    {                                                                                              \
+        ("" text ""), sizeof(text) - 1                                                             \
+    }
+
 /* text may be NULL: gives the null slice. Borrows text. */
 static inline struct slice slice_of(const char *text)
 {

@@ -48,9 +48,8 @@ struct identity {
     uint64_t epoch;
     uint64_t number;       /* sequence or version */
     struct slice event_id; /* event-id; may point into `store` */
-    struct slice
-        key; /* the order key; null: one for the source partition; may point into `store` */
-    const char *problem; /* for a status other than OK: static text for people */
+    struct slice key;      /* the order key; null: the source partition is one; as event_id */
+    const char *problem;   /* for a status other than OK: static text for people */
     char code[32]; /* and its stable code: key-missing, epoch-unreadable, identity-missing ... */
 };
 
