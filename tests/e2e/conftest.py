@@ -1,4 +1,85 @@
+"""Fixtures of the end-to-end tests: one broker for the session, a fresh world for each test.
+
+What is missing (Java, Redis, the built program) skips on a laptop and fails where CI=true."""
+
+import os
 import pathlib
 import sys
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from support import places, redis_server  # noqa: E402
+from support.broker import Broker  # noqa: E402
+from support.world import World  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long; left out unless CI=true or -m slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("-m") or os.environ.get("CI") == "true":
+        return
+    skip = pytest.mark.skip(reason="slow: run by scripts/test --all, or with -m slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what its gateways say at that moment, and the ends of their logs."""
+    report = (yield).get_result()
+    if report.when != "call" or not report.failed:
+        return
+    for name in ("fresh_world", "module_world"):
+        world = getattr(item, "funcargs", {}).get(name)
+        if world is not None:
+            report.sections.append(("the gateways of this test", world.show()))
+
+
+def missing(what):
+    if os.environ.get("CI") == "true":
+        pytest.fail("%s is missing, and CI demands it" % what)
+    pytest.skip("%s is missing" % what)
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The program under test and its instruments are there."""
+    if places.find_gateway() is None:
+        missing("the program (scripts/build)")
+    if places.find_support() is None:
+        missing("og-support (built with the tests)")
+    if not redis_server.available():
+        missing("redis-server")
+
+
+@pytest.fixture(scope="session")
+def broker(programs, tmp_path_factory):
+    broker = Broker(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.stop(kill=True)
+
+
+@pytest.fixture
+def fresh_world(tmp_path, broker):
+    world = World(tmp_path, broker)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(fresh_world):
+    """What most tests use; files whose tests share one world define their own."""
+    return fresh_world
+
+
+@pytest.fixture(scope="module")
+def module_world(tmp_path_factory, broker):
+    """One world for all tests of a file, where they only look at different records."""
+    world = World(tmp_path_factory.mktemp("world"), broker)
+    yield world
+    world.close()

@@ -104,8 +104,9 @@ class Copy:
         return int(text) if text not in (None, "") else default
 
 
-def read_calls(lines):
-    calls = {}
+def read_calls(lines, calls=None):
+    """Calls out of log lines, added to `calls` (by number) where that is given."""
+    calls = {} if calls is None else calls
     for line in lines:
         if line["e"] == "b":
             record_id = line["id"]

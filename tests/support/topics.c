@@ -166,13 +166,8 @@ static void print_member(const rd_kafka_MemberDescription_t *member)
     printf("]}");
 }
 
-int verb_group(int argc, char **argv)
+static int describe_group(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *group)
 {
-    const char *const props[] = {NULL};
-    const char *brokers = take_brokers(argc, argv);
-    const char *group = optind < argc ? argv[optind] : "";
-    rd_kafka_t *rk = kafka_tool_producer(brokers, props, NULL, NULL);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     const rd_kafka_ConsumerGroupDescription_t **found;
     rd_kafka_event_t *event;
     size_t n = 0;
@@ -196,7 +191,44 @@ int verb_group(int argc, char **argv)
         printf("]}\n");
     }
     rd_kafka_event_destroy(event);
+    return n != 1;
+}
+
+static int delete_group(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *group)
+{
+    rd_kafka_DeleteGroup_t *gone = rd_kafka_DeleteGroup_new(group);
+    rd_kafka_event_t *event;
+    const rd_kafka_group_result_t **results;
+    const rd_kafka_error_t *error;
+    size_t n = 0;
+
+    rd_kafka_DeleteGroups(rk, &gone, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+    if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tool_die("group: %s", event != NULL ? rd_kafka_event_error_string(event) : "no answer");
+    results = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &n);
+    error = n == 1 ? rd_kafka_group_result_error(results[0]) : NULL;
+    if (error != NULL)
+        tool_die("group %s: %s", group, rd_kafka_error_string(error));
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteGroup_destroy(gone);
+    return 0;
+}
+
+int verb_group(int argc, char **argv)
+{
+    const char *const props[] = {NULL};
+    const char *brokers = take_brokers(argc, argv);
+    bool gone = optind + 1 < argc && strcmp(argv[optind], "delete") == 0;
+    rd_kafka_t *rk = kafka_tool_producer(brokers, props, NULL, NULL);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    int rc;
+
+    if (gone)
+        rc = delete_group(rk, queue, argv[optind + 1]);
+    else
+        rc = describe_group(rk, queue, optind < argc ? argv[optind] : "");
     rd_kafka_queue_destroy(queue);
     rd_kafka_destroy(rk);
-    return n != 1;
+    return rc;
 }

@@ -1,0 +1,232 @@
+"""The main road: what a handler is sent, what becomes of a stream with all kinds of trouble, and
+what copies keep."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from support.handler import headers_of
+from support.waiting import wait_until
+from support.world import header
+
+
+@pytest.fixture(scope="module")
+def world(module_world):
+    route = module_world.route(
+        dedup__epoch="header:ep", handler__forward_headers=["tenant", "odd name"],
+        handler__request_headers={"X-Fixed": "yes"})
+    module_world.start(module_world.config(route))
+    return module_world
+
+
+def only_call(world, record_id):
+    calls = world.wait_calls(record_id, 1)
+    assert len(calls) == 1
+    return calls[0]
+
+
+def place_of(world, record_id):
+    return next(line for line in world.acked() if line["id"] == record_id)
+
+
+def test_request_carries_the_contract(world):
+    record = world.send("contract", 7, epoch=3, kafka_key="k\u00e4se/1", headers=[
+        ["ep", "3"], ["tenant", "acme, inc\r\nX: 1"], ["secret", "no"],
+        ["content-type", "application/json"],
+        ["traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]])
+    call = only_call(world, record)
+    place = place_of(world, record)
+    headers = headers_of(call)
+
+    assert call.line["body"] == base64.b64encode(json.dumps(
+        {"id": record, "seq": 7, "epoch": 3}, separators=(",", ":")).encode()).decode()
+    assert headers["content-type"] == "application/json"
+    assert headers["ce-specversion"] == "1.0"
+    assert headers["ce-type"] == "io.oncegate.record"
+    assert headers["ce-source"] == "/kafka/" + world.topic
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", headers["ce-time"])
+    assert headers["kafka-topic"] == world.topic
+    assert headers["kafka-partition"] == str(place["p"])
+    assert headers["kafka-offset"] == str(place["o"])
+    assert headers["kafka-key"].lower() in ("k%c3%a4se/1", "k%c3%a4se%2f1")
+    assert headers["kafka-header-tenant"].startswith("acme")
+    assert "\r" not in headers["kafka-header-tenant"] and "x" not in headers
+    assert "kafka-header-secret" not in headers
+    assert headers["x-fixed"] == "yes"
+    assert headers["traceparent"] == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert headers["oncegate-attempt"] == "1"
+    assert headers["oncegate-sequence"] == "7"
+    assert headers["oncegate-epoch"] == "3"
+    assert "oncegate-deadline" in headers
+    assert "kafka-tombstone" not in headers
+    key = headers["idempotency-key"]
+    assert key.startswith('"og/%s/%s/' % (world.group, world.topic)) and key.endswith('/3/7"')
+    assert headers["ce-id"] == key.strip('"')
+
+
+def test_tombstone_is_an_empty_body_and_says_so(world):
+    world.producer.send(topic=world.topic, key="tomb", headers=[["seq", "1"], ["ep", "0"]],
+                        tag="tomb")
+    place = wait_until(lambda: next((line for line in world.acked() if line.get("tag") == "tomb"),
+                                    None), 10, "the tombstone's account")
+    call = only_call(world, "%s|%d|%d" % (world.topic, place["p"], place["o"]))
+    assert headers_of(call)["kafka-tombstone"] == "true"
+    assert call.line["len"] == 0
+
+
+def test_binary_value_arrives_to_the_byte(world):
+    value = bytes(range(256)) * 20
+    world.producer.send(topic=world.topic, key="binary", headers=[["seq", "1"], ["ep", "0"]],
+                        value_b64=base64.b64encode(value).decode(), tag="binary")
+    place = next(line for line in world.acked() if line.get("tag") == "binary")
+    call = only_call(world, "%s|%d|%d" % (world.topic, place["p"], place["o"]))
+    assert base64.b64decode(call.line["body"]) == value
+    assert headers_of(call)["content-type"] == "application/octet-stream"
+
+
+def test_copies_keep_key_value_and_headers_to_the_byte(world):
+    """Repeated, null and binary headers; headers that pose as ours are stripped."""
+    app = [["b", base64.b64encode(b"\xff\x00").decode()], ["a", None], ["b", ""],
+           ["seq", base64.b64encode(b"1").decode()], ["ep", base64.b64encode(b"0").decode()]]
+    record = "bytes/0/1"
+    value = '{"id":"%s","rule":{"fail_first":2,"status":503,"code":"later"},"x":"\u00e9"}' % record
+    world.producer.send(topic=world.topic, key="bytes", value=value,
+                        headers_b64=app + [["oncegate-attempt", base64.b64encode(b"99").decode()]])
+    world.wait_effects(record)
+    calls = world.handler.calls(record)
+    assert [call.attempt for call in calls] == [1, 2, 3]
+    assert len({call.idempotency_key for call in calls}) == 1
+    tiers = [copy for copy in world.dump("tier") if copy.record_id == record]
+    assert tiers
+    for copy in tiers:
+        assert base64.b64decode(copy.line["key"]) == b"bytes"
+        assert base64.b64decode(copy.line["value"]) == value.encode()
+        kept = [pair for pair in copy.line["headers"] if not pair[0].startswith("oncegate-")]
+        assert kept == app
+        assert copy.number("attempt") == 2
+        assert copy.headers["oncegate-origin-topic"] == world.topic
+        assert copy.headers["oncegate-group"] == world.group
+        assert copy.headers["oncegate-error-code"] == "later"
+        assert copy.headers["oncegate-http-status"] == "503"
+        assert copy.line["t"] >= calls[1].begin_ms
+
+
+def test_dead_letter_says_what_happened(world):
+    record = world.send("dead", 5, epoch=1, headers=[["ep", "1"]], rule={
+        "status": 422, "problem": {"type": "https://example.org/problems/bad-order",
+                                   "detail": "order 17 has no lines"}})
+    copy = wait_until(lambda: next((c for c in world.dead_letters() if c.record_id == record), None),
+                      15, "the dead letter", every=0.3)
+    place = place_of(world, record)
+    text = {name: header(copy, name).decode() for name in (
+        "oncegate-version", "oncegate-group", "oncegate-route", "oncegate-attempt",
+        "oncegate-origin-topic", "oncegate-origin-partition", "oncegate-origin-offset",
+        "oncegate-origin-timestamp", "oncegate-first-failed-at", "oncegate-last-failed-at",
+        "oncegate-error-code", "oncegate-error-detail", "oncegate-http-status",
+        "oncegate-signature", "oncegate-sequence", "oncegate-epoch", "__dlq.errors.topic",
+        "__dlq.errors.partition", "__dlq.errors.offset", "__dlq.errors.group",
+        "__dlq.errors.delivery.count", "__dlq.errors.message")}
+    assert copy.topic == "dlq.%s.%s" % (world.group, world.topic)
+    assert text["oncegate-route"] == "orders"
+    assert text["oncegate-attempt"] == "1"
+    assert text["oncegate-error-code"] == "bad-order"
+    assert "order 17 has no lines" in text["oncegate-error-detail"]
+    assert text["oncegate-http-status"] == "422"
+    assert (text["oncegate-sequence"], text["oncegate-epoch"]) == ("5", "1")
+    assert text["__dlq.errors.topic"] == text["oncegate-origin-topic"] == world.topic
+    assert text["__dlq.errors.partition"] == text["oncegate-origin-partition"] == str(place["p"])
+    assert text["__dlq.errors.offset"] == text["oncegate-origin-offset"] == str(place["o"])
+    assert text["__dlq.errors.group"] == world.group
+    assert text["__dlq.errors.delivery.count"] == "1"
+
+
+def test_stream_with_every_kind_of_trouble_loses_and_doubles_nothing(fresh_world):
+    """Duplicates, first-try failures, records that fail for a while, and poison, at speed."""
+    world = fresh_world
+    gateway = world.start()
+    stream = world.stream(count=4000, rate=1000, keys=60, dup_share=0.01, seed=7, rule=[
+        '0.02:{"fail_first":1}', '0.004:{"fail_for_ms":2000}', '0.003:{"poison":true}'])
+    stream.wait()
+    wait_until(lambda: world.checker().report()["pending"] == 0, 40, lambda: str(
+        world.checker().report()), every=0.5)
+    world.wait_committed()
+    row = world.check()
+    assert row["effects"] + row["dead"] == 4000
+    assert 1 <= row["dead"] <= 40
+    poison = [copy for copy in world.dead_letters()]
+    assert {copy.headers["oncegate-error-code"] for copy in poison} == {"poison"}
+    assert gateway.metric("deliveries_total", outcome="success") >= row["effects"]
+    assert gateway.metric("dedup_verdicts_total") >= 4000
+
+
+def test_handler_on_a_unix_socket(fresh_world):
+    path = str(fresh_world.directory / "app.sock")
+    fresh_world.use_handler(listen=path)
+    route = fresh_world.route(handler__url="http://app.local/in", handler__socket=path)
+    fresh_world.start(fresh_world.config(route))
+    record = fresh_world.send("k", 1)
+    fresh_world.wait_effects(record)
+    assert headers_of(fresh_world.handler.calls(record)[0])["host"] == "app.local"
+
+
+def make_certificate(directory, name):
+    """A certificate of its own authority for one host name."""
+    cert, key = directory / (name + ".crt"), directory / (name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name,
+                    "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+def test_handler_by_tls_is_verified(fresh_world):
+    """A certificate for another name, then one that nobody vouches for, then the right one."""
+    world = fresh_world
+    world.topics_made = False
+    cert, key = make_certificate(world.directory, "app.test")
+    other, _ = make_certificate(world.directory, "other.test")
+    world.use_handler(tls=(cert, key))
+    world.make_topics()
+    record = world.send("k", 1)
+
+    def run_with(**tls):
+        return world.start(world.config(world.route(
+            handler__tls=tls, breaker__failures=1000, retry__tiers=["300ms", "900ms"])))
+
+    for tls in ({"ca_file": str(cert), "server_name": "wrong.test"},
+                {"ca_file": str(other), "server_name": "app.test"}):
+        gateway = run_with(**tls)
+        wait_until(lambda: gateway.metric("deliveries_total", outcome="retry") >= 1, 15,
+                   "a delivery that failed by TLS")
+        assert not world.handler.calls(record)
+        gateway.stop()
+    run_with(ca_file=str(cert), server_name="app.test")
+    world.wait_effects(record)
+    codes = {copy.headers["oncegate-error-code"] for copy in world.dump("tier")}
+    assert codes == {"tls"}
+
+
+def test_signed_requests_verify(fresh_world):
+    """Standard Webhooks: HMAC-SHA256 over id.timestamp.body."""
+    world = fresh_world
+    secret = world.directory / "secret"
+    raw = b"0123456789abcdef0123456789abcdef"
+    secret.write_text("whsec_" + base64.b64encode(raw).decode() + "\n")
+    world.start(world.config(world.route(handler__sign_secret_files=[str(secret)])))
+    record = world.send("k", 1, rule={"fail_first": 1})
+    world.wait_effects(record)
+    ids = set()
+    for call in world.handler.calls(record):
+        headers = headers_of(call)
+        signed = ("%s.%s." % (headers["webhook-id"], headers["webhook-timestamp"])).encode()
+        digest = hmac.new(raw, signed + base64.b64decode(call.line["body"]), hashlib.sha256).digest()
+        assert headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
+        assert "." not in headers["webhook-id"]
+        assert abs(int(headers["webhook-timestamp"]) - time.time()) < 300
+        ids.add(headers["webhook-id"])
+    assert len(ids) == 1

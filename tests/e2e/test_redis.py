@@ -1,0 +1,148 @@
+"""Redis away, restarted, wiped, full: fail closed, say so, heal unaided."""
+
+from support.gateway import command
+from support.redis_server import Redis
+from support.waiting import holds_for, wait_until
+
+
+def traffic(world, more):
+    have = len(world.handler.effects())
+    wait_until(lambda: len(world.handler.effects()) >= have + more, 30, "traffic")
+
+
+def test_restart_with_its_data(world):
+    """Nothing is delivered while it is away, nothing lost or doubled after."""
+    gateway = world.start()
+    stream = world.stream(count=5000, rate=600, keys=60, seed=21, rule='0.01:{"fail_first":1}')
+    traffic(world, 600)
+    world.redis.stop()
+    gateway.wait_status("ledger-down", 10)
+    wait_until(lambda: gateway.metric("redis_up") == 0, 10, "redis_up 0")
+    wait_until(lambda: world.handler.stats()["open"] == 0, 10, "what was open is answered")
+    count = world.handler.stats()["requests"]
+    holds_for(lambda: world.handler.stats()["requests"] == count, 1, "nothing is delivered unchecked")
+    assert not gateway.ready()
+    world.redis.start()
+    wait_until(lambda: gateway.metric("redis_up") == 1 and gateway.ready(), 20, "it healed unaided")
+    stream.wait()
+    world.wait_all_effects(40)
+    world.wait_committed()
+    world.check()
+
+
+def test_restart_without_its_data(world):
+    """Counted as a wipe. Nothing is lost; what could not be known is delivered, flagged."""
+    gateway = world.start()
+    stream = world.stream(count=5000, rate=600, keys=60, seed=22)
+    traffic(world, 600)
+    world.redis.restart(keep_data=False)
+    wait_until(lambda: gateway.metric("ledger_wipes_total") >= 1, 20, "the wipe is counted")
+    stream.wait()
+    world.wait_all_effects(40)
+    world.wait_committed()
+    world.check(doubled=64)
+
+
+def test_wiped_while_records_are_parked(world):
+    """The parked list is a cache of the tiers: it is read again, and the order stays."""
+    gateway = world.start(world.config(world.route(retry__tiers=["1s", "3s"])))
+    ids = []
+    for key in range(5):
+        ids.append(world.send("w%d" % key, 1, rule={"fail_for_ms": 4000}))
+        ids += [world.send("w%d" % key, number) for number in range(2, 8)]
+    wait_until(lambda: len({copy.record_id for copy in world.dump("tier")}) >= 30, 20, "30 parked",
+               every=0.2)
+    world.redis.restart(keep_data=False)
+    wait_until(lambda: gateway.metric("ledger_wipes_total") >= 1, 20, "the wipe is counted")
+    ids += [world.send("w%d" % key, 8) for key in range(5)]
+    world.wait_effects(ids, 40)
+    world.wait_committed()
+    world.check(doubled=5)
+
+
+def test_script_cache_flushed(world):
+    gateway = world.start()
+    stream = world.stream(count=2000, rate=800, keys=60, seed=23)
+    traffic(world, 300)
+    world.redis.call("SCRIPT", "FLUSH")
+    stream.wait()
+    world.wait_all_effects(30)
+    world.wait_committed()
+    world.check()
+    assert gateway.metric("ledger_wipes_total") == 0
+
+
+def test_redis_away_at_start(world):
+    """It waits, not ready, and says why; then it goes on by itself."""
+    world.make_topics()
+    record = world.send("k", 1)
+    world.redis.stop()
+    gateway = world.start(wait=False)
+    wait_until(lambda: gateway.ask("GET", "/livez")[0] == 200, 15, "alive")
+    holds_for(lambda: gateway.alive() and not gateway.ready(), 1, "it waits, not ready")
+    assert "redis" in gateway.ask("GET", "/readyz")[1].lower()
+    assert not world.handler.calls(record)
+    world.redis.start()
+    gateway.wait_ready(20)
+    world.wait_effects(record)
+
+
+def test_redis_out_of_memory_refuses_writes(world):
+    """OOM: nothing is delivered unchecked; with room again it goes on."""
+    gateway = world.start()
+    first = world.send("k", 1)
+    world.wait_effects(first)
+    world.redis.call("CONFIG", "SET", "maxmemory", "1")
+    second = world.send("k", 2)
+    world.producer.flush()
+    gateway.wait_status("ledger-down", 15)
+    holds_for(lambda: not world.handler.calls(second), 0.5, "not delivered")
+    world.redis.call("CONFIG", "SET", "maxmemory", "0")
+    world.wait_effects(second, 20)
+    world.wait_committed()
+    world.check()
+
+
+def test_evicting_redis_is_refused(world):
+    """allkeys-lru would forget what is done: the gateway does not start on it."""
+    world.redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    gateway = world.gateway().start(wait=False)
+
+    def refused():
+        text = gateway.child.output() + gateway.ask("GET", "/readyz")[1]
+        return "noeviction" in text and not gateway.ready()
+
+    wait_until(refused, 15, "a refusal that names noeviction")
+    gateway.expected_exit = gateway.child.process.poll() or 0
+
+
+def test_password_acl_user_and_tcp(world):
+    redis = Redis(world.directory / "redis-acl")
+    try:
+        redis.call("ACL", "SETUSER", "gate", "on", ">s3cret", "~*", "&*", "+@all")
+        secret = world.directory / "redis-password"
+        secret.write_text("s3cret\n")
+        redis.call("CONFIG", "SET", "requirepass", "other")
+        config = world.config()
+        config["redis"] = {"url": redis.tcp_url, "username": "gate", "password_file": str(secret)}
+        world.start(config)
+        record = world.send("k", 1)
+        world.wait_effects(record)
+        shown = command("config", "show", config=world.gateways[0].config_path, check=0).stdout
+        assert "s3cret" not in shown and "***" in shown
+        world.gateways[0].stop()
+    finally:
+        redis.kill()
+
+
+def test_away_for_long_then_a_backlog(world):
+    """Records that came meanwhile are all delivered, in order."""
+    world.start()
+    world.wait_effects(world.send("x", 1))
+    world.redis.kill()
+    stream = world.stream(count=3000, keys=60, seed=24)
+    stream.wait()
+    world.redis.start()
+    world.wait_all_effects(40)
+    world.wait_committed()
+    world.check()

@@ -1,0 +1,166 @@
+"""Gateways that end, are killed, freeze, come and go: nothing lost, order kept, one request a key."""
+
+import signal
+
+import pytest
+
+from support.waiting import holds_for, wait_until
+
+TROUBLE = ['0.02:{"fail_first":1}', '0.003:{"fail_for_ms":1500}', '0.05:{"delay_ms":30}']
+
+
+def effects(world):
+    return len(world.handler.effects())
+
+
+def settle(world, timeout=60, **allow):
+    world.wait_all_effects(timeout)
+    world.wait_committed(40)
+    return world.check(**allow)
+
+
+def test_sigterm_drains_and_a_new_one_goes_on(world):
+    """What was done is committed at the end: the next one delivers nothing twice."""
+    first = world.start()
+    stream = world.stream(count=4000, rate=800, keys=60, seed=1, rule=TROUBLE)
+    wait_until(lambda: effects(world) > 800, 20, "traffic")
+    first.stop()
+    wait_until(lambda: world.handler.stats()["open"] == 0, 5, "no open request")
+    second = world.start()
+    wait_until(lambda: effects(world) > 2000, 30, "traffic")
+    second.stop()
+    world.start()
+    stream.wait()
+    row = settle(world)
+    assert row["effects"] == 4000
+
+
+def test_sigterm_waits_for_the_open_request_and_commits_it(world):
+    gateway = world.start()
+    record = world.send("k", 1, rule={"gate": "g"})
+    world.wait_calls(record, 1)
+    gateway.child.send(signal.SIGTERM)
+    holds_for(gateway.alive, 0.5, "it drains")
+    world.handler.control(open=["g"])
+    assert gateway.child.wait(10) == 0
+    committed = world.broker.committed(world.group, world.topic)
+    place = world.acked()[0]
+    assert [line["committed"] for line in committed if line["p"] == place["p"]] == [place["o"] + 1]
+    world.check()
+
+
+def test_drain_ends_at_its_bound_and_commits_nothing_open(world):
+    gateway = world.start(world.config(world.route(shutdown__drain="1s", handler__timeout="20s")))
+    record = world.send("k", 1, rule={"gate": "g"})
+    world.wait_calls(record, 1)
+    gateway.child.send(signal.SIGTERM)
+    assert gateway.child.wait(10) == 0
+    committed = world.broker.committed(world.group, world.topic)
+    place = world.acked()[0]
+    assert [line["committed"] for line in committed if line["p"] == place["p"]][0] <= place["o"]
+    world.handler.control(open=["g"])
+
+
+def test_second_sigterm_ends_at_once(world):
+    gateway = world.start(world.config(world.route(shutdown__drain="60s", handler__timeout="50s")))
+    record = world.send("k", 1, rule={"gate": "g"})
+    world.wait_calls(record, 1)
+    gateway.child.send(signal.SIGTERM)
+    holds_for(gateway.alive, 0.3, "it drains")
+    gateway.child.send(signal.SIGTERM)
+    assert gateway.child.wait(5) is not None
+    world.handler.control(open=["g"])
+
+
+def test_sigkill_in_mid_stream(world):
+    """Twice. What was in flight may come again, at most the slots; nothing is lost, order stays."""
+    stream = world.stream(count=4000, rate=800, keys=60, seed=2, rule=TROUBLE)
+    for target in (800, 2000):
+        gateway = world.start()
+        wait_until(lambda enough=target: effects(world) > enough, 40, "traffic")
+        gateway.kill()
+    world.start()
+    stream.wait()
+    row = settle(world, timeout=80, doubled=2 * 32)
+    assert row["dead"] == 0
+
+
+def test_sigkill_while_a_head_is_parked(world):
+    """Followers that waited in memory come by their copies, still behind their head."""
+    gateway = world.start()
+    head = world.send("k", 1, rule={"fail_for_ms": 2500})
+    ids = [head] + [world.send("k", number) for number in range(2, 20)]
+    wait_until(lambda: len(world.dump("tier")) >= 10, 20, "parked records", every=0.2)
+    gateway.kill()
+    world.start()
+    world.wait_effects(ids, 40)
+    settle(world, doubled=1)
+
+
+def test_two_instances_one_leaves_and_comes_back(world):
+    """In order, by SIGTERM: no record twice, and never two requests of one key."""
+    world.partitions = 4
+    one = world.start()
+    world.start()
+    stream = world.stream(count=6000, rate=700, keys=80, seed=3, rule=TROUBLE)
+    wait_until(lambda: effects(world) > 700, 20, "traffic")
+    wait_until(lambda: all(gateway.metric("partitions_assigned") > 0 for gateway in world.gateways),
+               20, "both have partitions")
+    one.stop()
+    wait_until(lambda: effects(world) > 2500, 30, "traffic with one")
+    world.start()
+    stream.wait()
+    row = settle(world)
+    assert row["effects"] == 6000
+
+
+def test_two_instances_one_is_killed_and_comes_back(world):
+    world.partitions = 4
+    one = world.start()
+    world.start()
+    stream = world.stream(count=5000, rate=600, keys=80, seed=4, rule=TROUBLE)
+    wait_until(lambda: effects(world) > 700, 20, "traffic")
+    one.kill()
+    wait_until(lambda: effects(world) > 1800, 40, "traffic with one")
+    world.start()
+    stream.wait()
+    row = settle(world, timeout=80, doubled=32)
+    assert row["dead"] == 0
+
+
+def test_frozen_instance_wakes_as_a_zombie(world):
+    """SIGSTOP beyond the session timeout: its partitions move, and when it wakes it may neither
+    deliver beside the new owner nor commit over it."""
+    world.partitions = 4
+    one = world.start()
+    two = world.start()
+    stream = world.stream(count=6000, rate=400, keys=80, seed=5)
+    wait_until(lambda: all(gateway.metric("partitions_assigned") > 0 for gateway in world.gateways),
+               20, "both have partitions")
+    wait_until(lambda: effects(world) > 400, 20, "traffic")
+    # librdkafka's own threads are frozen too, so that the group expels it after 6 s.
+    everything = two.metric("partitions_assigned") + one.metric("partitions_assigned")
+    one.freeze()
+    wait_until(lambda: two.metric("partitions_assigned") >= everything, 30, "its partitions moved")
+    one.thaw()
+    stream.wait()
+    row = settle(world, timeout=80, doubled=32)
+    assert row["effects"] - row["doubled"] == 6000
+
+
+@pytest.mark.slow
+def test_many_kills(world):
+    """Two instances, one of them killed every few seconds, with all kinds of trouble."""
+    world.partitions = 4
+    world.start()
+    stream = world.stream(count=30000, rate=800, keys=200, seed=6, dup_share=0.01, rule=TROUBLE)
+    kills = 0
+    while stream.running():
+        victim = world.start(wait=False)
+        goal = effects(world) + 2500
+        wait_until(lambda enough=goal: effects(world) > enough or not stream.running(), 60, "traffic")
+        victim.kill()
+        kills += 1
+    stream.wait()
+    row = settle(world, timeout=120, doubled=32 * kills)
+    assert row["dead"] == 0

@@ -1,0 +1,30 @@
+"""Where the programs under test and the instruments are."""
+
+import os
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+KAFKA = ROOT / "scripts" / "kafka"
+
+
+def build_dirs():
+    if os.environ.get("ONCEGATE_BUILD"):
+        yield pathlib.Path(os.environ["ONCEGATE_BUILD"])
+    for name in ("release", "dev"):
+        yield ROOT / "build" / name
+
+
+def find_gateway():
+    """The program under test, or None."""
+    named = os.environ.get("ONCEGATE") or os.environ.get("ONCEGATE_BIN")
+    paths = [pathlib.Path(named)] if named else [path / "gateway" / "oncegate"
+                                                 for path in build_dirs()]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def find_support():
+    """The instruments, or None."""
+    named = os.environ.get("ONCEGATE_SUPPORT")
+    paths = [pathlib.Path(named)] if named else [path / "tests" / "support" / "og-support"
+                                                 for path in build_dirs()]
+    return next((path for path in paths if path.is_file()), None)

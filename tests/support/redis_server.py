@@ -1,0 +1,96 @@
+"""A private redis-server on a unix socket and a TCP port."""
+
+import shutil
+import socket
+import subprocess
+
+from support.process import Child, free_port, tail
+from support.waiting import wait_until
+
+
+class Redis:
+    """One server with its own directory. Its data survive restart(), unless asked otherwise."""
+
+    def __init__(self, directory, options=()):
+        self.directory = directory
+        self.options = list(options)
+        self.socket_path = str(directory / "redis.sock")
+        self.port = free_port()
+        self.child = None
+        directory.mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    @property
+    def url(self):
+        return "unix://" + self.socket_path
+
+    @property
+    def tcp_url(self):
+        return "redis://127.0.0.1:%d/0" % self.port
+
+    def start(self):
+        self.child = Child(
+            ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--unixsocket",
+             self.socket_path, "--dir", self.directory, "--save", "", "--appendonly", "yes",
+             "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--daemonize", "no",
+             *self.options], self.directory / "redis.log")
+        wait_until(self._answers, 20, lambda: "redis-server answers: " + tail(self.child.log))
+
+    def _answers(self):
+        assert self.child.alive(), tail(self.child.log)
+        try:
+            return self.call("PING") == "PONG"
+        except OSError:
+            return False
+
+    def call(self, *args):
+        """One command; strings and integers as they are, arrays as lists, errors raised."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(10)
+            sock.connect(self.socket_path)
+            parts = [str(arg).encode() for arg in args]
+            sock.sendall(b"*%d\r\n" % len(parts) +
+                         b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+            with sock.makefile("rb") as file:
+                return self._reply(file)
+
+    def _reply(self, file):
+        line = file.readline().rstrip(b"\r\n")
+        kind, rest = line[:1], line[1:]
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"-":
+            raise OSError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"*":
+            return [self._reply(file) for _ in range(int(rest))]
+        if int(rest) < 0:
+            return None
+        return file.read(int(rest) + 2)[:-2].decode("latin-1")
+
+    def stop(self):
+        if self.child.alive():
+            self.child.stop()
+
+    def kill(self):
+        self.child.kill()
+
+    def wipe_files(self):
+        """Removes what is on disk; only while stopped."""
+        for path in self.directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.suffix in (".rdb", ".aof"):
+                path.unlink()
+
+    def restart(self, keep_data=True):
+        self.stop()
+        if not keep_data:
+            self.wipe_files()
+        self.start()
+
+
+def available():
+    return shutil.which("redis-server") is not None and subprocess.run(
+        ["redis-server", "--version"], capture_output=True, check=False).returncode == 0
