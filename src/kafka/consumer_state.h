@@ -1,0 +1,154 @@
+/*
+ * What the parts of the consumer share: consumer.c (membership, events), start.c (where to begin),
+ * assignment.c (partitions, their queues, taking) and commit.c. For these files only.
+ *
+ *   joining --assign event--> starting --offsets known--> assigned --revoke event--> revoking
+ *      ^                         |                                                      |
+ *      +------revoke event-------+                 (lost: no answer awaited)            |
+ *      +------------------------------------------------------revoke_done---------------+
+ */
+#ifndef OG_KAFKA_CONSUMER_STATE_H
+#define OG_KAFKA_CONSUMER_STATE_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "kafka/consumer.h"
+#include "kafka/wake.h"
+
+enum member_state {
+    MEMBER_JOINING,  /* no assignment; also between a revocation and the next one */
+    MEMBER_STARTING, /* assigned by the group, start offsets not known yet */
+    MEMBER_ASSIGNED, /* announced to the flow */
+    MEMBER_REVOKING, /* announced as revoked, the flow drains */
+    MEMBER_FAILED,   /* a fatal error: only free is left */
+};
+
+/* A partition of the assignment. pub comes first: the two are cast into each other. */
+struct partition {
+    struct kafka_partition pub;
+    rd_kafka_queue_t *queue; /* its fetch queue, not forwarded */
+    int64_t position;        /* the next offset to take: lower ones are dropped */
+    int32_t position_epoch;  /* leader epoch of the last one taken, -1 unknown */
+    int64_t committed;       /* as far as acknowledged; -1 none */
+    bool halted;             /* out of range: yields nothing until it is restarted */
+    bool announce;           /* the flow has not been told yet */
+    int64_t bad_offset;      /* the offset that was out of range */
+    bool restarting;
+    enum offset_start restart_at;
+};
+
+enum rebalance_kind { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE };
+
+#define TROUBLES_MAX 8
+
+struct start;  /* start.c */
+struct commit; /* commit.c */
+
+/* What a record is backed by; pooled. */
+struct taken {
+    rd_kafka_message_t *message;
+    struct kafka_consumer *consumer;
+    struct taken *next;         /* in the pool */
+    struct record_header *more; /* instead of headers where they are too many */
+    struct record_header headers[12];
+};
+
+struct kafka_consumer {
+    struct loop *loop;
+    struct kafka_consumer_events events;
+    char *route; /* names for messages */
+    char *group;
+    char **topics; /* interned: a record's topic points here */
+    size_t topic_count;
+
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *group_queue; /* rebalances, errors, librdkafka's own callbacks */
+    rd_kafka_queue_t *reply_queue; /* results of commits and offset queries */
+    struct wake control;           /* of the two above */
+    struct wake data;              /* of all partitions' queues */
+    struct loop_timer poll_timer;  /* polls at least that often, whatever happens */
+    struct loop_task control_task; /* goes on where a bounded drain stopped */
+    struct loop_task readable_task;
+    struct loop_task halted_task;  /* announces what is out of range */
+    struct loop_task trouble_task; /* announces troubles */
+    struct err troubles[TROUBLES_MAX];
+    size_t trouble_count;
+
+    enum member_state state;
+    bool joined;
+    bool lost;
+    bool closing;
+    uint64_t generation;         /* counts assignments: what belongs to an older one is void */
+    uint64_t last_query;         /* numbers offset queries: an answer to an older one is void */
+    enum rebalance_kind pending; /* what the rebalance callback left to do */
+    bool pending_lost;
+    bool pending_fatal;
+    rd_kafka_topic_partition_list_t *pending_list;
+
+    struct start *start; /* not NULL while starting */
+    struct loop_timer restart_timer;
+    struct err restart_err;
+    uint64_t restart_query; /* 0: none in flight */
+    unsigned restart_left;
+    struct partition **partitions;
+    struct kafka_partition **public_partitions; /* the same ones, as the flow sees them */
+    size_t partition_count;
+    bool reassign; /* positions are to be installed again */
+
+    struct commit *commit; /* the one in flight, or NULL */
+
+    struct taken *pool;
+    size_t taken_count; /* records not released yet */
+};
+
+/* The consumer's own copy of a topic name. */
+const char *consumer_topic(struct kafka_consumer *consumer, const char *topic);
+/* Tells the flow, later in this turn or in the next one. */
+void consumer_trouble(struct kafka_consumer *consumer, const struct err *err);
+
+/* start.c: finds the start offsets of list (copied), commits those that were chosen, installs. */
+void start_begin(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
+void start_cancel(struct kafka_consumer *consumer);
+void start_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+
+/* restart.c: looks up the new position of every partition that is restarting. */
+void restart_begin(struct kafka_consumer *consumer);
+void restart_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+void restart_cancel(struct kafka_consumer *consumer);
+
+/*
+ * offset_query.c: asks for committed, first or last offsets; the answer comes to reply_queue with
+ * number and kind, as offset_query_number and offset_query_kind read it.
+ */
+enum offset_query { QUERY_COMMITTED, QUERY_EARLIEST, QUERY_LATEST, QUERY_COMMIT };
+void offset_query_send(struct kafka_consumer *consumer, uint64_t number, enum offset_query kind,
+                       const rd_kafka_topic_partition_list_t *list);
+void *offset_query_opaque(uint64_t number, enum offset_query kind);
+uint64_t offset_query_number(rd_kafka_event_t *event);
+enum offset_query offset_query_kind(rd_kafka_event_t *event);
+/*
+ * Calls each(arg, item) for the partitions of an answer; item->err says what failed for one alone.
+ * False with err set where the whole query failed.
+ */
+bool offset_query_read(rd_kafka_event_t *event,
+                       void (*each)(void *arg, const rd_kafka_topic_partition_t *item), void *arg,
+                       struct err *err) MUST_CHECK;
+
+/* assignment.c */
+void assignment_install(struct kafka_consumer *consumer,
+                        const rd_kafka_topic_partition_list_t *list);
+/* Begins fetching anew at every partition's position. */
+void assignment_reinstall(struct kafka_consumer *consumer);
+/* Stops fetching and frees the partitions. */
+void assignment_drop(struct kafka_consumer *consumer);
+struct partition *assignment_find(struct kafka_consumer *consumer, const char *topic,
+                                  int32_t partition);
+void assignment_announce_halted(struct kafka_consumer *consumer);
+void assignment_free_pool(struct kafka_consumer *consumer);
+
+/* commit.c */
+void commit_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+/* Frees without an answer: only when the consumer goes. */
+void commit_free(struct kafka_consumer *consumer);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * Questions about offsets, asked asynchronously through librdkafka's admin calls on the consumer's
+ * own handle. Every answer carries the number of its question, so that late ones can be told apart.
+ * It must not decide anything: start.c and restart.c do.
+ */
+#include "kafka/client_error.h"
+#include "kafka/consumer_state.h"
+
+#define QUERY_TIMEOUT_MS 10000
+
+void *offset_query_opaque(uint64_t number, enum offset_query kind)
+{
+    return (void *)(uintptr_t)(number << 2 | (uint64_t)kind);
+}
+
+uint64_t offset_query_number(rd_kafka_event_t *event)
+{
+    return (uint64_t)(uintptr_t)rd_kafka_event_opaque(event) >> 2;
+}
+
+enum offset_query offset_query_kind(rd_kafka_event_t *event)
+{
+    return (enum offset_query)((uintptr_t)rd_kafka_event_opaque(event) & 3);
+}
+
+static rd_kafka_AdminOptions_t *options_new(struct kafka_consumer *consumer, rd_kafka_admin_op_t op,
+                                            void *opaque)
+{
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(consumer->rk, op);
+    char text[128];
+
+    rd_kafka_AdminOptions_set_request_timeout(options, QUERY_TIMEOUT_MS, text, sizeof(text));
+    rd_kafka_AdminOptions_set_opaque(options, opaque);
+    return options;
+}
+
+/* Stable: an offset that a transaction is about to change is waited for. */
+static void send_committed(struct kafka_consumer *consumer, void *opaque,
+                           const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_AdminOptions_t *options = options_new(
+        consumer, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, opaque);
+    rd_kafka_ListConsumerGroupOffsets_t *request = rd_kafka_ListConsumerGroupOffsets_new(
+        consumer->group, list);
+
+    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, 1));
+    rd_kafka_ListConsumerGroupOffsets(consumer->rk, &request, 1, options, consumer->reply_queue);
+    rd_kafka_ListConsumerGroupOffsets_destroy(request);
+    rd_kafka_AdminOptions_destroy(options);
+}
+
+/* Read committed: "latest" stands before the records of transactions that are still open. */
+static void send_list(struct kafka_consumer *consumer, void *opaque, int64_t spec,
+                      const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_AdminOptions_t *options = options_new(consumer, RD_KAFKA_ADMIN_OP_LISTOFFSETS, opaque);
+    rd_kafka_topic_partition_list_t *request = rd_kafka_topic_partition_list_copy(list);
+
+    for (int i = 0; i < request->cnt; i++)
+        request->elems[i].offset = spec;
+    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(
+        options, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
+    rd_kafka_ListOffsets(consumer->rk, request, options, consumer->reply_queue);
+    rd_kafka_topic_partition_list_destroy(request);
+    rd_kafka_AdminOptions_destroy(options);
+}
+
+void offset_query_send(struct kafka_consumer *consumer, uint64_t number, enum offset_query kind,
+                       const rd_kafka_topic_partition_list_t *list)
+{
+    void *opaque = offset_query_opaque(number, kind);
+
+    if (kind == QUERY_COMMITTED)
+        send_committed(consumer, opaque, list);
+    else
+        send_list(consumer, opaque,
+                  kind == QUERY_EARLIEST ? RD_KAFKA_OFFSET_SPEC_EARLIEST
+                                         : RD_KAFKA_OFFSET_SPEC_LATEST,
+                  list);
+}
+
+static void read_committed(rd_kafka_event_t *event,
+                           void (*each)(void *arg, const rd_kafka_topic_partition_t *item),
+                           void *arg)
+{
+    const rd_kafka_ListConsumerGroupOffsets_result_t *result =
+        rd_kafka_event_ListConsumerGroupOffsets_result(event);
+    size_t count = 0;
+    const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        result, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(groups[i]);
+
+        for (int j = 0; list != NULL && j < list->cnt; j++)
+            each(arg, &list->elems[j]);
+    }
+}
+
+static bool committed_failed(rd_kafka_event_t *event, struct err *err)
+{
+    size_t count = 0;
+    const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[i]);
+
+        if (error != NULL) {
+            client_error_set(err, rd_kafka_error_code(error), "committed offsets of group %s",
+                             rd_kafka_group_result_name(groups[i]));
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_list(rd_kafka_event_t *event,
+                      void (*each)(void *arg, const rd_kafka_topic_partition_t *item), void *arg)
+{
+    size_t count = 0;
+    const rd_kafka_ListOffsetsResultInfo_t **infos = rd_kafka_ListOffsets_result_infos(
+        rd_kafka_event_ListOffsets_result(event), &count);
+
+    for (size_t i = 0; i < count; i++)
+        each(arg, rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]));
+}
+
+bool offset_query_read(rd_kafka_event_t *event,
+                       void (*each)(void *arg, const rd_kafka_topic_partition_t *item), void *arg,
+                       struct err *err)
+{
+    bool committed = rd_kafka_event_type(event) == RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT;
+
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return client_error_set(err, rd_kafka_event_error(event), "%s",
+                                committed ? "asking for committed offsets"
+                                          : "asking for the ends of partitions");
+    if (committed && committed_failed(event, err))
+        return false;
+    if (committed)
+        read_committed(event, each, arg);
+    else
+        read_list(event, each, arg);
+    return true;
+}

@@ -1,0 +1,98 @@
+/*
+ * Restarting partitions that went out of range: the end that the flow chose is looked up, then
+ * fetching begins anew for all partitions at their positions. librdkafka refuses to seek a
+ * partition whose fetcher stopped with an error, and under the eager protocol the assignment can
+ * only be set as a whole; what was prefetched of the others is fetched again, once.
+ */
+#include "kafka/client_error.h"
+#include "kafka/consumer_state.h"
+
+#define RETRY_MS 500
+
+static rd_kafka_topic_partition_list_t *restarting_list(const struct kafka_consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    for (size_t i = 0; i < consumer->partition_count; i++) {
+        const struct partition *part = consumer->partitions[i];
+
+        if (part->restarting)
+            rd_kafka_topic_partition_list_add(list, part->pub.topic, part->pub.partition);
+    }
+    return list;
+}
+
+/* A further partition may join while a query is out: the newest query asks for all of them. */
+void restart_begin(struct kafka_consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = restarting_list(consumer);
+
+    err_clear(&consumer->restart_err);
+    consumer->restart_query = ++consumer->last_query;
+    consumer->restart_left = 2;
+    offset_query_send(consumer, consumer->restart_query, QUERY_EARLIEST, list);
+    offset_query_send(consumer, consumer->restart_query, QUERY_LATEST, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void restart_cancel(struct kafka_consumer *consumer)
+{
+    consumer->restart_query = 0;
+    loop_timer_cancel(&consumer->restart_timer);
+}
+
+struct reading {
+    struct kafka_consumer *consumer;
+    enum offset_query kind;
+};
+
+static void read_item(void *arg, const rd_kafka_topic_partition_t *answer)
+{
+    struct reading *reading = arg;
+    struct kafka_consumer *consumer = reading->consumer;
+    struct partition *part = assignment_find(consumer, answer->topic, answer->partition);
+    enum offset_query wanted;
+
+    if (part == NULL || !part->restarting)
+        return;
+    wanted = part->restart_at == OFFSET_EARLIEST ? QUERY_EARLIEST : QUERY_LATEST;
+    if (wanted != reading->kind)
+        return;
+    if (answer->err != RD_KAFKA_RESP_ERR_NO_ERROR || answer->offset < 0) {
+        client_error_set(&consumer->restart_err, answer->err, "route %s: the end of %s/%d",
+                         consumer->route, answer->topic, (int)answer->partition);
+        return;
+    }
+    part->position = answer->offset;
+    part->position_epoch = -1;
+    /* The log may end below what was committed: this one rewind is meant. */
+    part->committed = -1;
+    part->pub.start_offset = answer->offset;
+}
+
+void restart_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+    struct reading reading = {consumer, offset_query_kind(event)};
+    struct err err;
+
+    if (consumer->restart_query == 0 || offset_query_number(event) != consumer->restart_query)
+        return;
+    if (!offset_query_read(event, read_item, &reading, &err))
+        consumer->restart_err = err;
+    if (--consumer->restart_left > 0)
+        return;
+    consumer->restart_query = 0;
+    if (consumer->restart_err.code != ERR_NONE) {
+        loop_timer_set_ms(&consumer->restart_timer, RETRY_MS);
+        consumer_trouble(consumer, &consumer->restart_err);
+        return;
+    }
+    for (size_t i = 0; i < consumer->partition_count; i++) {
+        struct partition *part = consumer->partitions[i];
+
+        if (part->restarting)
+            part->restarting = part->halted = false;
+    }
+    assignment_reinstall(consumer);
+    kafka_consumer_rearm(consumer);
+}
