@@ -1,0 +1,489 @@
+/*
+ * The producer of copies.
+ *
+ *   send --> waiting --producev--> sent --delivery report--> acked or refused --> finished --> done
+ *               ^                   |                                            (next turn)
+ *               +--- queue full ----+--- may heal ---> resting --timer--> waiting
+ *
+ * Every message is in exactly one list, by its state. What is sent stays in sending order, so that
+ * after a fatal error of the idempotent producer all of it goes back to the head of the waiting
+ * list and is produced again in order by a new client. librdkafka copies the bytes: copies are
+ * rare, and a message outlives no call that way. A message that the broker refused for a passing
+ * reason comes after those that overtook it; ranks, not arrival, decide the order of copies. It
+ * must not call done inside send, and must not give a message up by itself.
+ */
+#include "kafka/producer.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "kafka/client_error.h"
+#include "kafka/producer_internal.h"
+#include "kafka/properties.h"
+#include "kafka/wake.h"
+
+#define FIRST_REST_MS  100
+#define LAST_REST_MS   5000
+#define REMAKE_MS      1000
+#define SENDS_PER_TURN 500
+
+enum message_state { MSG_NONE, MSG_WAITING, MSG_SENT, MSG_RESTING, MSG_FINISHED };
+
+struct message_list {
+    struct produce *head;
+    struct produce *tail;
+};
+
+struct kafka_producer {
+    struct loop *loop;
+    const struct config *config;
+    rd_kafka_t *rk; /* NULL between a fatal error and the next client */
+    rd_kafka_queue_t *queue;
+    struct wake wake;
+    struct message_list waiting, sent, resting, finished;
+    size_t pending;
+    int64_t rest_ms;
+    unsigned remakes;
+    bool fatal;
+    bool full; /* librdkafka's queue: go on when a report has come */
+    struct loop_timer rest_timer;
+    struct loop_timer remake_timer;
+    struct loop_task send_task;
+    struct loop_task finish_task;
+    struct metric *failures[PRODUCE_CANCELLED + 1]; /* by result; ACKED: passing failures */
+};
+
+static struct message_list *list_of(struct kafka_producer *producer, const struct produce *msg)
+{
+    switch ((enum message_state)msg->state) {
+    case MSG_WAITING:
+        return &producer->waiting;
+    case MSG_SENT:
+        return &producer->sent;
+    case MSG_RESTING:
+        return &producer->resting;
+    case MSG_FINISHED:
+        return &producer->finished;
+    case MSG_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static void list_append(struct message_list *list, struct produce *msg)
+{
+    msg->next = NULL;
+    msg->prev = list->tail;
+    if (list->tail != NULL)
+        list->tail->next = msg;
+    else
+        list->head = msg;
+    list->tail = msg;
+}
+
+static void list_remove(struct message_list *list, struct produce *msg)
+{
+    if (msg->prev != NULL)
+        msg->prev->next = msg->next;
+    else
+        list->head = msg->next;
+    if (msg->next != NULL)
+        msg->next->prev = msg->prev;
+    else
+        list->tail = msg->prev;
+    msg->next = msg->prev = NULL;
+}
+
+static void move_to(struct kafka_producer *producer, struct produce *msg, enum message_state state)
+{
+    struct message_list *from = list_of(producer, msg);
+
+    if (from != NULL)
+        list_remove(from, msg);
+    msg->state = (uint8_t)state;
+    list_append(list_of(producer, msg), msg);
+}
+
+static void finish(struct kafka_producer *producer, struct produce *msg, enum produce_result result)
+{
+    msg->result = result;
+    if (result != PRODUCE_ACKED && producer->failures[result] != NULL)
+        metric_add(producer->failures[result], 1);
+    move_to(producer, msg, MSG_FINISHED);
+    loop_defer(producer->loop, &producer->finish_task);
+}
+
+static void on_finish_task(void *arg)
+{
+    struct kafka_producer *producer = arg;
+    struct produce *msg;
+
+    while ((msg = producer->finished.head) != NULL) {
+        list_remove(&producer->finished, msg);
+        msg->state = MSG_NONE;
+        producer->pending--;
+        msg->done(msg);
+    }
+}
+
+/* What will not heal by waiting; everything else is tried again. */
+static bool is_lasting(rd_kafka_resp_err_t code, enum produce_result *result)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        *result = PRODUCE_TOO_LARGE;
+        return true;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        *result = PRODUCE_DENIED;
+        return true;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        *result = PRODUCE_NO_TOPIC;
+        return true;
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        *result = PRODUCE_INVALID;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void fail(struct kafka_producer *producer, struct produce *msg, rd_kafka_resp_err_t code)
+{
+    enum produce_result result;
+
+    client_error_set(&msg->err, code, "produce to %s/%d", msg->topic, (int)msg->partition);
+    if (is_lasting(code, &result)) {
+        msg->err.retriable = false;
+        finish(producer, msg, result);
+        return;
+    }
+    if (producer->failures[PRODUCE_ACKED] != NULL)
+        metric_add(producer->failures[PRODUCE_ACKED], 1);
+    move_to(producer, msg, MSG_RESTING);
+    if (loop_timer_armed(&producer->rest_timer))
+        return;
+    log_warn("produce_failed", LOG_STR("topic", msg->topic), LOG_INT("partition", msg->partition),
+             LOG_STR("error", msg->err.text), LOG_INT("again_in_ms", producer->rest_ms), LOG_END);
+    loop_timer_set_ms(&producer->rest_timer, producer->rest_ms);
+    producer->rest_ms *= 2;
+    if (producer->rest_ms > LAST_REST_MS)
+        producer->rest_ms = LAST_REST_MS;
+}
+
+static rd_kafka_headers_t *headers_of(const struct produce *msg)
+{
+    rd_kafka_headers_t *headers;
+
+    if (msg->header_count == 0)
+        return NULL;
+    headers = rd_kafka_headers_new(msg->header_count);
+    for (size_t i = 0; i < msg->header_count; i++) {
+        const struct record_header *header = &msg->headers[i];
+
+        rd_kafka_header_add(headers, header->name.data, (ssize_t)header->name.len,
+                            header->value.data, (ssize_t)header->value.len);
+    }
+    return headers;
+}
+
+static rd_kafka_resp_err_t hand_over(struct kafka_producer *producer, struct produce *msg)
+{
+    rd_kafka_headers_t *headers = headers_of(msg);
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        producer->rk, RD_KAFKA_V_TOPIC(msg->topic), RD_KAFKA_V_PARTITION(msg->partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(msg->key.data, msg->key.len),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)msg->value.data, msg->value.len),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(msg), RD_KAFKA_V_END);
+
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
+        rd_kafka_headers_destroy(headers);
+    return code;
+}
+
+static void begin_remake(struct kafka_producer *producer);
+
+static void on_send_task(void *arg)
+{
+    struct kafka_producer *producer = arg;
+    struct produce *msg;
+
+    for (int i = 0; i < SENDS_PER_TURN; i++) {
+        rd_kafka_resp_err_t code;
+
+        msg = producer->waiting.head;
+        if (msg == NULL || producer->rk == NULL || producer->full || producer->fatal)
+            return;
+        move_to(producer, msg, MSG_SENT);
+        code = hand_over(producer, msg);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            continue;
+        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+            list_remove(&producer->sent, msg);
+            msg->state = MSG_WAITING;
+            msg->next = producer->waiting.head;
+            if (msg->next != NULL)
+                msg->next->prev = msg;
+            else
+                producer->waiting.tail = msg;
+            producer->waiting.head = msg;
+            producer->full = true;
+        } else if (code == RD_KAFKA_RESP_ERR__FATAL) {
+            begin_remake(producer);
+        } else {
+            fail(producer, msg, code);
+        }
+    }
+    loop_defer(producer->loop, &producer->send_task);
+}
+
+static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+    struct kafka_producer *producer = opaque;
+    struct produce *msg = message->_private;
+
+    (void)rk;
+    producer->full = false;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        producer->rest_ms = FIRST_REST_MS;
+        msg->offset = message->offset;
+        err_clear(&msg->err);
+        finish(producer, msg, PRODUCE_ACKED);
+    } else if (producer->fatal) {
+        /* Of a client that is thrown away: it goes out again from the list, in order. */
+        return;
+    } else if (message->err == RD_KAFKA_RESP_ERR__FATAL ||
+               rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        begin_remake(producer);
+    } else {
+        fail(producer, msg, message->err);
+    }
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct kafka_producer *producer = opaque;
+
+    (void)rk;
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        begin_remake(producer);
+        return;
+    }
+    /* The client logs what matters; nothing is lost by a broker that is away. */
+    log_debug("producer_error", LOG_STR("error", reason), LOG_END);
+}
+
+static void on_wake(void *arg)
+{
+    struct kafka_producer *producer = arg;
+
+    if (producer->rk == NULL)
+        return;
+    rd_kafka_poll(producer->rk, 0);
+    if (producer->waiting.head != NULL)
+        loop_defer(producer->loop, &producer->send_task);
+}
+
+static bool make_client(struct kafka_producer *producer, struct err *err)
+{
+    rd_kafka_conf_t *conf = properties_new(producer->config, KAFKA_PRODUCER, err);
+    char text[300];
+
+    if (conf == NULL)
+        return false;
+    rd_kafka_conf_set_opaque(conf, producer);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (producer->rk == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, ERR_CONFIG, "producer: %s", text);
+    }
+    producer->queue = rd_kafka_queue_get_main(producer->rk);
+    wake_attach(&producer->wake, producer->queue);
+    return true;
+}
+
+/* Purging first lets destroy return at once: nothing is waited for. */
+static void drop_client(struct kafka_producer *producer)
+{
+    if (producer->rk == NULL)
+        return;
+    producer->fatal = true;
+    rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                     RD_KAFKA_PURGE_F_NON_BLOCKING);
+    rd_kafka_poll(producer->rk, 0);
+    wake_detach(producer->queue);
+    rd_kafka_queue_destroy(producer->queue);
+    rd_kafka_destroy(producer->rk);
+    producer->queue = NULL;
+    producer->rk = NULL;
+}
+
+/* What was sent and not acknowledged goes before what waits, in the order of sending. */
+static void take_back(struct kafka_producer *producer)
+{
+    struct produce *last = producer->sent.tail;
+
+    if (last == NULL)
+        return;
+    for (struct produce *msg = producer->sent.head; msg != NULL; msg = msg->next)
+        msg->state = MSG_WAITING;
+    last->next = producer->waiting.head;
+    if (last->next != NULL)
+        last->next->prev = last;
+    else
+        producer->waiting.tail = last;
+    producer->waiting.head = producer->sent.head;
+    producer->sent.head = producer->sent.tail = NULL;
+}
+
+/* The client cannot be destroyed inside its own callback: the timer does it. */
+static void begin_remake(struct kafka_producer *producer)
+{
+    char text[200] = "";
+
+    if (producer->fatal)
+        return;
+    producer->fatal = true;
+    rd_kafka_fatal_error(producer->rk, text, sizeof(text));
+    log_error("producer_fatal", LOG_STR("error", text),
+              LOG_UINT("unacknowledged", producer->pending), LOG_END);
+    loop_timer_set_ms(&producer->remake_timer, 0);
+}
+
+static void on_remake_timer(void *arg)
+{
+    struct kafka_producer *producer = arg;
+    struct err err;
+
+    drop_client(producer);
+    take_back(producer);
+    if (!make_client(producer, &err)) {
+        log_error("producer_failed", LOG_STR("error", err.text), LOG_END);
+        loop_timer_set_ms(&producer->remake_timer, REMAKE_MS);
+        return;
+    }
+    producer->remakes++;
+    producer->fatal = false;
+    producer->full = false;
+    loop_defer(producer->loop, &producer->send_task);
+}
+
+static void on_rest_timer(void *arg)
+{
+    struct kafka_producer *producer = arg;
+    struct produce *msg;
+
+    while ((msg = producer->resting.head) != NULL)
+        move_to(producer, msg, MSG_WAITING);
+    loop_defer(producer->loop, &producer->send_task);
+}
+
+static void register_metrics(struct kafka_producer *producer, struct metrics *metrics)
+{
+    static const char *const kinds[] = {
+        [PRODUCE_ACKED] = "passing",   [PRODUCE_TOO_LARGE] = "too-large",
+        [PRODUCE_DENIED] = "denied",   [PRODUCE_NO_TOPIC] = "no-topic",
+        [PRODUCE_INVALID] = "invalid", [PRODUCE_CANCELLED] = NULL,
+    };
+
+    if (metrics == NULL)
+        return;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const struct metric_label label = {"kind", kinds[i]};
+
+        if (kinds[i] != NULL)
+            producer->failures[i] = metrics_counter(
+                metrics, "produce_failures_total",
+                "Copies that a broker did not take, by the kind of failure.", &label, 1);
+    }
+}
+
+struct kafka_producer *kafka_producer_new(struct loop *loop, const struct config *config,
+                                          struct metrics *metrics, struct err *err)
+{
+    struct kafka_producer *producer = mem_zalloc(sizeof(*producer));
+
+    producer->loop = loop;
+    producer->config = config;
+    producer->rest_ms = FIRST_REST_MS;
+    producer->wake.fd = -1;
+    loop_timer_init(&producer->rest_timer, loop, on_rest_timer, producer);
+    loop_timer_init(&producer->remake_timer, loop, on_remake_timer, producer);
+    loop_task_init(&producer->send_task, on_send_task, producer);
+    loop_task_init(&producer->finish_task, on_finish_task, producer);
+    register_metrics(producer, metrics);
+    if (!wake_init(&producer->wake, loop, on_wake, producer, err) || !make_client(producer, err)) {
+        kafka_producer_free(&producer);
+        return NULL;
+    }
+    return producer;
+}
+
+void kafka_producer_send(struct kafka_producer *producer, struct produce *msg)
+{
+    msg->state = MSG_NONE;
+    msg->offset = -1;
+    msg->next = msg->prev = NULL;
+    err_clear(&msg->err);
+    producer->pending++;
+    move_to(producer, msg, MSG_WAITING);
+    loop_defer(producer->loop, &producer->send_task);
+}
+
+size_t kafka_producer_pending(const struct kafka_producer *producer)
+{
+    return producer->pending;
+}
+
+static void cancel_list(struct kafka_producer *producer, struct message_list *list)
+{
+    while (list->head != NULL) {
+        struct produce *msg = list->head;
+
+        err_set(&msg->err, ERR_CANCELLED, "produce to %s/%d: given up, its fate is unknown",
+                msg->topic, (int)msg->partition);
+        finish(producer, msg, PRODUCE_CANCELLED);
+    }
+}
+
+void kafka_producer_free(struct kafka_producer **pointer)
+{
+    struct kafka_producer *producer = *pointer;
+
+    if (producer == NULL)
+        return;
+    *pointer = NULL;
+    drop_client(producer);
+    loop_timer_deinit(&producer->rest_timer);
+    loop_timer_deinit(&producer->remake_timer);
+    wake_deinit(&producer->wake);
+    cancel_list(producer, &producer->sent);
+    cancel_list(producer, &producer->waiting);
+    cancel_list(producer, &producer->resting);
+    loop_task_cancel(producer->loop, &producer->send_task);
+    loop_task_cancel(producer->loop, &producer->finish_task);
+    on_finish_task(producer);
+    mem_free(producer);
+}
+
+void kafka_producer_break_for_test(struct kafka_producer *producer)
+{
+    rd_kafka_test_fatal_error(producer->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                              "broken by a test");
+}
+
+unsigned kafka_producer_remakes(const struct kafka_producer *producer)
+{
+    return producer->remakes;
+}

@@ -1,0 +1,58 @@
+/*
+ * The producer of copies (retry, dead letter): idempotent, acks=all, on the loop through queue IO
+ * events. One per worker. A message is embedded in its owner; `done` runs exactly once per send,
+ * never inside it: with the offset once it is acknowledged, or with an error that will not heal by
+ * itself (too large, not authorised, unknown topic ...). What may heal is retried inside, for ever,
+ * until cancelled. When the idempotent producer goes fatal it is made anew and everything not
+ * acknowledged is produced again.
+ */
+#ifndef OG_KAFKA_PRODUCER_H
+#define OG_KAFKA_PRODUCER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/metrics.h"
+#include "config/config.h"
+#include "record/record.h"
+
+struct kafka_producer;
+
+enum produce_result {
+    PRODUCE_ACKED,
+    PRODUCE_TOO_LARGE, /* for the client or for the broker */
+    PRODUCE_DENIED,
+    PRODUCE_NO_TOPIC,  /* or no such partition */
+    PRODUCE_INVALID,   /* the broker refuses the record for another lasting reason */
+    PRODUCE_CANCELLED, /* by kafka_producer_cancel_all / free: its fate is unknown */
+};
+
+struct produce {
+    const char *topic; /* all borrowed until done */
+    int32_t partition;
+    struct slice key, value; /* null stays null */
+    const struct record_header *headers;
+    size_t header_count;
+    void (*done)(struct produce *msg);
+    void *arg;
+
+    enum produce_result result;
+    int64_t offset; /* ACKED */
+    struct err err; /* otherwise */
+
+    /* the producer's */
+    struct produce *next, *prev;
+    uint8_t state;
+};
+
+struct kafka_producer *kafka_producer_new(struct loop *loop, const struct config *config,
+                                          struct metrics *metrics, struct err *err) MUST_CHECK;
+void kafka_producer_free(struct kafka_producer **producer); /* completes the rest as cancelled */
+/* The timestamp is the time of writing. */
+void kafka_producer_send(struct kafka_producer *producer, struct produce *msg);
+size_t kafka_producer_pending(const struct kafka_producer *producer);
+
+#endif
