@@ -1,0 +1,147 @@
+/*
+ * All topics of the cluster. librdkafka has only a blocking call for it (rd_kafka_metadata), so
+ * each listing runs on a thread of its own, which touches nothing but its listing and the client
+ * handle, and signals an eventfd when it is done; the loop joins it then.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "kafka/admin_state.h"
+#include "kafka/client_error.h"
+
+#define LIST_TIMEOUT_MS 5000
+
+struct admin_listing {
+    rd_kafka_t *rk;
+    int fd; /* of the admin's wake */
+    pthread_t thread;
+    bool started;
+    atomic_bool finished; /* what follows is the loop's once this is set */
+    rd_kafka_resp_err_t code;
+    char **names;
+    size_t count;
+    void (*done)(void *arg, const char *const *names, size_t count, const struct err *err);
+    void *arg;
+    struct admin_listing *next;
+};
+
+static bool is_internal(const char *name)
+{
+    return strncmp(name, "__", 2) == 0;
+}
+
+static void *run_listing(void *arg)
+{
+    struct admin_listing *listing = arg;
+    const struct rd_kafka_metadata *metadata = NULL;
+    const uint64_t one = 1;
+    ssize_t written;
+
+    listing->code = rd_kafka_metadata(listing->rk, 1, NULL, &metadata, LIST_TIMEOUT_MS);
+    if (listing->code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        listing->names = mem_calloc((size_t)metadata->topic_cnt + 1, sizeof(char *));
+        for (int i = 0; i < metadata->topic_cnt; i++) {
+            if (!is_internal(metadata->topics[i].topic))
+                listing->names[listing->count++] = mem_strdup(metadata->topics[i].topic);
+        }
+        rd_kafka_metadata_destroy(metadata);
+    }
+    atomic_store(&listing->finished, true);
+    do {
+        written = write(listing->fd, &one, sizeof(one));
+    } while (written < 0 && errno == EINTR);
+    return NULL;
+}
+
+static void listing_free(struct admin_listing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++)
+        mem_free(listing->names[i]);
+    mem_free(listing->names);
+    mem_free(listing);
+}
+
+static void answer(struct admin_listing *listing)
+{
+    struct err err;
+
+    if (listing->started)
+        pthread_join(listing->thread, NULL);
+    if (listing->code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        listing->done(listing->arg, (const char *const *)listing->names, listing->count, NULL);
+    } else {
+        client_error_set(&err, listing->code, "listing topics");
+        listing->done(listing->arg, NULL, 0, &err);
+    }
+    listing_free(listing);
+}
+
+static void on_wake(void *arg)
+{
+    struct kafka_admin *admin = arg;
+    struct admin_listing **at = &admin->listings;
+
+    while (*at != NULL) {
+        struct admin_listing *listing = *at;
+
+        if (!atomic_load(&listing->finished)) {
+            at = &listing->next;
+            continue;
+        }
+        *at = listing->next;
+        answer(listing);
+        /* The answer may have begun another listing. */
+        at = &admin->listings;
+    }
+}
+
+void kafka_admin_list(struct kafka_admin *admin,
+                      void (*done)(void *arg, const char *const *names, size_t count,
+                                   const struct err *err),
+                      void *arg)
+{
+    struct admin_listing *listing = mem_zalloc(sizeof(*listing));
+    const uint64_t one = 1;
+
+    listing->rk = admin->rk;
+    listing->fd = admin->list_wake->fd;
+    listing->done = done;
+    listing->arg = arg;
+    listing->next = admin->listings;
+    admin->listings = listing;
+    if (pthread_create(&listing->thread, NULL, run_listing, listing) == 0) {
+        listing->started = true;
+        return;
+    }
+    listing->code = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+    atomic_store(&listing->finished, true);
+    if (write(listing->fd, &one, sizeof(one)) < 0)
+        return; /* cannot be: an eventfd takes 2^64 - 2 of them */
+}
+
+bool admin_list_init(struct kafka_admin *admin, struct err *err)
+{
+    admin->list_wake = mem_zalloc(sizeof(*admin->list_wake));
+    return wake_init(admin->list_wake, admin->loop, on_wake, admin, err);
+}
+
+void admin_list_deinit(struct kafka_admin *admin)
+{
+    while (admin->listings != NULL) {
+        struct admin_listing *listing = admin->listings;
+
+        admin->listings = listing->next;
+        if (listing->started)
+            pthread_join(listing->thread, NULL);
+        listing_free(listing);
+    }
+    if (admin->list_wake == NULL)
+        return;
+    wake_deinit(admin->list_wake);
+    mem_free(admin->list_wake);
+    admin->list_wake = NULL;
+}

@@ -1,0 +1,44 @@
+/* What admin.c and admin_list.c share. For these files only. */
+#ifndef OG_KAFKA_ADMIN_STATE_H
+#define OG_KAFKA_ADMIN_STATE_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "kafka/admin.h"
+#include "kafka/wake.h"
+
+enum admin_kind { ADMIN_DESCRIBE, ADMIN_CREATE };
+
+struct admin_request {
+    enum admin_kind kind;
+    bool with_configs;
+    bool nothing; /* create: not one topic that could be asked for */
+    size_t count;
+    struct kafka_topic *topics; /* count; of create only the names */
+    char **failed;              /* create: count */
+    void (*described)(void *arg, const struct kafka_topic *topics, size_t count,
+                      const struct err *err);
+    void (*created)(void *arg, const char *const *failed, size_t count, const struct err *err);
+    void *arg;
+    struct admin_request *next;
+};
+
+struct admin_listing; /* admin_list.c */
+
+struct kafka_admin {
+    struct loop *loop;
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    struct wake wake;
+    struct loop_task serve_task;
+    struct loop_task nothing_task;
+    struct admin_request *requests;
+    struct admin_listing *listings;
+    struct wake *list_wake;
+};
+
+bool admin_list_init(struct kafka_admin *admin, struct err *err) MUST_CHECK;
+/* Waits for the threads, each at most as long as its request may take. */
+void admin_list_deinit(struct kafka_admin *admin);
+
+#endif
