@@ -7,9 +7,8 @@
  *        ^ the watermark stands before the oldest open one
  *
  * Invariants: the slot at base is open or the ring is empty; offsets rise with the slots; committed
- * offsets never fall. Whatever lies between two arrivals (markers of transactions, compacted records)
- * is no record, so the watermark steps over it.
- * It must not commit, log, or know a clock.
+ * offsets never fall. Whatever lies between two arrivals (markers of transactions, compacted
+ * records) is no record, so the watermark steps over it. It must not commit, log, or know a clock.
  */
 #include "kafka/watermark.h"
 

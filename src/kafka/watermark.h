@@ -1,6 +1,7 @@
 /*
- * The lowest offset of one assigned partition that is not settled yet. Offsets are sparse (transaction markers, compaction), so this is a
- * ring by arrival, not arithmetic on offsets. Pure; no clock, no vendor type.
+ * The lowest offset of one assigned partition that is not settled yet. Offsets are sparse
+ * (transaction markers, compaction), so this is a ring by arrival, not arithmetic on offsets. Pure;
+ * no clock, no vendor type.
  */
 #ifndef OG_KAFKA_WATERMARK_H
 #define OG_KAFKA_WATERMARK_H
@@ -19,8 +20,9 @@ uint64_t watermark_add(struct watermark *watermark, int64_t offset);
 void watermark_settle(struct watermark *watermark, uint64_t slot);
 /* The offset to commit: every record below it is settled. */
 int64_t watermark_offset(const struct watermark *watermark);
-size_t watermark_open(const struct watermark *watermark);    /* arrived and not settled */
-size_t watermark_span(const struct watermark *watermark);    /* slots between the watermark and the newest arrival */
+size_t watermark_open(const struct watermark *watermark); /* arrived and not settled */
+size_t watermark_span(
+    const struct watermark *watermark); /* slots between the watermark and the newest arrival */
 /* The oldest open offset, or -1. */
 int64_t watermark_oldest_open(const struct watermark *watermark);
 

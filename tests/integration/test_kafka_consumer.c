@@ -1,0 +1,437 @@
+/* The consumer on a real broker: bytes, start offsets, order of taking, commits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "kafka/watermark.h"
+#include "test_kafka_support.h"
+
+struct rig {
+    struct loop *loop;
+    struct config *config;
+    const char *bootstrap;
+};
+
+static int set_up(void **state)
+{
+    static struct rig rig;
+
+    rig.bootstrap = support_bootstrap();
+    rig.loop = support_loop();
+    rig.config = support_config(rig.bootstrap);
+    *state = &rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+
+    support_config_free(&rig->config);
+    loop_free(&rig->loop);
+    return 0;
+}
+
+static const char *new_topic(struct rig *rig, int32_t partitions)
+{
+    const char *topic = support_name("consumer");
+
+    support_topic(rig->loop, rig->config, topic, partitions, NULL, 0);
+    return topic;
+}
+
+static bool has_records(void *arg)
+{
+    struct member *member = arg;
+
+    member_take(member);
+    return member->records >= member->budget;
+}
+
+/* Waits until count records in all were taken. */
+static void take_all(struct rig *rig, struct member *member, int count)
+{
+    member->budget = count;
+    support_wait(rig->loop, has_records, member, 20, "all records are taken");
+    member->budget = 0;
+}
+
+struct one {
+    struct member *member;
+    struct record rec;
+};
+
+static bool take_one(void *arg)
+{
+    struct one *one = arg;
+
+    return kafka_consumer_take(one->member->consumer, one->member->partitions[0], &one->rec) ==
+           KAFKA_TAKE_RECORD;
+}
+
+static void next_record(struct rig *rig, struct one *one)
+{
+    support_wait(rig->loop, take_one, one, 20, "a record is taken");
+}
+
+static void produce_odd_records(const char *bootstrap, const char *topic)
+{
+    rd_kafka_t *rk = support_client(bootstrap, RD_KAFKA_PRODUCER, NULL);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
+    char value[] = "v\0\377z";
+    char empty[] = "";
+
+    rd_kafka_header_add(headers, "a", 1, "1\0\377", 3);
+    rd_kafka_header_add(headers, "b", 1, NULL, 0);
+    rd_kafka_header_add(headers, "a", 1, "", 0);
+    rd_kafka_header_add(headers, "", 0, "x", 1);
+    assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                       RD_KAFKA_V_KEY("k\0y", 3), RD_KAFKA_V_VALUE(value, 4),
+                                       RD_KAFKA_V_TIMESTAMP(INT64_C(1700000000123)),
+                                       RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(NULL, 0),
+                      RD_KAFKA_V_VALUE(NULL, 0), RD_KAFKA_V_END);
+    rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY("", 0),
+                      RD_KAFKA_V_VALUE(empty, 0), RD_KAFKA_V_END);
+    assert_int_equal(rd_kafka_flush(rk, 30000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_destroy(rk);
+}
+
+static void assert_bytes(struct slice s, const char *data, size_t len)
+{
+    assert_non_null(s.data);
+    assert_int_equal(s.len, len);
+    assert_memory_equal(s.data, data, len);
+}
+
+static void test_take_odd_bytes_are_kept(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 1);
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct one one = {.member = &member};
+
+    produce_odd_records(rig->bootstrap, topic);
+    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+
+    next_record(rig, &one);
+    assert_string_equal(one.rec.topic.data, topic);
+    assert_int_equal(one.rec.offset, 0);
+    assert_true(one.rec.timestamp_ms == INT64_C(1700000000123));
+    assert_false(one.rec.log_append_time);
+    assert_int_equal(one.rec.leader_epoch, 0);
+    assert_bytes(one.rec.key, "k\0y", 3);
+    assert_bytes(one.rec.value, "v\0\377z", 4);
+    assert_int_equal(one.rec.header_count, 4);
+    assert_bytes(one.rec.headers[0].name, "a", 1);
+    assert_bytes(one.rec.headers[0].value, "1\0\377", 3);
+    assert_null(one.rec.headers[1].value.data);
+    assert_bytes(one.rec.headers[2].value, "", 0);
+    assert_bytes(one.rec.headers[3].name, "", 0);
+    record_release(&one.rec);
+
+    next_record(rig, &one);
+    assert_null(one.rec.key.data);
+    assert_null(one.rec.value.data);
+    assert_int_equal(one.rec.header_count, 0);
+    record_release(&one.rec);
+
+    next_record(rig, &one);
+    assert_bytes(one.rec.key, "", 0);
+    assert_bytes(one.rec.value, "", 0);
+    record_release(&one.rec);
+    member_stop(&member);
+}
+
+static void test_missing_earliest_is_committed_before_assigned(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 2);
+    const char *group = support_name("g");
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    support_produce(rig->bootstrap, topic, 1, 5);
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    assert_int_equal(member.missing, 1);
+    assert_int_equal(member.last_missing, 2);
+    assert_false(member.missing_out_of_range);
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 0);
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 1), 0);
+    take_all(rig, &member, 5);
+    member_stop(&member);
+}
+
+static void test_missing_latest_starts_at_the_end(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 1);
+    const char *group = support_name("g");
+    struct member member = {.start = OFFSET_LATEST};
+
+    support_produce(rig->bootstrap, topic, 0, 7);
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    assert_int_equal(member.partitions[0]->start_offset, 7);
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 7);
+    support_produce(rig->bootstrap, topic, 0, 3);
+    take_all(rig, &member, 3);
+    assert_int_equal(member.next[0], 10);
+    assert_int_equal(kafka_consumer_high_watermark(member.consumer, member.partitions[0]), 10);
+    member_stop(&member);
+}
+
+static void test_missing_stop_leaves_the_partition_out(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 2);
+    const char *group = support_name("g");
+    struct member member = {.start = OFFSET_STOP};
+
+    support_set_committed(rig->bootstrap, group, topic, 1, 0);
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    assert_int_equal(member.last_missing, 1);
+    assert_int_equal(member.partition_count, 1);
+    assert_int_equal(member.partitions[0]->partition, 1);
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), -1);
+    member_stop(&member);
+}
+
+static void test_committed_is_where_it_starts(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 1);
+    const char *group = support_name("g");
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    support_produce(rig->bootstrap, topic, 0, 10);
+    support_set_committed(rig->bootstrap, group, topic, 0, 4);
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    assert_int_equal(member.missing, 0);
+    take_all(rig, &member, 6);
+    assert_int_equal(member.next[0], 10);
+    member_stop(&member);
+}
+
+/* Retention overtook the group: it is told, and asked, before anything is delivered. */
+static void test_committed_below_the_log_is_missing_and_out_of_range(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 1);
+    const char *group = support_name("g");
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    support_produce(rig->bootstrap, topic, 0, 10);
+    support_set_committed(rig->bootstrap, group, topic, 0, 2);
+    support_delete_records(rig->bootstrap, topic, 0, 6);
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    assert_int_equal(member.missing, 1);
+    assert_true(member.missing_out_of_range);
+    assert_int_equal(member.missing_committed, 2);
+    take_all(rig, &member, 4);
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 6);
+    member_stop(&member);
+}
+
+/* The other partitions keep their place while everything is fetched anew. */
+static void test_out_of_range_restart_resumes_and_keeps_others(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 2);
+    const char *group = support_name("g");
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct err err;
+
+    support_produce(rig->bootstrap, topic, 0, 10);
+    support_produce(rig->bootstrap, topic, 1, 10);
+    support_set_committed(rig->bootstrap, group, topic, 0, 1000);
+    support_set_committed(rig->bootstrap, group, topic, 1, 0);
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    member.taking = true;
+    support_wait(rig->loop, member_is_out_of_range, &member, 20, "out of range");
+    assert_int_equal(member.bad->partition, 0);
+    assert_int_equal(member.bad_offset, 1000);
+    take_all(rig, &member, 10);
+    support_produce(rig->bootstrap, topic, 1, 5);
+
+    assert_false(kafka_consumer_restart_partition(member.consumer, member.bad, OFFSET_STOP, &err));
+    member.next[member_find(&member, topic, 0)] = 0;
+    assert_true(
+        kafka_consumer_restart_partition(member.consumer, member.bad, OFFSET_EARLIEST, &err));
+    take_all(rig, &member, 25);
+    assert_int_equal(member.bad->start_offset, 0);
+    assert_int_equal(member.seen[member_find(&member, topic, 0)], 10);
+    assert_int_equal(member.seen[member_find(&member, topic, 1)], 15);
+    assert_int_equal(member.disorder, 0);
+    assert_int_equal(member.out_of_range, 1);
+    member_stop(&member);
+}
+
+/* Queue events come only when a queue was empty: what a bounded drain leaves must not stay behind.
+ */
+static void test_take_small_budget_leaves_none_behind(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 2);
+    struct member member = {.start = OFFSET_EARLIEST, .taking = true, .budget = 10};
+
+    support_produce(rig->bootstrap, topic, 0, 6000);
+    support_produce(rig->bootstrap, topic, 1, 4000);
+    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    /* Only `readable` takes from here on. */
+    for (uint64_t end = clock_mono_ns() + 20 * NS_PER_S;
+         member.records < 10000 && clock_mono_ns() < end;)
+        loop_turn(rig->loop, true);
+    assert_int_equal(member.records, 10000);
+    assert_int_equal(member.disorder, 0);
+    member_stop(&member);
+}
+
+static void produce_transactions(const char *bootstrap, const char *topic, int transactions)
+{
+    const char *const props[] = {"transactional.id", support_name("tx"), NULL};
+    rd_kafka_t *rk = support_client(bootstrap, RD_KAFKA_PRODUCER, props);
+
+    assert_null(rd_kafka_init_transactions(rk, 30000));
+    for (int i = 0; i < transactions; i++) {
+        assert_null(rd_kafka_begin_transaction(rk));
+        for (int j = 0; j < 3; j++)
+            rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                              RD_KAFKA_V_VALUE((void *)(uintptr_t) "x", 1), RD_KAFKA_V_END);
+        /* An abort would else drop what was not sent yet. */
+        assert_int_equal(rd_kafka_flush(rk, 30000), RD_KAFKA_RESP_ERR_NO_ERROR);
+        if (i % 2 == 0)
+            assert_null(rd_kafka_commit_transaction(rk, 30000));
+        else
+            assert_null(rd_kafka_abort_transaction(rk, 30000));
+    }
+    rd_kafka_destroy(rk);
+}
+
+/* Markers and aborted records take offsets that never arrive; guards the watermark against
+ * counting. */
+static void test_transactions_watermark_steps_over_markers(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 1);
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct one one = {.member = &member};
+    struct watermark *watermark;
+    struct commit_result result;
+    uint64_t slots[9];
+    const char *group = support_name("g");
+
+    produce_transactions(rig->bootstrap, topic, 5); /* 3 committed, 2 aborted: 9 records */
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    watermark = watermark_new(member.partitions[0]->start_offset);
+    for (int i = 0; i < 9; i++) {
+        next_record(rig, &one);
+        assert_int_equal(one.rec.offset, i / 3 * 8 + i % 3);
+        slots[i] = watermark_add(watermark, one.rec.offset);
+        record_release(&one.rec);
+    }
+    for (int i = 8; i >= 0; i--)
+        watermark_settle(watermark, slots[i]);
+    assert_int_equal(watermark_offset(watermark), 19);
+    member_commit(&member, member.partitions[0], watermark_offset(watermark), &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 19);
+    watermark_free(&watermark);
+    member_stop(&member);
+}
+
+static void test_commit_never_rewinds(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 1);
+    const char *group = support_name("g");
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct commit_result result;
+
+    support_produce(rig->bootstrap, topic, 0, 10);
+    member_start(&member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    member_commit(&member, member.partitions[0], 8, &result);
+    assert_true(kafka_consumer_committing(member.consumer));
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(result.err.code, ERR_NONE);
+    member_commit(&member, member.partitions[0], 3, &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(result.err.code, ERR_NONE);
+    assert_false(kafka_consumer_committing(member.consumer));
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 8);
+    member_stop(&member);
+}
+
+/* A member that stays for a while and takes nothing from one partition. */
+static void test_untaken_partition_stalls_nobody_and_keeps_membership(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 2);
+    struct member member = {.start = OFFSET_EARLIEST, .taking = true};
+    uint64_t end;
+
+    support_property(&rig->config->kafka_consumer, "max.poll.interval.ms", "6000");
+    support_produce(rig->bootstrap, topic, 0, 100);
+    support_produce(rig->bootstrap, topic, 1, 100);
+    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    member.skip = member.partitions[0];
+    member.records = 0;
+    /* Longer than the poll interval: that time passes is what is tested. */
+    end = clock_mono_ns() + 9 * NS_PER_S;
+    while (clock_mono_ns() < end)
+        loop_turn(rig->loop, true);
+    support_produce(rig->bootstrap, topic, 1, 50);
+    take_all(rig, &member, 150);
+    assert_int_equal(member.revoked, 0);
+    assert_int_equal(member.troubles, 0);
+    member.skip = NULL;
+    take_all(rig, &member, 250);
+    assert_int_equal(member.disorder, 0);
+    member_stop(&member);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_take_odd_bytes_are_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_earliest_is_committed_before_assigned, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_latest_starts_at_the_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_stop_leaves_the_partition_out, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_committed_is_where_it_starts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_committed_below_the_log_is_missing_and_out_of_range,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_out_of_range_restart_resumes_and_keeps_others, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_take_small_budget_leaves_none_behind, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_transactions_watermark_steps_over_markers, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_commit_never_rewinds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_untaken_partition_stalls_nobody_and_keeps_membership,
+                                        set_up, tear_down),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    support_stop();
+    return failed;
+}
