@@ -124,6 +124,12 @@ static void wait_inline(struct delivery *d)
         ms = (double)retry->inline_max_ms;
     d->inline_retries++;
     ms = ms * ((double)random() / (double)RAND_MAX); /* full jitter */
+    if (d->ambiguous &&
+        d->lease_deadline_ns > clock_mono_ns()) { /* only ordering: partition comes here */
+        double lease = (double)(d->lease_deadline_ns - clock_mono_ns()) / 1e6;
+        ms = lease > ms ? lease : ms;
+        d->holds_claim = false;
+    }
     delivery_wait(d, WAIT_INLINE, (int64_t)ms + 1);
 }
 

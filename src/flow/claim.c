@@ -97,17 +97,16 @@ static bool has_ghost_evidence(const struct delivery *d, const struct ledger_op 
     return false;
 }
 
-static void behind_head(struct delivery *d, const struct ledger_op *op)
+static void behind_head(struct delivery *d, const struct ledger_op *op, bool had_evidence)
 {
     end_probe(d);
-    if (!op->has_ghost && has_ghost_evidence(d, op)) {
+    if (!had_evidence && has_ghost_evidence(d, op)) {
         d->op.has_ghost = true;
         d->op.ghost_tier = op->head_tier;
         d->op.ghost_offset = op->head_offset;
         claim_start(d);
         return;
     }
-    d->op.has_ghost = false;
     if (d->twin) { /* some earlier one is not in memory: its copy brings it */
         d->lane->drain = false;
         delivery_put_back(d);
@@ -203,7 +202,7 @@ static void count_verdict(struct delivery *d, const struct ledger_op *op)
         metric_add(m->would[op->would_code], 1);
 }
 
-static void act(struct delivery *d, struct ledger_op *op)
+static void act(struct delivery *d, const struct ledger_op *op, bool had_evidence)
 {
     switch (op->code) {
     case LEDGER_GO:
@@ -220,7 +219,7 @@ static void act(struct delivery *d, struct ledger_op *op)
         break;
     case LEDGER_BLOCKED:
     case LEDGER_NOT_HEAD:
-        behind_head(d, op);
+        behind_head(d, op, had_evidence);
         break;
     case LEDGER_BUSY:
         end_probe(d);
@@ -244,19 +243,28 @@ static void act(struct delivery *d, struct ledger_op *op)
     }
 }
 
+/* While the claim was under way the route may have been held, or its breaker opened. */
+static bool may_deliver(const struct delivery *d)
+{
+    return route_delivers(d->route) &&
+           (d->probe || breaker_state(d->route->breaker) == BREAKER_CLOSED);
+}
+
 static void claimed(struct ledger_op *op)
 {
     struct delivery *d = op->arg;
     bool held = op->code == LEDGER_GO || op->code == LEDGER_INDETERMINATE ||
                 op->code == LEDGER_STALE;
+    bool had_evidence = op->has_ghost;
     if (op->cancelled) {
         delivery_drop(d);
         return;
     }
+    op->has_ghost = false;
     d->holds_claim = held;
     d->lease_deadline_ns = op->lease_deadline_ns;
     count_verdict(d, op);
-    if (delivery_unwanted(d) || (!route_delivers(d->route) && held)) {
+    if (delivery_unwanted(d) || (held && !may_deliver(d))) {
         bool proven = op->code == LEDGER_DUP || op->code == LEDGER_DUP_PARKED ||
                       op->code == LEDGER_SUPERSEDED;
         end_probe(d);
@@ -266,5 +274,5 @@ static void claimed(struct ledger_op *op)
             delivery_release(d, delivery_put_back);
         return;
     }
-    act(d, op);
+    act(d, op, had_evidence);
 }

@@ -61,6 +61,7 @@ static void set_due(struct delivery *d, const struct copy_info *info)
 static void refuse_copy(struct delivery *d, const char *text)
 {
     d->bad_copy = true;
+    d->origin.topic = d->rec.topic;
     metric_add(d->route->metrics.foreign_copies, 1);
     (void)copy_note(d, "foreign-copy", text, 0);
     log_error(
@@ -94,7 +95,7 @@ static void read_copy(struct delivery *d)
         ok = err_set(&err, ERR_INPUT, "the copy is of topic %.*s", (int)info.origin.topic.len,
                      info.origin.topic.data);
     if (!ok) {
-        origin_of_source(d);
+        origin_of_source(d); /* where it lies: that is all that is certain of it */
         refuse_copy(d, err.text);
         return;
     }

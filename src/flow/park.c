@@ -202,7 +202,10 @@ static void dlq_written(struct delivery *d)
              LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
              LOG_INT("offset", d->origin.offset), LOG_STR("dlq", job->msg.topic),
              LOG_INT("dlq_offset", job->msg.offset), LOG_END);
-    delivery_finish(d, LEDGER_GIVEN_UP);
+    if (d->bad_copy) /* its rank is not to be believed: the ledger hears nothing of it */
+        delivery_settle(d);
+    else
+        delivery_finish(d, LEDGER_GIVEN_UP);
 }
 
 void park_dead_letter(struct delivery *d, const char *code, const char *detail, int http_status)

@@ -22,11 +22,12 @@
 #include "flow/topics.h"
 #include "flow/worker_state.h"
 
-#define START_AGAIN_MS   2000
-#define LAG_EVERY_MS     1000
-#define PREFETCH_MIN     (UINT64_C(4) << 20)
-#define STARTS_PER_PUMP  512
-#define GHOST_AUTO_SLACK 3600000
+#define START_AGAIN_MS  2000
+#define LAG_EVERY_MS    1000
+#define PREFETCH_MIN    (UINT64_C(4) << 20)
+#define STARTS_PER_PUMP 512
+#define LEAVE_MS        3000
+#define PROBE_AGAIN_MS  250
 
 const char *route_phase_name(enum route_phase phase)
 {
@@ -197,10 +198,7 @@ static void pump_probe(struct route *route)
         }
         lane_wake(route->lanes, lane);
     }
-    if (ready == 0 || !breaker_repeat_probe(route->breaker, route_now_ms(route)))
-        return;
-    lane = lane_pop_ready(route->lanes);
-    start_next(route, lane, true);
+    loop_timer_set_ms(&route->probe_timer, PROBE_AGAIN_MS);
 }
 
 static void pump(void *arg)
@@ -442,15 +440,12 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     return route;
 }
 
+/* The group is left in route_free: until then an operation that Redis or Kafka does not answer may
+ * hold a record of the consumer's. */
 static void left(struct route *route)
 {
     assign_forget(route);
     attempt_cancel_all(route);
-    if (route->consumer) {
-        if (route->revoke_pending)
-            kafka_consumer_revoke_done(route->consumer);
-        kafka_consumer_free(&route->consumer, 3000);
-    }
     route->phase = ROUTE_STOPPED;
     worker_route_stopped(route->worker);
 }
@@ -460,7 +455,6 @@ void route_stop(struct route *route)
     bool joined = route->consumer != NULL;
     if (route->phase == ROUTE_DRAINING || route->phase == ROUTE_STOPPED)
         return;
-    route->revoke_pending = route->phase == ROUTE_REVOKING;
     route->phase = ROUTE_DRAINING;
     loop_timer_cancel(&route->start_timer);
     if (!joined) {
@@ -493,6 +487,8 @@ void route_free(struct route **route_p)
     *route_p = NULL;
     handler_client_free(&route->client);
     drop_all(route);
+    if (route->consumer)
+        kafka_consumer_free(&route->consumer, LEAVE_MS);
     attempt_free_all(route);
     request_template_free(&route->template);
     lane_table_free(&route->lanes);

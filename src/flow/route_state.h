@@ -123,7 +123,6 @@ struct route {
     void (*drained)(struct route *route); /* a drain is under way */
     bool drain_late;                      /* its deadline passed */
     bool drain_committed;                 /* its last commit was sent */
-    bool revoke_pending;                  /* the consumer waits for an answer to a revoke */
     unsigned missing_generation;          /* of the question for start offsets under way */
     size_t topics_to_meet;
 

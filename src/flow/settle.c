@@ -66,6 +66,8 @@ void delivery_free(struct delivery *d)
 {
     struct route *route = d->route;
     uncount(d);
+    if (d->probe)
+        breaker_probe_void(route->breaker);
     if (d->twin) {
         route->twin_records--;
         route->twin_bytes -= d->bytes;

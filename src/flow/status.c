@@ -31,10 +31,9 @@ static const char *state_of(const struct route *route)
         return route_phase_name(route->phase);
     if (route->holds & HOLD_LEDGER)
         return "ledger-down";
-    if (route->holds & HOLD_FLOOD || strncmp(route->hold_why, "dead-letter-flood", 17) == 0)
-        return route->holds ? "dead-letter-flood" : "running";
-    if (route->holds)
-        return "paused";
+    if (route->holds) /* another instance's flood comes as a hold with its reason */
+        return strncmp(route->hold_why, "dead-letter-flood", 17) == 0 ? "dead-letter-flood"
+                                                                      : "paused";
     if (breaker == BREAKER_SUSPECT_POISON)
         return "suspect-poison";
     if (breaker == BREAKER_OPEN)

@@ -12,6 +12,8 @@
 #include "flow/route.h"
 #include "flow/worker_state.h"
 
+#define LAST_TURNS 8
+
 static void availability(void *ctx, bool up, const char *why)
 {
     struct worker *worker = ctx;
@@ -75,6 +77,8 @@ static bool make_parts(struct worker *worker, struct err *err)
 
 static void teardown(struct worker *worker)
 {
+    for (int i = 0; i < LAST_TURNS; i++) /* completions of what was cancelled */
+        loop_turn(worker->loop, false);
     kafka_admin_free(&worker->admin);
     kafka_producer_free(&worker->producer);
     ledger_free(&worker->ledger);

@@ -1,7 +1,9 @@
 /*
- * Tells an outage of the handler from poison records. `failures` in a row over at least `distinct_keys` keys open it; while it is open,
- * one probe goes out every probe_every, each with another key; one success closes it. Fewer keys than that failing is poison.
- * Where 20 distinct keys failed their probes it says suspect-poison and a person decides. Pure state machine; times are monotonic ms passed in.
+ * Tells an outage of the handler from poison records. `failures` in a row over at least
+ * `distinct_keys` keys open it; while it is open, one probe goes out every probe_every, each with
+ * another key; one success closes it. Fewer keys than that failing is poison. Where 20 distinct
+ * keys failed their probes it says suspect-poison and a person decides. Pure state machine; times
+ * are monotonic ms passed in.
  */
 #ifndef OG_HANDLER_BREAKER_H
 #define OG_HANDLER_BREAKER_H
@@ -16,20 +18,21 @@ struct breaker;
 struct breaker *breaker_new(uint32_t failures, uint32_t distinct_keys, int64_t probe_every_ms);
 void breaker_free(struct breaker **breaker);
 enum breaker_state breaker_state(const struct breaker *breaker);
-/* An answer that counts (success or a breaker failure) for a key's hash. Returns true if the state changed. */
+/* An answer that counts (success or a breaker failure) for a key's hash. Returns true if the state
+ * changed. */
 bool breaker_success(struct breaker *breaker, uint64_t now_ms);
 bool breaker_failure(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms);
-/* While open: may this key go out as the probe now? Marks it as the probe in flight when it answers true. */
+/* While open: may this key go out as the probe now? Marks it as the probe in flight when it answers
+ * true. */
 bool breaker_try_probe(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms);
-/* While open, where every key that is ready was a probe already: lets one of them be the probe again. Marks it so. */
-bool breaker_repeat_probe(struct breaker *breaker, uint64_t now_ms);
 /* The probe came to no answer that counts (cancelled, duplicate ...): lets another go. */
 void breaker_probe_void(struct breaker *breaker);
 /* ms until the next probe may go; 0: now; -1: closed. */
 int64_t breaker_next_probe_ms(const struct breaker *breaker, uint64_t now_ms);
 /* The time for which it has been open in total, ms: does not count to give_up_after. */
 uint64_t breaker_open_ms(const struct breaker *breaker, uint64_t now_ms);
-/* True while failures are being counted that may yet prove an outage: what fails now is held back (see flow/route.c) or refunded. */
+/* True while failures are being counted that may yet prove an outage: what fails now is held back
+ * (see flow/route.c) or refunded. */
 uint32_t breaker_run_length(const struct breaker *breaker);
 /* A person says go on (resume): closes it. */
 void breaker_reset(struct breaker *breaker);
