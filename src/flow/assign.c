@@ -298,11 +298,8 @@ void assign_revoked(void *ctx, bool lost)
         assign_check_drained(route);
         return;
     }
-    if (route->phase ==
-        ROUTE_DRAINING) { /* the shutdown's drain is under way, and ends with leaving */
-        route->revoke_pending = true;
-        return;
-    }
+    if (route->phase == ROUTE_DRAINING || route->phase == ROUTE_STOPPED)
+        return; /* the shutdown's drain is under way, and ends with leaving */
     route->phase = ROUTE_REVOKING;
     assign_drain(route, route->config->rebalance_drain_ms, revoke_drained);
 }
