@@ -4,7 +4,8 @@ import os
 import time
 
 # Sanitizers and busy machines are slow; a deadline is no assertion about speed.
-SLOWDOWN = float(os.environ.get("ONCEGATE_TEST_SLOWDOWN", "1"))
+SLOWDOWN = float(os.environ.get("ONCEGATE_TEST_SLOWDOWN",
+                                "3" if os.environ.get("CI") == "true" else "1"))
 
 
 class Timeout(AssertionError):

@@ -94,7 +94,6 @@ class World:
                       "heartbeat.interval.ms": 500, "fetch.wait.max.ms": 50},
             "redis": {"url": self.redis.url, "timeout": "1s"},
             "log": {"level": "info", "format": "json"},
-            "spool": {"dir": str(self.directory / "spool")},
             "routes": list(routes) or [self.route()],
         }
         return merge(base, changes)
