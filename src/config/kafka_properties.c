@@ -114,20 +114,30 @@ const char *kafka_property_hint(const char *name)
     return NULL;
 }
 
+bool kafka_property_refusal(size_t index, const char **name, const char **reason)
+{
+    if (index >= COUNT(refused))
+        return false;
+    *name = refused[index].name;
+    *reason = refused[index].reason;
+    return true;
+}
+
+bool kafka_property_rename(size_t index, const char **name, const char **use)
+{
+    if (index >= COUNT(renamed))
+        return false;
+    *name = renamed[index].name;
+    *use = renamed[index].use;
+    return true;
+}
+
 bool kafka_property_is_secret(const char *name)
 {
     for (size_t i = 0; i < COUNT(secrets); i++)
         if (strcmp(secrets[i], name) == 0)
             return true;
     return false;
-}
-
-const char *kafka_property_get(const struct properties *props, const char *name)
-{
-    for (size_t i = props->count; i > 0; i--)
-        if (strcmp(props->items[i - 1].name, name) == 0)
-            return props->items[i - 1].value;
-    return NULL;
 }
 
 /* Told at the key: it is the name that is wrong. */

@@ -8,10 +8,13 @@
 
 /* Why the property is not the user's to set, or NULL. Fixed text. */
 const char *kafka_property_refused(const char *name);
-/* The librdkafka name for one of the Java client's (or a misspelling with '_'), or NULL. */
+/* The librdkafka name for one of the Java client's, or NULL; with '!' first: there is none, and
+ * why. */
 const char *kafka_property_hint(const char *name);
+/* The tables behind both, by index, for the reference page; false behind the end. A rename's text
+ * as of kafka_property_hint. */
+bool kafka_property_refusal(size_t index, const char **name, const char **reason);
+bool kafka_property_rename(size_t index, const char **name, const char **use);
 bool kafka_property_is_secret(const char *name);
-/* The last property of that name, or NULL. */
-const char *kafka_property_get(const struct properties *props, const char *name);
 
 #endif

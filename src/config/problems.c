@@ -8,6 +8,15 @@
 
 #include "base/mem.h"
 
+/* One line, whatever the file holds: nothing of it may move the terminal's cursor. */
+static char *one_line(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+    return text;
+}
+
 void problems_add_va(struct config_problems *problems, bool warning, unsigned line, unsigned column,
                      char *path, const char *fmt, va_list args)
 {
@@ -22,8 +31,8 @@ void problems_add_va(struct config_problems *problems, bool warning, unsigned li
     problems->items[problems->count++] = (struct config_problem){
         .line = line,
         .column = column,
-        .path = path ? path : mem_strdup(""),
-        .text = mem_strdup(text),
+        .path = path ? one_line(path) : mem_strdup(""),
+        .text = mem_strdup(one_line(text)),
         .warning = warning,
     };
 }

@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/classify_rules.h"
-#include "config/kafka_properties.h"
 #include "config/load.h"
 #include "config/problems.h"
 
@@ -60,7 +59,7 @@ bool relation_add(struct load *load, const struct relation *relation, bool warni
 {
     bool usable = true;
     struct node *a = given(relation->map, relation->key, &usable);
-    struct node *b = given(relation->map, relation->other, &usable);
+    struct node *b = relation->other ? given(relation->map, relation->other, &usable) : NULL;
     const struct node *at = a ? a : b ? b : relation->map;
     struct buf text = {0};
     char place[RELATION_PLACE_MAX];
@@ -105,6 +104,12 @@ static void need(struct load *load, struct node *map, const char *key, const cha
         relation_add(load, &(struct relation){map, key, other}, false, "needs %s too", other);
 }
 
+static const char *duration(int64_t ms, char out[STR_DURATION_MAX])
+{
+    str_from_duration_ms(ms, out);
+    return out;
+}
+
 static void check_redis(struct load *load, struct node *root)
 {
     const struct redis_config *redis = &load->config->redis;
@@ -133,9 +138,6 @@ static void check_redis(struct load *load, struct node *root)
     if (tls && !redis->tls_on)
         relation_add(load, &(struct relation){root, "redis.tls", "redis.url"}, false,
                      "redis.tls is given, but redis.url does not begin with rediss://");
-    if (redis->username && !redis->password && is_given(root, "redis.username"))
-        relation_add(load, &(struct relation){root, "redis.username", "redis.password_file"}, false,
-                     "redis.username needs redis.password_file (or redis.password) too");
 }
 
 /* Known placeholders only; and with several workers each needs a name of its own. */
@@ -227,15 +229,15 @@ static void check_dedup(struct load *load, struct node *map, const struct route_
 static void check_handler(struct load *load, struct node *map, const struct route_config *route)
 {
     const struct handler_config *handler = &route->handler;
+    char low[STR_DURATION_MAX], high[STR_DURATION_MAX];
     bool tls = is_given(map, "handler.tls.ca_file") || is_given(map, "handler.tls.cert_file") ||
                is_given(map, "handler.tls.key_file") || is_given(map, "handler.tls.server_name");
 
     if (handler->connect_timeout_ms >= handler->timeout_ms)
-        relation_add(load, &(struct relation){map, "handler.connect_timeout", "handler.timeout"},
-                     false,
-                     "handler.connect_timeout (%" PRId64
-                     "ms) must be below handler.timeout (%" PRId64 "ms), which includes it",
-                     handler->connect_timeout_ms, handler->timeout_ms);
+        relation_add(
+            load, &(struct relation){map, "handler.connect_timeout", "handler.timeout"}, false,
+            "handler.connect_timeout, %s, must be below handler.timeout, %s, which includes it",
+            duration(handler->connect_timeout_ms, low), duration(handler->timeout_ms, high));
     need(load, map, "handler.tls.cert_file", "handler.tls.key_file");
     need(load, map, "handler.tls.key_file", "handler.tls.cert_file");
     if (tls && handler->url && strncmp(handler->url, "https://", 8) != 0)
@@ -248,33 +250,42 @@ static void check_handler(struct load *load, struct node *map, const struct rout
                      handler->max_in_flight, route->limits.records);
 }
 
-static int64_t session_timeout_ms(const struct config *config)
+/* Its value and, in *node, its place; NULL: librdkafka's default. */
+static int64_t session_timeout_ms(const struct node *root, const struct node **node)
 {
-    const char *text = kafka_property_get(&config->kafka_consumer, "session.timeout.ms");
+    const struct node *kafka = node_get(root, "kafka");
     int64_t ms;
 
-    if (!text)
-        text = kafka_property_get(&config->kafka, "session.timeout.ms");
-    return text && str_to_i64(slice_of(text), &ms) ? ms : SESSION_TIMEOUT_MS;
+    *node = node_get(node_get(kafka, "consumer"), "session.timeout.ms");
+    if (!*node)
+        *node = node_get(kafka, "session.timeout.ms");
+    if (*node && (*node)->kind == NODE_SCALAR && str_to_i64(slice_of((*node)->text), &ms))
+        return ms;
+    *node = NULL;
+    return SESSION_TIMEOUT_MS;
 }
 
 /* A delivery that outlives either can be made a second time by the partition's next owner. */
-static void warn_long_timeout(struct load *load, struct node *map, const struct route_config *route)
+static void warn_long_timeout(struct load *load, struct node *root, struct node *map,
+                              const struct route_config *route)
 {
+    const struct node *at;
     int64_t needed = route->handler.timeout_ms + HANDLER_MARGIN_MS;
-    int64_t session = session_timeout_ms(load->config);
-    struct relation drain = {map, "handler.timeout", "shutdown.drain"};
+    int64_t session = session_timeout_ms(root, &at);
+    char place[RELATION_PLACE_MAX];
+    char text[STR_DURATION_MAX];
 
     if (needed > session)
-        relation_add(load, &(struct relation){map, "handler.timeout", "handler.timeout"}, true,
-                     "handler.timeout + 2s is above kafka's session.timeout.ms (%" PRId64
-                     "): a delivery can outlive the gateway's membership",
-                     session);
+        relation_add(
+            load, &(struct relation){map, "handler.timeout", NULL}, true,
+            "handler.timeout + 2s is above kafka's session.timeout.ms, %s (%s): a delivery "
+            "can outlive the gateway's membership",
+            duration(session, text), relation_place(at, place));
     if (needed > route->shutdown_drain_ms)
-        relation_add(load, &drain, true,
-                     "handler.timeout + 2s is above shutdown.drain (%" PRId64
-                     "ms): a delivery can be cut off at the end of the process",
-                     route->shutdown_drain_ms);
+        relation_add(load, &(struct relation){map, "handler.timeout", "shutdown.drain"}, true,
+                     "handler.timeout + 2s is above shutdown.drain, %s: a delivery can be cut off "
+                     "at the end of the process",
+                     duration(route->shutdown_drain_ms, text));
 }
 
 static void check_tiers(struct load *load, struct node *map, const struct route_config *route)
@@ -303,21 +314,22 @@ static void check_tiers(struct load *load, struct node *map, const struct route_
                      "retry.tiers are not used with delivery: at-most-once, which never retries");
     int64_t longest = retry->tier_count ? retry->tiers_ms[retry->tier_count - 1] : 0;
     if (retry->give_up_after_ms <= longest)
-        relation_add(load, &(struct relation){map, "retry.give_up_after", "retry.tiers"},
-                     !is_given(map, "retry.tiers") && !is_given(map, "retry.give_up_after"),
-                     "retry.give_up_after must be longer than the longest of retry.tiers");
+        relation_add(
+            load, &(struct relation){map, "retry.give_up_after", "retry.tiers"}, true,
+            "retry.give_up_after is not above the longest of retry.tiers: records are given "
+            "up before they have seen them all");
 }
 
 static void check_retry(struct load *load, struct node *map, const struct route_config *route)
 {
     const struct retry_config *retry = &route->retry;
     int64_t longest = retry->tier_count ? retry->tiers_ms[retry->tier_count - 1] : 0;
+    char low[STR_DURATION_MAX], high[STR_DURATION_MAX];
 
     if (retry->inline_initial_ms > retry->inline_max_ms)
-        relation_add(
-            load, &(struct relation){map, "retry.inline.initial", "retry.inline.max"}, false,
-            "retry.inline.initial (%" PRId64 "ms) is above retry.inline.max (%" PRId64 "ms)",
-            retry->inline_initial_ms, retry->inline_max_ms);
+        relation_add(load, &(struct relation){map, "retry.inline.initial", "retry.inline.max"},
+                     false, "retry.inline.initial, %s, is above retry.inline.max, %s",
+                     duration(retry->inline_initial_ms, high), duration(retry->inline_max_ms, low));
     check_tiers(load, map, route);
     if (route->parked.ghost_ttl_ms <= longest)
         relation_add(load, &(struct relation){map, "parked.ghost_ttl", "retry.tiers"}, false,
@@ -329,6 +341,15 @@ static void check_retry(struct load *load, struct node *map, const struct route_
         relation_add(load, &(struct relation){map, "dedup.ttl", "retry.tiers"}, false,
                      "dedup.ttl must be longer than the longest of retry.tiers, or a parked "
                      "record's state is forgotten before its turn");
+}
+
+static bool any_bad(const struct node *node)
+{
+    bool bad = node->bad;
+
+    for (const struct node *child = node->first; child && !bad; child = child->next)
+        bad = any_bad(child);
+    return bad;
 }
 
 static void check_classify(struct load *load, struct node *map, const struct route_config *route)
@@ -350,6 +371,8 @@ static void check_classify(struct load *load, struct node *map, const struct rou
                        "both: write two rules",
                        status->line, status->column, error->line, error->column);
     }
+    if (any_bad(list))
+        return;
     uint64_t statuses[8];
     unsigned errors;
     struct buf missing = {0};
@@ -363,11 +386,12 @@ static void check_classify(struct load *load, struct node *map, const struct rou
     buf_deinit(&missing);
 }
 
-static void check_route(struct load *load, struct node *map, const struct route_config *route)
+static void check_route(struct load *load, struct node *root, struct node *map,
+                        const struct route_config *route)
 {
     check_dedup(load, map, route);
     check_handler(load, map, route);
-    warn_long_timeout(load, map, route);
+    warn_long_timeout(load, root, map, route);
     check_retry(load, map, route);
     check_classify(load, map, route);
     if (route->breaker.distinct_keys > route->breaker.failures)
@@ -389,7 +413,7 @@ static void check_memory(struct load *load, struct node *root)
     str_from_size(bytes, sum);
     str_from_size(config->process_bytes, most);
     if (bytes > config->process_bytes)
-        relation_add(load, &(struct relation){root, "limits.process_bytes", "limits"}, true,
+        relation_add(load, &(struct relation){root, "limits.process_bytes", NULL}, true,
                      "limits.bytes of all routes (%s) are above limits.process_bytes (%s)", sum,
                      most);
 }
@@ -405,6 +429,6 @@ void config_check_relations(struct load *load, struct node *root)
         return;
     for (struct node *map = routes->first; map; map = map->next)
         if (map->kind == NODE_MAP)
-            check_route(load, map, &load->config->routes[map->index]);
+            check_route(load, root, map, &load->config->routes[map->index]);
     relations_check_topics(load, routes);
 }

@@ -10,7 +10,7 @@
 
 #define RELATION_PLACE_MAX 48
 
-/* Two keys of one mapping, by their paths within it. */
+/* Two keys of one mapping, by their paths within it; other may be NULL. */
 struct relation {
     struct node *map;
     const char *key;

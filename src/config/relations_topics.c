@@ -152,8 +152,9 @@ static void check_collisions(struct load *load, struct topic_uses *uses)
         char place[RELATION_PLACE_MAX];
         if (strcmp(a->folded, b->folded) != 0)
             continue;
-        if (b->at->bad || a->at->bad)
-            continue;
+        if (b->at->bad || a->at->bad ||
+            (a->at == b->at && a->role == ROLE_TIER && b->role == ROLE_TIER))
+            continue; /* the last: equal tiers, told already */
         node_error(b->at, load->problems,
                    "%s \"%s\" of routes[%zu] would be named like %s \"%s\" of routes[%zu] (%s)%s",
                    role_name(b->role), b->name, b->route, role_name(a->role), a->name, a->route,

@@ -79,7 +79,7 @@ struct schema_key {
 
 #define NO_PLACE ((size_t)-1)
 
-extern const struct schema_key schema_keys[]; /* a NULL path ends it */
+extern const struct schema_key schema_keys[]; /* schema_table.c; a NULL path ends it */
 
 const struct schema_key *schema_find(const char *path);
 /* The key of that name right below the section (its path; "" for the top level; items end in "[]").

@@ -77,9 +77,10 @@ bool load_wants_text(struct load *load, const struct schema_key *key, struct nod
     if (!load_wants_scalar(load, key, node))
         return false;
     const char *found = node_type_name(node);
+    if (strcmp(found, "text") != 0 && key->type != TYPE_TEXT && key->type != TYPE_SECRET)
+        return load_refuse(load, key, node);
     return strcmp(found, "text") == 0 ||
-           node_error(node, load->problems, "text is expected, not %s: write \"%s\" in quotes",
-                      found, node->text);
+           node_error(node, load->problems, "text is expected, not %s: put it in quotes", found);
 }
 
 /* Numbers and booleans are written without quotes, unless ${} brought them. */
@@ -124,7 +125,11 @@ static bool read_text(struct load *load, const struct schema_key *key, struct no
     if (!load_wants_text(load, key, node))
         return false;
     const char *why = key->check ? key->check(node->text) : NULL;
-    return !why || node_error(node, load->problems, "\"%.100s\": %s", node->text, why);
+    if (!why)
+        return true;
+    if (strchr(node->text, '@')) /* a URL that may hold a password */
+        return node_error(node, load->problems, "%s", why);
+    return node_error(node, load->problems, "\"%.100s\": %s", node->text, why);
 }
 
 static bool read_duration(struct load *load, const struct schema_key *key, struct node *node,
