@@ -73,6 +73,16 @@ static rd_kafka_AdminOptions_t *options_new(struct kafka_admin *admin, rd_kafka_
     return options;
 }
 
+/* librdkafka refuses a list that names a topic twice. */
+static bool is_repeated(const struct admin_request *request, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(request->topics[i].name, request->topics[at].name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Describe, first step. */
 void kafka_admin_describe(struct kafka_admin *admin, const char *const *names, size_t count,
                           bool with_configs,
@@ -82,6 +92,7 @@ void kafka_admin_describe(struct kafka_admin *admin, const char *const *names, s
 {
     struct admin_request *request = request_new(admin, ADMIN_DESCRIBE, count, arg);
     const char **list = mem_calloc(count + 1, sizeof(*list));
+    size_t asked = 0;
     rd_kafka_TopicCollection_t *collection;
     rd_kafka_AdminOptions_t *options;
 
@@ -89,12 +100,19 @@ void kafka_admin_describe(struct kafka_admin *admin, const char *const *names, s
     request->with_configs = with_configs;
     request->topics = mem_calloc(count + 1, sizeof(*request->topics));
     for (size_t i = 0; i < count; i++) {
-        list[i] = names[i];
         request->topics[i].name = mem_strdup(names[i]);
         request->topics[i].retention_ms = request->topics[i].max_message_bytes = -1;
         request->topics[i].min_insync_replicas = -1;
+        if (!is_repeated(request, i))
+            list[asked++] = names[i];
     }
-    collection = rd_kafka_TopicCollection_of_topic_names(list, count);
+    if (asked == 0) {
+        request->nothing = true;
+        loop_defer(admin->loop, &admin->nothing_task);
+        mem_free(list);
+        return;
+    }
+    collection = rd_kafka_TopicCollection_of_topic_names(list, asked);
     options = options_new(admin, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, request, REQUEST_TIMEOUT_MS);
     rd_kafka_DescribeTopics(admin->rk, collection, options, admin->queue);
     rd_kafka_AdminOptions_destroy(options);
@@ -138,11 +156,7 @@ static bool ask_configs(struct kafka_admin *admin, struct admin_request *request
     size_t count = 0;
 
     for (size_t i = 0; i < request->count; i++) {
-        bool before = false;
-
-        for (size_t j = 0; j < i; j++)
-            before = before || strcmp(request->topics[j].name, request->topics[i].name) == 0;
-        if (request->topics[i].exists && !before)
+        if (request->topics[i].exists && !is_repeated(request, i))
             resources[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
                                                              request->topics[i].name);
     }
@@ -249,15 +263,19 @@ static rd_kafka_NewTopic_t *new_topic(const struct kafka_new_topic *topic, char 
     return result;
 }
 
-static void on_nothing_to_create(void *arg)
+/* An answer may begin another request, so the list is searched anew each time. */
+static void on_nothing_to_ask(void *arg)
 {
     struct kafka_admin *admin = arg;
-    struct admin_request *next;
+    struct admin_request *request = admin->requests;
 
-    for (struct admin_request *request = admin->requests; request != NULL; request = next) {
-        next = request->next;
-        if (request->kind == ADMIN_CREATE && request->nothing)
+    while (request != NULL) {
+        if (request->nothing) {
             finish(admin, request, NULL);
+            request = admin->requests;
+        } else {
+            request = request->next;
+        }
     }
 }
 
@@ -304,9 +322,14 @@ static void on_created(struct kafka_admin *admin, struct admin_request *request,
         rd_kafka_event_CreateTopics_result(event), &count);
 
     for (size_t i = 0; i < count; i++) {
-        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
-        const char *text = rd_kafka_topic_result_error_string(results[i]);
+        rd_kafka_resp_err_t code;
+        const char *text;
 
+        /* A name that was asked for twice has one result, and the other place stays empty. */
+        if (results[i] == NULL)
+            continue;
+        code = rd_kafka_topic_result_error(results[i]);
+        text = rd_kafka_topic_result_error_string(results[i]);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
             continue;
         for (size_t j = 0; j < request->count; j++) {
@@ -381,7 +404,7 @@ struct kafka_admin *kafka_admin_new(struct loop *loop, const struct config *conf
     admin->loop = loop;
     admin->wake.fd = -1;
     loop_task_init(&admin->serve_task, on_wake, admin);
-    loop_task_init(&admin->nothing_task, on_nothing_to_create, admin);
+    loop_task_init(&admin->nothing_task, on_nothing_to_ask, admin);
     if (!wake_init(&admin->wake, loop, on_wake, admin, err) ||
         !connect_client(admin, config, err) || !admin_list_init(admin, err)) {
         kafka_admin_free(&admin);

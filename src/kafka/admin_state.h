@@ -12,7 +12,7 @@ enum admin_kind { ADMIN_DESCRIBE, ADMIN_CREATE };
 struct admin_request {
     enum admin_kind kind;
     bool with_configs;
-    bool nothing; /* create: not one topic that could be asked for */
+    bool nothing; /* not one topic that could be asked for */
     size_t count;
     struct kafka_topic *topics; /* count; of create only the names */
     char **failed;              /* create: count */
