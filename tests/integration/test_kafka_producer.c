@@ -1,0 +1,383 @@
+/* The producer on a real broker: bytes, order, what is lasting and what is not, a fatal client. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "kafka/producer.h"
+#include "kafka/producer_internal.h"
+#include "test_kafka_support.h"
+
+struct rig {
+    struct loop *loop;
+    struct config *config;
+    struct metrics *metrics;
+    const char *bootstrap;
+    const char *topic; /* two partitions */
+};
+
+static int set_up(void **state)
+{
+    static struct rig rig;
+
+    rig.bootstrap = support_bootstrap();
+    rig.loop = support_loop();
+    rig.config = support_config(rig.bootstrap);
+    rig.metrics = metrics_new();
+    rig.topic = support_name("producer");
+    support_topic(rig.loop, rig.config, rig.topic, 2, NULL, 0);
+    *state = &rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+
+    metrics_free(&rig->metrics);
+    support_config_free(&rig->config);
+    loop_free(&rig->loop);
+    return 0;
+}
+
+static struct kafka_producer *new_producer(struct rig *rig)
+{
+    struct err err;
+    struct kafka_producer *producer = kafka_producer_new(rig->loop, rig->config, rig->metrics,
+                                                         &err);
+
+    if (producer == NULL)
+        fail_msg("%s", err.text);
+    return producer;
+}
+
+struct batch {
+    struct kafka_producer *producer;
+    struct produce *messages;
+    char (*values)[24];
+    size_t count;
+    size_t done;
+    bool sending;
+};
+
+static void on_done(struct produce *msg)
+{
+    struct batch *batch = msg->arg;
+
+    assert_false(batch->sending); /* never inside send */
+    batch->done++;
+}
+
+static bool all_done(void *arg)
+{
+    const struct batch *batch = arg;
+
+    return batch->done == batch->count;
+}
+
+static void batch_send(struct batch *batch, const char *topic, int32_t partition)
+{
+    batch->messages = mem_calloc(batch->count, sizeof(*batch->messages));
+    batch->values = mem_calloc(batch->count, sizeof(*batch->values));
+    batch->sending = true;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct produce *msg = &batch->messages[i];
+
+        snprintf(batch->values[i], sizeof(batch->values[i]), "%zu", i);
+        msg->topic = topic;
+        msg->partition = partition;
+        msg->key = SLICE_LIT("k");
+        msg->value = slice_of(batch->values[i]);
+        msg->done = on_done;
+        msg->arg = batch;
+        kafka_producer_send(batch->producer, msg);
+    }
+    batch->sending = false;
+}
+
+static void batch_free(struct batch *batch)
+{
+    mem_free(batch->messages);
+    mem_free(batch->values);
+}
+
+static void assert_result(const struct produce *msg, enum produce_result result)
+{
+    if (msg->result != result)
+        fail_msg("result %d instead of %d: %s", msg->result, result, msg->err.text);
+}
+
+/* Every value 0..count-1, the first occurrences in order; reads the partition to its end. */
+static void assert_in_order(struct rig *rig, int32_t partition, size_t count)
+{
+    const char *const props[] = {
+        "group.id", "none", "auto.offset.reset", "earliest", "enable.partition.eof", "true", NULL};
+    rd_kafka_t *rk = support_client(rig->bootstrap, RD_KAFKA_CONSUMER, props);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    size_t next = 0;
+
+    rd_kafka_topic_partition_list_add(list, rig->topic, partition)->offset = 0;
+    rd_kafka_assign(rk, list);
+    for (;;) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 10000);
+        char text[24];
+
+        assert_non_null(message);
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            rd_kafka_message_destroy(message);
+            break;
+        }
+        assert_int_equal(message->err, RD_KAFKA_RESP_ERR_NO_ERROR);
+        snprintf(text, sizeof(text), "%zu", next);
+        if (message->len == strlen(text) && memcmp(message->payload, text, message->len) == 0)
+            next++;
+        rd_kafka_message_destroy(message);
+    }
+    assert_int_equal(next, count);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+static void test_send_acked_in_order_with_offsets(void **state)
+{
+    struct rig *rig = *state;
+    struct batch batch = {.producer = new_producer(rig), .count = 1000};
+
+    batch_send(&batch, rig->topic, 1);
+    assert_int_equal(kafka_producer_pending(batch.producer), 1000);
+    support_wait(rig->loop, all_done, &batch, 20, "all are acknowledged");
+    assert_int_equal(kafka_producer_pending(batch.producer), 0);
+    for (size_t i = 0; i < batch.count; i++) {
+        assert_result(&batch.messages[i], PRODUCE_ACKED);
+        assert_int_equal(batch.messages[i].offset, i);
+    }
+    kafka_producer_free(&batch.producer);
+    assert_in_order(rig, 1, 1000);
+    batch_free(&batch);
+}
+
+struct one {
+    struct member *member;
+    struct record rec;
+};
+
+static bool take_one(void *arg)
+{
+    struct one *one = arg;
+    int at = member_find(one->member, one->member->partitions[0]->topic, 0);
+
+    return kafka_consumer_take(one->member->consumer, one->member->partitions[at], &one->rec) ==
+           KAFKA_TAKE_RECORD;
+}
+
+static void assert_same(struct slice a, struct slice b)
+{
+    if (!slice_equal(a, b))
+        fail_msg("%zu bytes (%s) became %zu (%s)", a.len, a.data == NULL ? "null" : "data", b.len,
+                 b.data == NULL ? "null" : "data");
+}
+
+static void test_send_odd_bytes_are_kept(void **state)
+{
+    struct rig *rig = *state;
+    static const struct record_header headers[] = {
+        {{"h", 1}, {"a\0b", 3}}, {{"h", 1}, {NULL, 0}}, {{"e", 1}, {"", 0}}};
+    static const struct {
+        struct slice key, value;
+        size_t headers;
+    } cases[] = {
+        {{"k\0k", 3}, {"v\0\377", 3}, 3}, {{NULL, 0}, {NULL, 0}, 0}, {{"", 0}, {"", 0}, 0}};
+    struct batch batch = {.producer = new_producer(rig), .count = 3};
+    struct produce messages[3] = {{0}};
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct one one = {.member = &member};
+
+    for (int i = 0; i < 3; i++) {
+        messages[i] = (struct produce){.topic = rig->topic,
+                                       .partition = 0,
+                                       .key = cases[i].key,
+                                       .value = cases[i].value,
+                                       .headers = headers,
+                                       .header_count = cases[i].headers,
+                                       .done = on_done,
+                                       .arg = &batch};
+        kafka_producer_send(batch.producer, &messages[i]);
+    }
+    support_wait(rig->loop, all_done, &batch, 20, "all are acknowledged");
+    member_start(&member, rig->loop, rig->config, support_name("g"), &rig->topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    for (int i = 0; i < 3; i++) {
+        support_wait(rig->loop, take_one, &one, 20, "a record is taken");
+        assert_same(cases[i].key, one.rec.key);
+        assert_same(cases[i].value, one.rec.value);
+        assert_int_equal(one.rec.header_count, cases[i].headers);
+        for (size_t j = 0; j < cases[i].headers; j++) {
+            assert_same(headers[j].name, one.rec.headers[j].name);
+            assert_same(headers[j].value, one.rec.headers[j].value);
+        }
+        record_release(&one.rec);
+    }
+    member_stop(&member);
+    kafka_producer_free(&batch.producer);
+}
+
+static void send_one(struct rig *rig, struct produce *msg)
+{
+    struct batch batch = {.producer = new_producer(rig), .count = 1};
+
+    msg->done = on_done;
+    msg->arg = &batch;
+    kafka_producer_send(batch.producer, msg);
+    support_wait(rig->loop, all_done, &batch, 40, "it is decided");
+    kafka_producer_free(&batch.producer);
+}
+
+static void test_send_too_large_for_the_broker_is_lasting(void **state)
+{
+    struct rig *rig = *state;
+    size_t size = 2 * 1024 * 1024;
+    char *value = mem_zalloc(size);
+    struct produce msg = {.topic = rig->topic, .value = {value, size}};
+    const struct metric_label label = {"kind", "too-large"};
+
+    send_one(rig, &msg);
+    assert_result(&msg, PRODUCE_TOO_LARGE);
+    assert_int_equal(msg.err.code, ERR_LIMIT);
+    assert_false(msg.err.retriable);
+    assert_int_equal(
+        metric_value(metrics_counter(rig->metrics, "produce_failures_total", "", &label, 1)), 1);
+    mem_free(value);
+}
+
+/* Neighbours of a message that is too large are not refused with it. */
+static void test_send_small_ones_beside_a_large_one_are_acked(void **state)
+{
+    struct rig *rig = *state;
+    size_t size = 2 * 1024 * 1024;
+    char *value = mem_zalloc(size);
+    struct batch batch = {.producer = new_producer(rig), .count = 21};
+    struct produce large = {.topic = rig->topic, .value = {value, size}, .done = on_done};
+    struct batch small = {.producer = batch.producer, .count = 20};
+
+    large.arg = &batch;
+    batch.count = 1;
+    kafka_producer_send(batch.producer, &large);
+    batch_send(&small, rig->topic, 0);
+    support_wait(rig->loop, all_done, &small, 30, "the small ones are done");
+    support_wait(rig->loop, all_done, &batch, 30, "the large one is done");
+    for (size_t i = 0; i < small.count; i++)
+        assert_result(&small.messages[i], PRODUCE_ACKED);
+    assert_result(&large, PRODUCE_TOO_LARGE);
+    kafka_producer_free(&batch.producer);
+    batch_free(&small);
+    mem_free(value);
+}
+
+static void test_send_no_such_partition_is_lasting(void **state)
+{
+    struct rig *rig = *state;
+    struct produce msg = {.topic = rig->topic, .partition = 7, .value = SLICE_LIT("x")};
+
+    send_one(rig, &msg);
+    assert_result(&msg, PRODUCE_NO_TOPIC);
+}
+
+static void test_send_no_such_topic_is_lasting(void **state)
+{
+    struct rig *rig = *state;
+    struct produce msg = {.topic = "never-made", .partition = 0, .value = SLICE_LIT("x")};
+
+    support_property(&rig->config->kafka_producer, "topic.metadata.propagation.max.ms", "1000");
+    send_one(rig, &msg);
+    assert_result(&msg, PRODUCE_NO_TOPIC);
+}
+
+/* What the client cannot take waits in our own list, and keeps its order. */
+static void test_send_beyond_the_client_queue_keeps_order(void **state)
+{
+    struct rig *rig = *state;
+    struct batch batch = {.count = 3000};
+
+    support_property(&rig->config->kafka_producer, "queue.buffering.max.messages", "50");
+    batch.producer = new_producer(rig);
+    batch_send(&batch, rig->topic, 0);
+    support_wait(rig->loop, all_done, &batch, 60, "all are acknowledged");
+    for (size_t i = 0; i < batch.count; i++) {
+        assert_result(&batch.messages[i], PRODUCE_ACKED);
+        assert_int_equal(batch.messages[i].offset, i);
+    }
+    kafka_producer_free(&batch.producer);
+    batch_free(&batch);
+}
+
+static bool some_done(void *arg)
+{
+    const struct batch *batch = arg;
+
+    return batch->done >= 100;
+}
+
+/* Guards against giving up what a fatal idempotent producer leaves unacknowledged. */
+static void test_fatal_client_is_made_anew_and_nothing_is_lost(void **state)
+{
+    struct rig *rig = *state;
+    struct batch batch = {.count = 2000};
+
+    support_property(&rig->config->kafka_producer, "queue.buffering.max.messages", "100");
+    batch.producer = new_producer(rig);
+    batch_send(&batch, rig->topic, 0);
+    support_wait(rig->loop, some_done, &batch, 20, "it is under way");
+    kafka_producer_break_for_test(batch.producer);
+    support_wait(rig->loop, all_done, &batch, 60, "all are acknowledged");
+    assert_int_equal(kafka_producer_remakes(batch.producer), 1);
+    for (size_t i = 0; i < batch.count; i++)
+        assert_result(&batch.messages[i], PRODUCE_ACKED);
+    kafka_producer_free(&batch.producer);
+    assert_in_order(rig, 0, 2000);
+    batch_free(&batch);
+}
+
+static void test_free_cancels_what_is_left(void **state)
+{
+    struct rig *rig = *state;
+    struct batch batch = {.count = 50};
+
+    mem_free(rig->config->kafka.items[0].value);
+    rig->config->kafka.items[0].value = mem_strdup("127.0.0.1:1");
+    batch.producer = new_producer(rig);
+    batch_send(&batch, rig->topic, 0);
+    loop_turn(rig->loop, false);
+    loop_turn(rig->loop, false);
+    kafka_producer_free(&batch.producer);
+    assert_int_equal(batch.done, 50);
+    for (size_t i = 0; i < batch.count; i++)
+        assert_result(&batch.messages[i], PRODUCE_CANCELLED);
+    batch_free(&batch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_send_acked_in_order_with_offsets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_send_odd_bytes_are_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_send_too_large_for_the_broker_is_lasting, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_send_small_ones_beside_a_large_one_are_acked, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_send_no_such_partition_is_lasting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_send_no_such_topic_is_lasting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_send_beyond_the_client_queue_keeps_order, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_fatal_client_is_made_anew_and_nothing_is_lost, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_free_cancels_what_is_left, set_up, tear_down),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    support_stop();
+    return failed;
+}
