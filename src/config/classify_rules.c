@@ -164,7 +164,7 @@ void classify_missing(const struct route_config *route, uint64_t statuses[8], un
     }
 }
 
-/* Statuses as ranges, which for 100 numbers in a row reads better than a list. */
+/* For people: whole classes, and ranges within a class. */
 static void add_ranges(const uint64_t statuses[8], struct buf *out)
 {
     bool first = true;
@@ -172,10 +172,11 @@ static void add_ranges(const uint64_t statuses[8], struct buf *out)
     for (unsigned status = CLASSIFY_STATUS_MIN; status <= CLASSIFY_STATUS_MAX; status++) {
         if (!classify_has_status(statuses, status))
             continue;
-        unsigned end = run_end(statuses, status, CLASSIFY_STATUS_MAX);
+        unsigned last = status / 100 * 100 + 99;
+        unsigned end = run_end(statuses, status, last);
         buf_add_text(out, first ? "" : ", ");
         first = false;
-        if (status % 100 == 0 && end == status + 99)
+        if (status % 100 == 0 && end == last)
             buf_printf(out, "%uxx", status / 100);
         else if (end > status)
             buf_printf(out, "%u-%u", status, end);
@@ -209,8 +210,8 @@ void config_show_classify(const struct route_config *route, struct buf *out)
         } else {
             add_ranges(rule->statuses, &match);
         }
-        buf_printf(out, "  %-32s %s%s\n", match.data ? match.data : "", outcome_name(rule->outcome),
-                   rule->breaker ? ", counted by the breaker" : "");
+        buf_printf(out, "    %-30s %s%s\n", match.data ? match.data : "",
+                   outcome_name(rule->outcome), rule->breaker ? ", counted by the breaker" : "");
     }
     buf_reset(&match);
     uint64_t statuses[8];
@@ -218,6 +219,6 @@ void config_show_classify(const struct route_config *route, struct buf *out)
     classify_missing(route, statuses, &errors);
     classify_add_sets(statuses, errors, &match);
     if (match.len)
-        buf_printf(out, "  %-32s retry (no rule matches)\n", match.data);
+        buf_printf(out, "    %-30s retry (no rule matches)\n", match.data);
     buf_deinit(&match);
 }

@@ -1,6 +1,7 @@
 /*
- * The configuration as the program uses it: plain values, read-only after config_load. One table (schema.c) drives parsing, printing,
- * the JSON Schema and the reference page. Owned by struct config; everything else borrows.
+ * The configuration as the program uses it: plain values, read-only after config_load. One table
+ * (schema.c) drives parsing, printing, the JSON Schema and the reference page. Owned by struct
+ * config; everything else borrows.
  */
 #ifndef OG_CONFIG_CONFIG_H
 #define OG_CONFIG_CONFIG_H
@@ -9,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/buf.h"
 #include "record/identity.h"
 
 enum ordering { ORDERING_KEY, ORDERING_PARTITION, ORDERING_NONE };
@@ -19,8 +20,20 @@ enum delivery_mode { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
 enum offset_start { OFFSET_EARLIEST, OFFSET_LATEST, OFFSET_STOP };
 enum dedup_mode { DEDUP_ENFORCE, DEDUP_OBSERVE };
 enum dedup_scope { SCOPE_TOPIC, SCOPE_ROUTE };
-/* What a policy key (on_missing, on_indeterminate, on_superseded, on_duplicate, on_redis_down, parked.on_full ...) says. */
-enum policy { POLICY_DELIVER, POLICY_DEAD_LETTER, POLICY_DROP, POLICY_SETTLE, POLICY_WAIT, POLICY_PAUSE, POLICY_CONTINUE, POLICY_BLOCK_KEY, POLICY_BLOCK, POLICY_SPOOL };
+/* What a policy key (on_missing, on_indeterminate, on_superseded, on_duplicate, on_redis_down,
+ * parked.on_full ...) says. */
+enum policy {
+    POLICY_DELIVER,
+    POLICY_DEAD_LETTER,
+    POLICY_DROP,
+    POLICY_SETTLE,
+    POLICY_WAIT,
+    POLICY_PAUSE,
+    POLICY_CONTINUE,
+    POLICY_BLOCK_KEY,
+    POLICY_BLOCK,
+    POLICY_SPOOL
+};
 
 enum outcome { OUTCOME_SUCCESS, OUTCOME_RETRY, OUTCOME_DEAD_LETTER, OUTCOME_DROP, OUTCOME_PAUSE };
 
@@ -31,7 +44,8 @@ enum handler_error {
     HANDLER_DNS = 1 << 1,
     HANDLER_TLS = 1 << 2,
     HANDLER_TIMEOUT = 1 << 3, /* the deadline passed with the request (partly) sent: ambiguous */
-    HANDLER_RESET = 1 << 4,   /* closed or reset before a whole answer: ambiguous where the request was sent */
+    HANDLER_RESET =
+        1 << 4, /* closed or reset before a whole answer: ambiguous where the request was sent */
     HANDLER_PROTOCOL = 1 << 5,
     HANDLER_ANY_ERROR = 0x3f,
 };
@@ -47,6 +61,7 @@ struct property {
     char *name;
     char *value;
     bool secret;
+    unsigned line, column; /* of its name in the file */
 };
 struct properties {
     struct property *items;
@@ -126,9 +141,20 @@ struct route_config {
     size_t classify_count;
     struct retry_config retry;
     struct dead_letter_config dead_letter;
-    struct { uint32_t failures, distinct_keys; int64_t probe_every_ms; } breaker;
-    struct { uint32_t per_key; enum policy on_full; int64_t ghost_ttl_ms; /* effective where "auto" */ } parked;
-    struct { uint32_t records; uint64_t bytes; uint32_t rate_per_s; /* 0: none */ } limits;
+    struct {
+        uint32_t failures, distinct_keys;
+        int64_t probe_every_ms;
+    } breaker;
+    struct {
+        uint32_t per_key;
+        enum policy on_full;
+        int64_t ghost_ttl_ms; /* effective where "auto" */
+    } parked;
+    struct {
+        uint32_t records;
+        uint64_t bytes;
+        uint32_t rate_per_s; /* 0: none */
+    } limits;
     int64_t shutdown_drain_ms, rebalance_drain_ms;
     unsigned line; /* where the route stands in the file */
 };
@@ -178,10 +204,12 @@ struct config_problems {
 };
 
 /*
- * Loads and checks a file. All problems at once; returns NULL where one of them is an error, and err then says how many.
- * Warnings are in *problems also on success. config_problems_free in both cases.
+ * Loads and checks a file. All problems at once; returns NULL where one of them is an error, and
+ * err then says how many. Warnings are in *problems also on success. config_problems_free in both
+ * cases.
  */
-struct config *config_load(const char *file, struct config_problems *problems, struct err *err) MUST_CHECK;
+struct config *config_load(const char *file, struct config_problems *problems,
+                           struct err *err) MUST_CHECK;
 /* The same from memory; name stands in messages. */
 struct config *config_parse(const char *text, size_t len, const char *name,
                             struct config_problems *problems, struct err *err) MUST_CHECK;
@@ -190,13 +218,15 @@ void config_problems_free(struct config_problems *problems);
 /* -c FILE (may be NULL), else $ONCEGATE_CONFIG, else ./oncegate.yaml. */
 const char *config_file(const char *given);
 /* "file:line:column: path: text" lines. */
-void config_problems_print(const struct config_problems *problems, const char *file, struct buf *out);
+void config_problems_print(const struct config_problems *problems, const char *file,
+                           struct buf *out);
 
 /* JSON Schema of the file. */
 void config_schema(struct buf *out);
 /* Effective values as YAML, secrets as ***. */
 void config_show(const struct config *config, struct buf *out);
-/* One key's meaning (type, default, unit, text) for a path like routes.handler.timeout; false with a hint if unknown. */
+/* One key's meaning (type, default, unit, text) for a path like routes.handler.timeout; false with
+ * a hint if unknown. */
 bool config_explain(const char *path, struct buf *out, struct err *err) MUST_CHECK;
 /* The effective classify table of a route, for `check`. */
 void config_show_classify(const struct route_config *route, struct buf *out);
@@ -206,7 +236,8 @@ void config_reference(struct buf *out);
 const struct route_config *config_find_route(const struct config *config, const char *name);
 
 /* Topic names of a route (topics.c); heap text, transferred. */
-char *config_tier_topic(const struct route_config *route, const char *topic, int64_t delay_ms) MUST_CHECK;
+char *config_tier_topic(const struct route_config *route, const char *topic,
+                        int64_t delay_ms) MUST_CHECK;
 char *config_redrive_topic(const struct route_config *route, const char *topic) MUST_CHECK;
 char *config_dlq_topic(const struct route_config *route, const char *topic) MUST_CHECK;
 const char *outcome_name(enum outcome outcome);

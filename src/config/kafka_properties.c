@@ -203,12 +203,15 @@ static bool check_value(struct load *load, struct node *node, const char *name)
     return true;
 }
 
-static void add_property(struct properties *props, const char *name, size_t name_len, char *value,
-                         bool secret)
+static void add_property(struct properties *props, const struct node *node, const char *name,
+                         char *value, bool secret)
 {
     props->items = mem_realloc(props->items, (props->count + 1) * sizeof(*props->items));
-    props->items[props->count++] = (struct property){
-        .name = mem_strndup(name, name_len), .value = value, .secret = secret};
+    props->items[props->count++] = (struct property){.name = mem_strdup(name),
+                                                     .value = value,
+                                                     .secret = secret,
+                                                     .line = node->key_line,
+                                                     .column = node->key_column};
 }
 
 static void load_property(struct load *load, struct node *map, struct node *node,
@@ -231,7 +234,7 @@ static void load_property(struct load *load, struct node *map, struct node *node
     if (!check_name(load, node, name) || !check_value(load, node, name))
         return;
     if (!from_file) {
-        add_property(props, name, len, mem_strdup(node->text), kafka_property_is_secret(name));
+        add_property(props, node, name, mem_strdup(node->text), kafka_property_is_secret(name));
         return;
     }
     struct node *direct = node_get(map, name);
@@ -243,7 +246,7 @@ static void load_property(struct load *load, struct node *map, struct node *node
     char *value = NULL;
     struct err err = {0};
     if (secret_file_read(node->text, &value, &err))
-        add_property(props, name, len, value, true);
+        add_property(props, node, name, value, true);
     else
         node_error(node, load->problems, "%s", err.text);
 }
