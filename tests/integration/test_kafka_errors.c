@@ -1,0 +1,284 @@
+/* Errors that a broker gives only at times, injected by librdkafka's mock cluster. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "kafka/producer.h"
+#include "test_kafka_support.h"
+
+/* Wants rdkafka.h before it. */
+#include <librdkafka/rdkafka_mock.h>
+
+/* Kafka's numbers of requests; librdkafka does not publish its names for them. */
+enum {
+    API_PRODUCE = 0,
+    API_LIST_OFFSETS = 2,
+    API_COMMIT = 8,
+    API_FETCH_COMMITTED = 9,
+    API_HEARTBEAT = 12
+};
+
+struct rig {
+    struct loop *loop;
+    struct config *config;
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *cluster;
+    const char *topic;
+    const char *group;
+};
+
+static int set_up(void **state)
+{
+    static struct rig rig;
+
+    rig.rk = support_client("127.0.0.1:1", RD_KAFKA_PRODUCER,
+                            (const char *[]){"log_level", "0", NULL});
+    rig.cluster = rd_kafka_mock_cluster_new(rig.rk, 1);
+    assert_non_null(rig.cluster);
+    rig.loop = support_loop();
+    rig.config = support_config(rd_kafka_mock_cluster_bootstraps(rig.cluster));
+    rig.topic = support_name("mock");
+    rig.group = support_name("group");
+    rd_kafka_mock_topic_create(rig.cluster, rig.topic, 2, 1);
+    rd_kafka_mock_group_initial_rebalance_delay_ms(rig.cluster, 100);
+    *state = &rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+
+    rd_kafka_mock_cluster_destroy(rig->cluster);
+    rd_kafka_destroy(rig->rk);
+    support_config_free(&rig->config);
+    loop_free(&rig->loop);
+    return 0;
+}
+
+static void start(struct rig *rig, struct member *member)
+{
+    member_start(member, rig->loop, rig->config, rig->group, &rig->topic, 1);
+}
+
+static void produce(struct rig *rig, int count)
+{
+    support_produce(rd_kafka_mock_cluster_bootstraps(rig->cluster), rig->topic, 0, count);
+}
+
+static bool assigned_again(void *arg)
+{
+    return ((const struct member *)arg)->assigned >= 2;
+}
+
+static void test_commit_refused_is_told_and_may_be_repeated(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct commit_result result;
+
+    produce(rig, 10);
+    start(rig, &member);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    member_commit(&member, member.partitions[0], 4, &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(result.err.code, ERR_DENIED);
+    assert_int_equal(member.revoked, 0);
+    /* The same offset again: a failed commit must not count as made. */
+    member_commit(&member, member.partitions[0], 4, &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(result.err.code, ERR_NONE);
+    member_stop(&member);
+}
+
+/* A zombie's commit: its assignment is lost, nothing of it may be committed, it joins again. */
+static void test_commit_of_a_zombie_loses_the_assignment(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct commit_result result;
+
+    produce(rig, 10);
+    start(rig, &member);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    member_commit(&member, member.partitions[0], 4, &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_not_equal(result.err.code, ERR_NONE);
+    support_wait(rig->loop, assigned_again, &member, 30, "it joins again");
+    assert_int_equal(member.lost, 1);
+    assert_false(kafka_consumer_lost(member.consumer));
+    member_commit(&member, member.partitions[0], 4, &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(result.err.code, ERR_NONE);
+    member_stop(&member);
+}
+
+static void test_heartbeat_unknown_member_loses_the_assignment(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    start(rig, &member);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    rd_kafka_mock_push_request_errors(rig->cluster, API_HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+    support_wait(rig->loop, assigned_again, &member, 30, "it joins again");
+    assert_int_equal(member.lost, 1);
+    member_stop(&member);
+}
+
+/* Not knowing a committed offset is no reason to believe that there is none. */
+static void test_start_offsets_denied_then_known(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_LATEST};
+
+    produce(rig, 10);
+    support_set_committed(rd_kafka_mock_cluster_bootstraps(rig->cluster), rig->group, rig->topic, 0,
+                          3);
+    rd_kafka_mock_push_request_errors(rig->cluster, API_FETCH_COMMITTED, 2,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    start(rig, &member);
+    support_wait(rig->loop, member_is_assigned, &member, 30, "assigned");
+    assert_true(member.troubles >= 1);
+    assert_int_equal(member.trouble.code, ERR_DENIED);
+    assert_int_equal(member.last_missing, 1);
+    assert_int_equal(member.partitions[member_find(&member, rig->topic, 0)]->start_offset, 3);
+    member_stop(&member);
+}
+
+static void test_start_commit_refused_is_repeated(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    start(rig, &member);
+    support_wait(rig->loop, member_is_assigned, &member, 30, "assigned");
+    assert_true(member.troubles >= 1);
+    assert_int_equal(member.missing, 1);
+    assert_int_equal(support_committed(rd_kafka_mock_cluster_bootstraps(rig->cluster), rig->group,
+                                       rig->topic, 0),
+                     0);
+    member_stop(&member);
+}
+
+/* A rebalance while the start offsets are still looked up ends that, without a word to the flow. */
+static void test_revoked_while_starting_begins_anew(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    rd_kafka_mock_push_request_errors(
+        rig->cluster, API_FETCH_COMMITTED, 3, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+        RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    rd_kafka_mock_push_request_errors(rig->cluster, API_HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+    start(rig, &member);
+    support_wait(rig->loop, member_is_assigned, &member, 30, "assigned");
+    assert_int_equal(member.revoked, 0);
+    assert_int_equal(member.assigned, 1);
+    member_stop(&member);
+}
+
+static void test_broker_away_and_back_goes_on(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct commit_result result;
+
+    produce(rig, 10);
+    start(rig, &member);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    rd_kafka_mock_broker_set_down(rig->cluster, 1);
+    member_commit(&member, member.partitions[0], 4, &result);
+    for (int i = 0; i < 50; i++)
+        loop_turn(rig->loop, false);
+    rd_kafka_mock_broker_set_up(rig->cluster, 1);
+    support_await_commit(rig->loop, &result);
+    member_stop(&member);
+}
+
+struct sending {
+    struct produce msg;
+    int calls;
+};
+
+static void on_done(struct produce *msg)
+{
+    ((struct sending *)msg->arg)->calls++;
+}
+
+static bool is_sent(void *arg)
+{
+    return ((struct sending *)arg)->calls > 0;
+}
+
+/* What the broker answers once, and what becomes of the copy. */
+static const struct {
+    rd_kafka_resp_err_t code;
+    enum produce_result result;
+} answers[] = {
+    {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, PRODUCE_ACKED},
+    {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, PRODUCE_ACKED},
+    {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, PRODUCE_ACKED},
+    {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, PRODUCE_ACKED},
+    {RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, PRODUCE_ACKED},
+    {RD_KAFKA_RESP_ERR_UNKNOWN, PRODUCE_ACKED},
+    {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, PRODUCE_TOO_LARGE},
+    {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, PRODUCE_TOO_LARGE},
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, PRODUCE_DENIED},
+    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, PRODUCE_DENIED},
+    {RD_KAFKA_RESP_ERR_INVALID_RECORD, PRODUCE_INVALID},
+};
+
+static void test_produce_errors_heal_or_last(void **state)
+{
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        struct sending sending = {0};
+        struct err err;
+        struct kafka_producer *producer = kafka_producer_new(rig->loop, rig->config, NULL, &err);
+
+        assert_non_null(producer);
+        sending.msg = (struct produce){
+            .topic = rig->topic, .value = SLICE_LIT("x"), .done = on_done, .arg = &sending};
+        rd_kafka_mock_push_request_errors(rig->cluster, API_PRODUCE, 1, answers[i].code);
+        kafka_producer_send(producer, &sending.msg);
+        support_wait(rig->loop, is_sent, &sending, 30, "it is decided");
+        if (sending.msg.result != answers[i].result)
+            fail_msg("%s ended in %d", rd_kafka_err2name(answers[i].code), sending.msg.result);
+        rd_kafka_mock_clear_request_errors(rig->cluster, API_PRODUCE);
+        kafka_producer_free(&producer);
+        assert_int_equal(sending.calls, 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_commit_refused_is_told_and_may_be_repeated, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_commit_of_a_zombie_loses_the_assignment, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_heartbeat_unknown_member_loses_the_assignment, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_start_offsets_denied_then_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_start_commit_refused_is_repeated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_revoked_while_starting_begins_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_broker_away_and_back_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_produce_errors_heal_or_last, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
