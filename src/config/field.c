@@ -138,6 +138,7 @@ static bool load_header_value(struct load *load, struct node *node, struct reque
     if (why)
         return node_error(file, load->problems, "%s", why);
     header->file = mem_strdup(file->text);
+    load_warn_unreadable(load, file);
     return true;
 }
 

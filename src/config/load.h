@@ -29,6 +29,8 @@ bool load_wants_scalar(struct load *load, const struct schema_key *key,
 bool load_wants_text(struct load *load, const struct schema_key *key, struct node *node) MUST_CHECK;
 /* Reports what the row expects and what was found; false. */
 bool load_refuse(struct load *load, const struct schema_key *key, struct node *node);
+/* Warns where a file that is read at the start cannot be read now. */
+void load_warn_unreadable(struct load *load, const struct node *path);
 /* The place of a stored value. */
 void *load_at(void *item, size_t offset);
 

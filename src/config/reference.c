@@ -68,6 +68,7 @@ static const char relations[] =
     "  the membership or the process, and is then made again;\n"
     "- a status or error that no rule of `classify` matches: it is retried;\n"
     "- `retry.give_up_after` that is not longer than the longest tier;\n"
+    "- a file with a certificate, a key or a secret that cannot be read now;\n"
     "- keys that have no effect with the identity that is chosen; memory bounds that contradict "
     "each other.\n";
 

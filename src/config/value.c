@@ -2,9 +2,11 @@
  * From a scalar or a list to a stored value, by the type of its row.
  * A value that does not fit is reported with its place and leaves the storage as it was.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -156,6 +158,20 @@ static void set_text(char **place, const char *text)
 {
     mem_free(*place);
     *place = mem_strdup(text);
+}
+
+void load_warn_unreadable(struct load *load, const struct node *path)
+{
+    if (access(path->text, R_OK) != 0)
+        node_warn(path, load->problems, "%s cannot be read now: %s", path->text, strerror(errno));
+}
+
+/* Files are named by keys that end in _file or _files. */
+static bool names_files(const struct schema_key *key)
+{
+    const char *end = strstr(key->path, "_file");
+
+    return end && (strcmp(end, "_file") == 0 || strcmp(end, "_files") == 0);
 }
 
 static void load_secret_file(struct load *load, const struct schema_key *key, struct node *node,
@@ -331,6 +347,14 @@ static const struct node *twin_before(const struct node *node)
     return NULL;
 }
 
+static void add_text(struct load *load, const struct schema_key *key, const struct node *node,
+                     char **place)
+{
+    *place = mem_strdup(node->text);
+    if (names_files(key))
+        load_warn_unreadable(load, node);
+}
+
 static void load_texts(struct load *load, const struct schema_key *key, struct node *list,
                        char ***texts, size_t *count)
 {
@@ -351,7 +375,7 @@ static void load_texts(struct load *load, const struct schema_key *key, struct n
             node_error(node, load->problems, "\"%s\" is given twice (first at line %u, column %u)",
                        node->text, twin_before(node)->line, twin_before(node)->column);
         else
-            (*texts)[(*count)++] = mem_strdup(node->text);
+            add_text(load, key, node, &(*texts)[(*count)++]);
     }
 }
 
@@ -395,8 +419,11 @@ static void load_scalar(struct load *load, const struct schema_key *key, struct 
     switch (key->type) {
     case TYPE_TEXT:
     case TYPE_SECRET:
-        if (read_text(load, key, node))
-            set_text(place, node->text);
+        if (!read_text(load, key, node))
+            break;
+        set_text(place, node->text);
+        if (names_files(key))
+            load_warn_unreadable(load, node);
         break;
     case TYPE_SECRET_FILE:
         load_secret_file(load, key, node, place);

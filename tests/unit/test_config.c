@@ -111,7 +111,7 @@ static void test_parse_given_values_replace_defaults(void **state)
         "      url: https://h/p?q=1\n"
         "      timeout: 1s\n"
         "      connect_timeout: 500ms\n"
-        "      request_headers: {Authorization: {file: /run/t}, X-A: \"b\"}\n"
+        "      request_headers: {Authorization: {file: docs/oncegate.example.yaml}, X-A: \"b\"}\n"
         "      forward_headers: [tenant]\n"
         "      idempotency_key: bare\n"
         "      hide_key: true\n"
@@ -136,7 +136,7 @@ static void test_parse_given_values_replace_defaults(void **state)
     assert_int_equal(route->dedup.mode, DEDUP_OBSERVE);
     assert_int_equal(route->dedup.scope, SCOPE_ROUTE);
     assert_null(route->handler.request_headers[0].value);
-    assert_string_equal(route->handler.request_headers[0].file, "/run/t");
+    assert_string_equal(route->handler.request_headers[0].file, "docs/oncegate.example.yaml");
     assert_string_equal(route->handler.request_headers[1].value, "b");
     assert_true(route->handler.idempotency_key_bare && route->handler.hide_key);
     assert_int_equal(route->retry.tier_count, 0);
