@@ -1,0 +1,390 @@
+#!/usr/bin/env python3
+"""lua/apply_ops.lua against model.py on a private redis-server: random histories, every answer compared.
+
+    difftest.py [--ops N] [--seed S]     N operations (100,000); prints the seed, the codes reached, and on a difference the
+                                         shortest history that still shows it
+    difftest.py --self-test              each rule switched off in the model must be seen as a difference
+
+The model runs first, so that histories are made with its answers in hand (what got GO is finished, what is parked comes back as a
+copy); the script then gets a whole history pipelined. Times are passed to it.
+"""
+
+import argparse
+import collections
+import copy
+import random
+import sys
+import time
+
+import model
+import script
+from model import CLAIM, GIVEN_UP, PARKED, REDRIVE, RELEASE, SOURCE, SUCCEEDED, TIER, Op, Scope
+
+BASES = [0, 0, 1, 5, 2**31 - 4, 2**32 - 6, 2**32 + 3, 2**53 - 8, 2**53 + 1, 2**63 - 5, 2**64 - 400, 2**64 - 75]
+TOP = 2**64 - 1
+SOURCES = [script.source_of("orders", 0), script.source_of("orders", 1), script.source_of("bills", 0)]
+OWNERS = ["orders/0", "orders/1", "retry.g.orders.10s/0", "redrive/0"]
+STRANGER = "never/assigned"      # an owner whose fence Redis does not know
+CALLS = 120                      # of a history
+CODES = set(model.CODES)
+
+
+class Rec:
+    """A record that a history knows of."""
+
+    __slots__ = ("key", "kind", "epoch", "number", "event_id", "rank", "leader_epoch", "hop")
+
+    def __init__(self, **fields):
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+
+class Garbage:
+    """Instead of a call: foreign bytes in a key's state."""
+
+    def __init__(self, scope, key, data):
+        self.scope, self.key, self.data = scope, key, data
+
+
+class Setting:
+    """What stays the same in one history."""
+
+    def __init__(self, r):
+        kind = r.choice([model.SEQUENCE] * 4 + [model.VERSION, model.VERSION, model.EVENT_ID, model.OFFSET, model.NONE])
+        self.kind = kind
+        self.scope = Scope(f"{kind}", r.random() < 0.65, r.choice([50, 300, 2000]), r.choice([0, 1, 2, 5, 1000]), "g")
+        self.keys = [f"k{i}" for i in range(r.choice([1, 1, 2]))]
+        self.base, self.first_offset = r.choice(BASES), r.choice([0, 10, 2**31 - 3, 2**32 - 5, 2**51])
+        self.sources = r.choice([SOURCES[:1], SOURCES[:1], SOURCES])
+        self.observe = r.choice([0, 0, 0.3, 1])
+        self.mixed_kinds = r.random() < 0.1          # the route changed its identity
+        self.gaps = r.choice([0, 0.1, 0.4])
+        self.crowd = r.random() < 0.08               # parks many at once, beyond the cap
+
+
+def fences_of(seed):
+    r = random.Random(seed ^ 0xFE9CE)
+    return {name: 1000 + r.choice([0, 0, 1]) for name in OWNERS}
+
+
+class History:
+    """Makes the calls of one history while the model plays it."""
+
+    def __init__(self, seed, off=()):
+        self.r = r = random.Random(seed)
+        self.set = Setting(r)
+        self.model = model.Ledger(off)
+        self.fences = fences_of(seed)
+        self.model.fences.update({("g", name): token for name, token in self.fences.items()})
+        self.now, self.known, self.held, self.counts = 10**6, [], [], {}
+        self.calls, self.answers = [], []
+        for _ in range(CALLS):
+            self.now += r.choice([0, 1, 1, 5, 40, 400])
+            if r.random() < 0.002:
+                self.spoil()
+                continue
+            ops = []
+            if self.set.crowd and r.random() < 0.3:
+                ops = [self.park(self.new_record()) for _ in range(20)]
+            for _ in range(r.choice([1, 1, 2, 3, 6])):
+                ops.append(self.next_op())
+            self.calls.append((self.now, ops))
+            got = self.model.apply(ops, self.now)
+            self.answers.append(got)
+            self.learn(ops, got)
+
+    def spoil(self):
+        r = self.r
+        key = r.choice(self.set.keys)
+        data = r.choice([b"\x02abc", b"\xff", b"\x01", b"\x01\x01\xff12345", bytes(r.randrange(2, 256) for _ in range(30))])
+        self.model.corrupt.add((self.set.scope.name, key))
+        self.calls.append((self.now, Garbage(self.set.scope, key, data)))
+        self.answers.append([])
+
+    # -- records ---------------------------------------------------------------------------------------------------------------
+
+    def new_record(self):
+        r, s = self.r, self.set
+        key, src = r.choice(s.keys), r.choice(s.sources)
+        epoch, number, offset = self.counts.get(key, (r.choice([0, 7, 2**32, 2**64 - 9]), s.base, s.first_offset))
+        if r.random() < 0.04:
+            epoch, number = min(epoch + r.choice([1, 1, 2]), TOP), r.choice([0, 1, s.base])
+        number = min(number + (r.choice([2, 3, 63, 64, 65, 66, 130, 2**33]) if r.random() < s.gaps else 1), TOP)
+        offset += r.choice([1, 1, 1, 2])
+        self.counts[key] = (epoch, number, offset)
+        kind = s.kind
+        if s.mixed_kinds and r.random() < 0.3:
+            kind = r.choice(list(script.KINDS))
+        elif r.random() < 0.02:
+            kind = model.NONE
+        numbered = kind in (model.SEQUENCE, model.VERSION)
+        rec = Rec(key=key, kind=kind, epoch=epoch if kind == model.SEQUENCE else 0, number=number if numbered else 0,
+                  event_id=(number.to_bytes(16, "big") if kind == model.EVENT_ID else None), rank=(offset, src),
+                  leader_epoch=r.choice([-1, 3, 3, 3, 4]), hop=0)
+        if r.random() < 0.15 and numbered:       # out of order, or far below
+            rec.number = max(0, rec.number - r.choice([1, 2, 40, 64, 65, 200]))
+        self.known.append(rec)
+        del self.known[:-40]
+        return rec
+
+    def record(self):
+        r = self.r
+        if not self.known or r.random() < 0.3:
+            return self.new_record()
+        rec = r.choice(self.known[-r.choice([1, 3, 8, 40]):])
+        if r.random() < 0.06:                    # the producer's repetition, at another offset
+            twin = copy.copy(rec)
+            twin.rank = (self.counts[rec.key][2] + 1, rec.rank[1])
+            self.counts[rec.key] = (*self.counts[rec.key][:2], twin.rank[0])
+            self.known.append(twin)
+            return twin
+        if r.random() < 0.02:
+            rec = copy.copy(rec)
+            rec.leader_epoch = r.choice([-1, 2, 5])
+        return rec
+
+    # -- operations --------------------------------------------------------------------------------------------------------------
+
+    def next_op(self):
+        r = self.r
+        if self.held and r.random() < 0.55:
+            op = self.held.pop(r.randrange(len(self.held)))
+            return self.finish_of(op)
+        if r.random() < 0.25:
+            return self.finish_any()
+        return self.claim()
+
+    def owner(self):
+        r = self.r
+        name = r.choice(OWNERS)
+        token = self.fences[name]
+        if r.random() < 0.04:
+            token += r.choice([-1, -1, 1])
+            self.fences[name] = max(token, self.fences[name])
+        return (STRANGER, 1000) if r.random() < 0.004 else (name, token)
+
+    def op(self, verb, rec, owner, **more):
+        return Op(verb, self.set.scope, rec.key, *owner, rec.rank, kind=rec.kind, epoch=rec.epoch, number=rec.number,
+                  event_id=rec.event_id, leader_epoch=rec.leader_epoch, **more)
+
+    def claim(self):
+        r, rec = self.r, self.record()
+        state = self.model.states.get((self.set.scope.name, rec.key))
+        source = r.choice([SOURCE, SOURCE, SOURCE, TIER, TIER, TIER, REDRIVE]) if r.random() < 0.9 else SOURCE
+        ghost, hop = None, rec.hop
+        if state and state.parked:
+            head = state.parked[0]
+            if r.random() < 0.3:
+                ghost = (head.tier, head.copy_offset + (r.random() < 0.1))
+            if source == TIER and r.random() < 0.4:
+                entry = head if r.random() < 0.6 else r.choice(state.parked)
+                rec = next((k for k in self.known if k.rank == entry.rank), rec)
+                hop = max(0, entry.hop + r.choice([0, 0, 0, 0, -1, 1]))
+        return self.op(CLAIM, rec, self.owner(), source=source, hop=hop, lease=r.choice([20, 60, 300]), ghost=ghost,
+                       observe=r.random() < self.set.observe, force=source == REDRIVE and r.random() < 0.3,
+                       redrive_id=f"j{r.randrange(3)}" if source == REDRIVE else None)
+
+    def finish_of(self, held):
+        """What a claim leads to."""
+        r = self.r
+        fact = r.choice([SUCCEEDED, SUCCEEDED, SUCCEEDED, GIVEN_UP, PARKED, PARKED, PARKED, RELEASE])
+        if held.source == REDRIVE and fact == PARKED:
+            fact = GIVEN_UP
+        rec = next((k for k in self.known if k.rank == held.rank and k.kind == held.kind), None)
+        hop = held.hop + (fact == PARKED)
+        if rec and fact == PARKED:
+            rec.hop = hop
+        op = copy.copy(held)
+        op.verb, op.hop, op.lease, op.ghost, op.force = fact, hop, 0, None, False
+        op.keep_claim = r.random() < 0.1
+        if fact == PARKED:
+            op.tier, op.copy_offset = r.choice([10000, 60000]), r.randrange(50)
+        return op
+
+    def park(self, rec):
+        r = self.r
+        rec.hop += r.choice([0, 1, 1])
+        return self.op(PARKED, rec, self.owner(), source=r.choice([SOURCE, SOURCE, TIER]), hop=rec.hop, tier=r.choice([10000, 60000]),
+                       copy_offset=r.randrange(50), observe=r.random() < self.set.observe, keep_claim=r.random() < 0.05)
+
+    def finish_any(self):
+        """Late, repeated, of a zombie, after BLOCKED."""
+        r, rec = self.r, self.record()
+        if r.random() < 0.6:
+            return self.park(rec)
+        source = r.choice([SOURCE, TIER, TIER, REDRIVE])
+        return self.op(r.choice([SUCCEEDED, GIVEN_UP, RELEASE]), rec, self.owner(), source=source, hop=rec.hop,
+                       keep_claim=r.random() < 0.05, redrive_id=f"j{r.randrange(3)}" if source == REDRIVE else None)
+
+    def learn(self, ops, answers):
+        for op, a in zip(ops, answers):
+            if op.verb == CLAIM and a.code in ("GO", "INDETERMINATE", "STALE"):
+                self.held.append(op)
+            elif op.verb == CLAIM and a.code in ("BLOCKED", "NOT_HEAD"):
+                blocked = copy.copy(op)
+                self.held.append(blocked)
+        del self.held[:-6]
+
+
+# -- comparing ------------------------------------------------------------------------------------------------------------------
+
+
+def play_model(calls, seed, off):
+    m = model.Ledger(off)
+    m.fences.update({("g", name): token for name, token in fences_of(seed).items()})
+    out = []
+    for now, ops in calls:
+        if isinstance(ops, Garbage):
+            m.corrupt.add((ops.scope.name, ops.key))
+            out.append([])
+        else:
+            out.append(m.apply(ops, now))
+    return out
+
+
+def play_script(redis, sha, prefix, calls, seed):
+    commands = [["HSET", f"{prefix}:fence", *[x for pair in fences_of(seed).items() for x in pair]]]
+    for now, ops in calls:
+        if isinstance(ops, Garbage):
+            commands.append(["SET", f"{prefix}:k:{ops.scope.name}:{ops.key}", ops.data])
+        else:
+            commands.append(script.pack_call(sha, prefix, ops, now))
+    replies = redis.pipeline(commands)[1:]
+    redis.call("FLUSHDB")
+    out = []
+    for (_, ops), reply in zip(calls, replies):
+        if isinstance(ops, Garbage):
+            out.append([])
+        elif isinstance(reply, Exception):
+            out.append([str(reply)])
+        else:
+            out.append(script.unpack_answers(reply, len(ops)))
+    return out
+
+
+def first_difference(calls, wanted, got):
+    for i, ((_, ops), a, b) in enumerate(zip(calls, wanted, got)):
+        if not isinstance(ops, Garbage):
+            for j, op in enumerate(ops):
+                if j >= len(b) or repr(a[j]) != repr(b[j]):
+                    return i, j, a[j], b[j] if j < len(b) else b[0]
+    return None
+
+
+class Comparer:
+    def __init__(self, redis, off=()):
+        self.redis, self.off, self.n = redis, off, 0
+        self.sha = redis.call("SCRIPT", "LOAD", script.source("apply_ops")).decode()
+
+    def differs(self, calls, seed, wanted=None):
+        self.n += 1
+        wanted = wanted or play_model(calls, seed, self.off)
+        return first_difference(calls, wanted, play_script(self.redis, self.sha, f"{{d{self.n}}}", calls, seed))
+
+    def shrink(self, calls, seed):
+        """The shortest history found: cut behind the difference, one item a call, then whatever can go."""
+        found = self.differs(calls, seed)
+        calls = [(now, op) if isinstance(op, Garbage) else (now, [op])
+                 for now, ops in calls[:found[0] + 1] for op in ([ops] if isinstance(ops, Garbage) else ops)]
+        found = self.differs(calls, seed)
+        if found is None:
+            return None
+        calls = calls[:found[0] + 1]
+        size = len(calls) // 2
+        while size >= 1:
+            i = 0
+            while i < len(calls):
+                tried = calls[:i] + calls[i + size:]
+                found = self.differs(tried, seed) if tried else None
+                if found:
+                    calls = tried[:found[0] + 1]
+                else:
+                    i += size
+            size //= 2
+        return calls
+
+
+def words(op):
+    parts = [op.verb, op.source, op.kind]
+    if op.kind == model.SEQUENCE:
+        parts.append(f"e={op.epoch}")
+    if op.kind in (model.SEQUENCE, model.VERSION):
+        parts.append(f"n={op.number}")
+    if op.event_id:
+        parts.append("id=" + op.event_id.hex().lstrip("0"))
+    parts += [f"rank={op.offset}@{SOURCES.index(op.rank[1])}", f"le={op.leader_epoch}", f"hop={op.hop}", f"{op.owner}#{op.token}"]
+    for name in ("tier", "copy_offset", "lease", "ghost", "observe", "force", "keep_claim", "redrive_id"):
+        if value := getattr(op, name):
+            parts.append(f"{name}={value}")
+    return f"{op.key}: " + " ".join(parts)
+
+
+def explain(comparer, calls, seed, off):
+    scope = next(ops.scope if isinstance(ops, Garbage) else ops[0].scope for _, ops in calls)
+    print(f"scope: ordered={scope.ordered} ghost_ttl={scope.ghost_ttl} cap={scope.cap}; fences {fences_of(seed)}")
+    wanted = play_model(calls, seed, off)
+    got = play_script(comparer.redis, comparer.sha, "{e}", calls, seed)
+    for (now, ops), a, b in zip(calls, wanted, got):
+        if isinstance(ops, Garbage):
+            print(f"  {now} {ops.key}: state := {ops.data!r}")
+            continue
+        for op, x, y in zip(ops, a, b):
+            print(f"  {now} {words(op)}\n      model  {x}" + ("" if repr(x) == repr(y) else f"\n      script {y}"))
+
+
+def run(redis, count, seed, off=(), quiet=False):
+    """(operations done, codes seen, the difference or None): the difference is (seed of the history, its calls)."""
+    comparer, done, codes = Comparer(redis, off), 0, collections.Counter()
+    while done < count:
+        h = History(seed, off)
+        done += sum(len(a) for a in h.answers)
+        for a in h.answers:
+            codes.update(x.code for x in a)
+        if found := comparer.differs(h.calls, seed, h.answers):
+            if not quiet:
+                i, j, want, got = found
+                print(f"difference in the history of seed {seed}, call {i} item {j}: model {want}, script {got}")
+                short = comparer.shrink(h.calls, seed)
+                if short is None:
+                    print("it goes away when each item is sent in a call of its own: batching matters")
+                    short = h.calls[:i + 1]
+                explain(comparer, short, seed, off)
+            return done, codes, (seed, h.calls)
+        seed += 1
+    return done, codes, None
+
+
+def self_test(redis, seed):
+    """Every rule of the model, switched off, is seen."""
+    unseen = []
+    for rule in sorted(model.RULES):
+        done, _, found = run(redis, 60000, seed, {rule}, quiet=True)
+        print(f"  {rule:14} {'seen after ' + str(done) + ' operations' if found else 'NOT SEEN in ' + str(done)}", flush=True)
+        if not found:
+            unseen.append(rule)
+    return not unseen
+
+
+def main(argv=None):
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--ops", type=int, default=100000)
+    p.add_argument("--seed", type=int, default=None, help="of the first history; later ones count up")
+    p.add_argument("--self-test", action="store_true")
+    args = p.parse_args(argv)
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10**9)
+    print(f"seed {seed}", flush=True)
+    start = time.monotonic()
+    with script.Redis() as redis:
+        if args.self_test:
+            return 0 if self_test(redis, seed) else 1
+        done, codes, found = run(redis, args.ops, seed)
+    print(f"{done} operations in {time.monotonic() - start:.1f} s: {'DIFFERENT' if found else 'equal'}")
+    print("codes: " + " ".join(f"{c}={codes[c]}" for c in model.CODES))
+    missing = CODES - set(codes)
+    if missing and args.ops >= 50000:
+        print("never reached: " + " ".join(sorted(missing)))
+    return 1 if found or (missing and args.ops >= 50000) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""A private redis-server and a small RESP client; the ledger's scripts as the build assembles them; the wire of apply_ops."""
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+import model
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+LUA = os.path.join(ROOT, "lua")
+
+
+class Redis:
+    """A redis-server on a unix socket of its own directory; gone with `close`."""
+
+    def __init__(self):
+        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        if not program:
+            raise FileNotFoundError("redis-server")
+        self.dir = tempfile.mkdtemp(prefix="og-redis-")
+        path = os.path.join(self.dir, "s")
+        self.process = subprocess.Popen(
+            [program, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", self.dir],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.socket = socket.socket(socket.AF_UNIX)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    self.close()
+                    raise
+                time.sleep(0.01)
+        self.reader = self.socket.makefile("rb", buffering=1 << 20)
+
+    def close(self):
+        self.socket.close()
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @staticmethod
+    def encode(args):
+        out = [b"*%d\r\n" % len(args)]
+        for a in args:
+            if not isinstance(a, bytes):
+                a = str(a).encode()
+            out.append(b"$%d\r\n%s\r\n" % (len(a), a))
+        return b"".join(out)
+
+    def call(self, *args):
+        self.socket.sendall(self.encode(args))
+        reply = self.reply()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def pipeline(self, commands, at_once=200):
+        """Replies of all commands; an error reply is an exception object in the list."""
+        replies = []
+        for i in range(0, len(commands), at_once):
+            part = commands[i:i + at_once]
+            self.socket.sendall(b"".join(self.encode(c) for c in part))
+            replies += [self.reply() for _ in part]
+        return replies
+
+    def reply(self):
+        line = self.reader.readline()
+        if not line:
+            raise ConnectionError("redis-server closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self.reader.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return None if rest == b"-1" else [self.reply() for _ in range(int(rest))]
+        return rest.decode() if kind == b"+" else RuntimeError(rest.decode())
+
+
+def source(name):
+    """The text of lua/<name>.lua with its includes, as it is embedded."""
+    with open(os.path.join(LUA, name + ".lua"), encoding="utf-8") as f:
+        text = f.read()
+
+    def include(match):
+        with open(os.path.join(LUA, "include", match.group(1) + ".lua"), encoding="utf-8") as part:
+            return part.read().rstrip("\n")
+    return re.sub(r"(?m)^--@include (\w+)$", include, text)
+
+
+# -- apply_ops: packing and answers ------------------------------------------------------------------------------------------
+
+VERBS = {model.CLAIM: 1, model.SUCCEEDED: 2, model.GIVEN_UP: 3, model.PARKED: 4, model.RELEASE: 5}
+SOURCES = {model.SOURCE: 0, model.TIER: 1, model.REDRIVE: 2}
+KINDS = {model.SEQUENCE: 0, model.VERSION: 1, model.EVENT_ID: 2, model.OFFSET: 3, model.NONE: 4}
+NAMES = {number: name for name, number in model.CODES.items()}
+TTL = 10 ** 9
+
+
+def owner_hash(name):
+    return hashlib.sha256(name.encode()).digest()[:8]
+
+
+def source_of(topic, partition):
+    """The 12 bytes that stand for a source partition in ranks."""
+    return hashlib.sha256(topic.encode()).digest()[:8] + struct.pack(">I", partition)
+
+
+def state_key(prefix, op):
+    return f"{prefix}:k:{op.scope.name}:{op.key}"
+
+
+def pack_call(sha, prefix, ops, now):
+    scopes, owners, keys, items = {}, {}, [f"{prefix}:fence"], []
+    for op in ops:
+        scope = scopes.setdefault(op.scope.name, (len(scopes) + 1, op.scope))[0]
+        owner = owners.setdefault((op.owner, op.token), len(owners) + 1)
+        flags = (op.observe * 1 | (op.ghost is not None and op.verb == model.CLAIM) * 2 | op.force * 4 | op.keep_claim * 8)
+        if op.kind == model.EVENT_ID:
+            identity = op.event_id
+        else:
+            identity = struct.pack(">QQ", op.epoch, op.number)
+        x = op.lease if op.verb == model.CLAIM else op.tier if op.verb == model.PARKED else 0
+        item = struct.pack(">BBBBB12sQIB16sII", VERBS[op.verb], flags, SOURCES[op.source], scope, owner, op.rank[1], op.offset,
+                           op.leader_epoch + 1, KINDS[op.kind], identity, op.hop, x)
+        if op.verb == model.PARKED:
+            item += struct.pack(">Q", op.copy_offset)
+        elif flags & 2:
+            item += struct.pack(">IQ", *op.ghost)
+        items.append(item)
+        keys += [state_key(prefix, op), f"{prefix}:p:{op.scope.name}:{op.key}"]
+        if op.kind == model.EVENT_ID:
+            keys.append(f"{prefix}:i:{op.scope.name}:{op.key}:{op.event_id.hex()}")
+        if op.source == model.REDRIVE:
+            keys.append(f"{prefix}:r:{op.scope.name}:{op.redrive_id}:{op.offset}:{op.rank[1].hex()}")
+    head = struct.pack(">BBBBQ", 1, 1, len(scopes), len(owners), now)
+    scope_lines = [struct.pack(">BQQI", s.ordered, TTL, s.ghost_ttl, s.cap) for _, s in scopes.values()]
+    owner_lines = [struct.pack(">B8sQ", 1, owner_hash(n), t) + n.encode() for n, t in owners]
+    return ["EVALSHA", sha, len(keys), *keys, head, *scope_lines, *owner_lines, *items]
+
+
+def unpack_answers(reply, count):
+    """The script's integers as the model's answers."""
+    out, i = [], 0
+    for _ in range(count):
+        a = reply[i]
+        i += 1
+        busy = reply[i] if a >> 44 & 1 else 0
+        i += a >> 44 & 1
+        head = None
+        if a >> 43 & 1:
+            head = (reply[i], reply[i + 1], bool(a >> 42 & 1))
+            i += 2
+        out.append(model.Answer(NAMES[a & 31], NAMES[a >> 5 & 31], busy, head, a >> 10 & 0xFFFFFFFF))
+    if i != len(reply):
+        raise ValueError(f"{len(reply)} integers for {count} items")
+    return out
