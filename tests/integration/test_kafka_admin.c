@@ -107,10 +107,11 @@ static void test_create_then_describe_tells_all(void **state)
     struct rig *rig = *state;
     const char *topic = support_name("admin");
     struct property configs[] = {
-        {(char *)(uintptr_t) "cleanup.policy", (char *)(uintptr_t) "delete", false},
-        {(char *)(uintptr_t) "retention.ms", (char *)(uintptr_t) "1209600000", false},
-        {(char *)(uintptr_t) "message.timestamp.type", (char *)(uintptr_t) "LogAppendTime", false},
-        {(char *)(uintptr_t) "max.message.bytes", (char *)(uintptr_t) "2097152", false},
+        {.name = (char *)(uintptr_t) "cleanup.policy", .value = (char *)(uintptr_t) "delete"},
+        {.name = (char *)(uintptr_t) "retention.ms", .value = (char *)(uintptr_t) "1209600000"},
+        {.name = (char *)(uintptr_t) "message.timestamp.type",
+         .value = (char *)(uintptr_t) "LogAppendTime"},
+        {.name = (char *)(uintptr_t) "max.message.bytes", .value = (char *)(uintptr_t) "2097152"},
     };
     struct kafka_new_topic new_topic = {topic, 3, -1, configs, 4};
     const char *names[] = {"never-made", topic};
