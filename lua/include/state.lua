@@ -1,0 +1,222 @@
+-- The state of one key as it is stored: see docs/ledger.md for the layout. One table `s` serves every item of a call.
+-- Claims are the tail of the value, so that a change of claims alone keeps the bytes before them; marks, claims and the
+-- head entry stay packed until they are needed.
+local SEQUENCE_BLOCK, VERSION_BLOCK, RANGES_BLOCK = 1, 2, 3
+local CLAIM_BYTES, ENTRY_BYTES = 59, 63
+local s = { r = {} }
+local cur, prev = {}, {} -- epochs of a sequence: the current one and the one before
+
+local function load_sequence(v, minus, flags)
+    local pos
+    cur.Eh, cur.El, cur.Ih, cur.Il, cur.Lh, cur.Ll, pos = unpack('>I4I4I4I4I4I4', v, 4)
+    cur.Wh, cur.Wl = 0, 0
+    if minus > 0 then
+        if band(minus, 16) ~= 0 then
+            cur.Ih = -1
+        end
+        if band(minus, 32) ~= 0 then
+            cur.Lh = -1
+        end
+    end
+    if flags >= 16 then
+        if band(flags, 16) ~= 0 then
+            cur.Wh, cur.Wl, pos = unpack('>I4I4', v, pos)
+        end
+        if band(flags, 32) ~= 0 then
+            s.has_prev = true
+            prev.Eh, prev.El, prev.Ih, prev.Il, prev.Lh, prev.Ll, prev.Wh, prev.Wl, pos =
+                unpack('>I4I4I4I4I4I4I4I4', v, pos)
+            if band(minus, 64) ~= 0 then
+                prev.Ih = -1
+            end
+            if band(minus, 128) ~= 0 then
+                prev.Lh = -1
+            end
+        end
+        if band(flags, 128) ~= 0 then
+            s.has_D, s.Deh, s.Del, s.Dh, s.Dl = true, cur.Eh, cur.El, cur.Lh, cur.Ll
+        elseif band(flags, 64) ~= 0 then
+            s.has_D = true
+            s.Deh, s.Del, s.Dh, s.Dl, pos = unpack('>I4I4I4I4', v, pos)
+        end
+    end
+    return pos
+end
+
+local function load_version(v, flags)
+    local pos = 4
+    if band(flags, 16) ~= 0 then
+        s.has_floor = true
+        s.Fh, s.Fl, pos = unpack('>I4I4', v, pos)
+    end
+    if band(flags, 32) ~= 0 then
+        s.has_H = true
+        s.Hh, s.Hl, s.H_rank, pos = unpack('>I4I4c20', v, pos)
+    end
+    if band(flags, 128) ~= 0 then
+        if not s.has_H then
+            error('mark')
+        end
+        s.has_D, s.Deh, s.Del, s.Dh, s.Dl = true, 0, 0, s.Hh, s.Hl
+    elseif band(flags, 64) ~= 0 then
+        s.has_D, s.Deh, s.Del = true, 0, 0
+        s.Dh, s.Dl, pos = unpack('>I4I4', v, pos)
+    end
+    return pos
+end
+
+local function load_ranges(v)
+    local n, pos
+    s.floor, n, pos = unpack('>I8B', v, 4)
+    s.r = {}
+    for i = 1, n * 3, 3 do
+        s.r[i], s.r[i + 1], s.r[i + 2], pos = unpack('>I8I8I4', v, pos)
+    end
+    return pos
+end
+
+-- v is the stored value or false. Raises an error where the bytes make no sense.
+local function state_load(v)
+    s.v, s.dirty, s.block, s.has_prev, s.has_D, s.has_floor, s.has_H = v, false, 0, false, false, false, false
+    s.generation, s.tombs, s.count, s.head, s.marks, s.claims = 0, false, 0, false, '', ''
+    if not v then
+        return
+    end
+    local version, block, flags = byte(v, 1, 3)
+    if version ~= 1 then
+        error('version')
+    end
+    local pos, minus = 4, band(block, 240)
+    block = block - minus
+    s.block = block
+    if block == SEQUENCE_BLOCK then
+        pos = load_sequence(v, minus, flags)
+    elseif block == VERSION_BLOCK then
+        pos = load_version(v, flags)
+    elseif block == RANGES_BLOCK then
+        pos = load_ranges(v)
+    elseif block ~= 0 then
+        error('block')
+    end
+    if band(flags, 15) ~= 0 then
+        if band(flags, 1) ~= 0 then
+            s.generation, pos = unpack('>I4', v, pos)
+        end
+        if band(flags, 2) ~= 0 then
+            local n = byte(v, pos)
+            local last = pos + (n < 128 and n * 24 or (n - 128) * 32)
+            s.marks = sub(v, pos, last)
+            pos = last + 1
+        end
+        s.tombs = band(flags, 4) ~= 0
+        if band(flags, 8) ~= 0 then
+            s.count, s.head, pos = unpack('>I4c63', v, pos)
+        end
+    end
+    local rest = #v - pos + 1
+    if rest > 0 then
+        s.claims = sub(v, pos)
+    end
+    if rest < 0 or rest % CLAIM_BYTES ~= 0 then
+        error('length')
+    end
+    s.claims_were = rest
+end
+
+local function pack_sequence()
+    local body = pack('>I4I4I4I4I4I4', cur.Eh, cur.El, cur.Ih, cur.Il, cur.Lh, cur.Ll)
+    local minus, flags = 0, 0
+    if cur.Ih < 0 then
+        minus = cur.Lh < 0 and 48 or 16
+    end
+    if cur.Wl ~= 0 or cur.Wh ~= 0 then
+        body, flags = body .. pack('>I4I4', cur.Wh, cur.Wl), 16
+    end
+    if s.has_prev then
+        body = body .. pack('>I4I4I4I4I4I4I4I4', prev.Eh, prev.El, prev.Ih, prev.Il, prev.Lh, prev.Ll, prev.Wh, prev.Wl)
+        flags = flags + 32
+        if prev.Ih < 0 then
+            minus = minus + (prev.Lh < 0 and 192 or 64)
+        end
+    end
+    if s.has_D then
+        if s.Dl == cur.Ll and s.Dh == cur.Lh and s.Del == cur.El and s.Deh == cur.Eh then
+            flags = flags + 128
+        else
+            body, flags = body .. pack('>I4I4I4I4', s.Deh, s.Del, s.Dh, s.Dl), flags + 64
+        end
+    end
+    return body, minus, flags
+end
+
+local function pack_version()
+    local body, flags = '', 0
+    if s.has_floor then
+        body, flags = pack('>I4I4', s.Fh, s.Fl), 16
+    end
+    if s.has_H then
+        body, flags = body .. pack('>I4I4c20', s.Hh, s.Hl, s.H_rank), flags + 32
+    end
+    if s.has_D then
+        if s.has_H and s.Dl == s.Hl and s.Dh == s.Hh then
+            flags = flags + 128
+        else
+            body, flags = body .. pack('>I4I4', s.Dh, s.Dl), flags + 64
+        end
+    end
+    return body, flags
+end
+
+local function pack_ranges()
+    local r = s.r
+    local part = { pack('>I8B', s.floor, #r / 3) }
+    for i = 1, #r, 3 do
+        part[#part + 1] = pack('>I8I8I4', r[i], r[i + 1], r[i + 2])
+    end
+    return table.concat(part)
+end
+
+-- Everything before the claims.
+local function state_pack()
+    local body, minus, flags = '', 0, 0
+    if s.block == SEQUENCE_BLOCK then
+        body, minus, flags = pack_sequence()
+    elseif s.block == VERSION_BLOCK then
+        body, flags = pack_version()
+    elseif s.block == RANGES_BLOCK then
+        body = pack_ranges()
+    end
+    if s.generation ~= 0 then
+        body, flags = body .. pack('>I4', s.generation), flags + 1
+    end
+    if s.marks ~= '' then
+        body, flags = body .. s.marks, flags + 2
+    end
+    if s.tombs then
+        flags = flags + 4
+    end
+    if s.count > 0 then
+        body, flags = body .. pack('>I4c63', s.count, s.head), flags + 8
+    end
+    return char(1, s.block + minus, flags) .. body
+end
+
+-- Writes the state with its claims; where nothing is left to tell, the key goes.
+local function state_save(key, parked_key, ttl)
+    local prefix
+    if s.dirty or not s.v then
+        prefix = state_pack()
+    else
+        prefix = sub(s.v, 1, -1 - s.claims_were)
+    end
+    if #prefix == 3 and s.claims == '' and not s.tombs then
+        if s.v then
+            call('DEL', key)
+        end
+        return
+    end
+    call('SET', key, prefix .. s.claims, 'PX', ttl)
+    if s.count > 0 or s.tombs then
+        call('PEXPIRE', parked_key, ttl)
+    end
+end
