@@ -1,0 +1,294 @@
+/*
+ * The connection to Redis.
+ *
+ *   waiting --timer--> connecting --transport up--> connected
+ *      ^                    |                           |
+ *      +---- lost ----------+------- lost --------------+
+ *
+ * Invariants: calls are answered in the order sent, so one timer on the oldest is enough; when the
+ * connection goes, `lost` is told once, and the calls that were open are forgotten here (their
+ * owner sends them again). hiredis' own command timeout is not used: it would be armed per
+ * connection and not per call.
+ */
+#include "ledger/conn.h"
+
+#include <hiredis/adapters/libevent.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <hiredis/hiredis_ssl.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ledger/tls.h"
+
+#define PAUSE_MIN_MS 20
+#define PAUSE_MAX_MS 1000
+
+struct call {
+    struct conn *conn; /* NULL: forgotten, the connection was dropped */
+    void (*reply)(void *arg, const struct redisReply *reply);
+    void *arg;
+    uint64_t sent_ns;
+    struct call *next;
+};
+
+enum conn_state { CONN_WAITING, CONN_CONNECTING, CONN_CONNECTED };
+
+struct conn {
+    struct loop *loop;
+    const struct redis_config *config;
+    struct conn_events events;
+    struct tls *tls; /* NULL: plain */
+    char address[300];
+    enum conn_state state;
+    redisAsyncContext *ac; /* NULL while waiting */
+    struct call *first, *last;
+    struct loop_timer timer;   /* waiting: the pause; connecting: its deadline */
+    struct loop_timer overdue; /* connected: the oldest call's deadline */
+    int64_t pause_ms;
+};
+
+static uint64_t call_timeout_ns(const struct conn *conn)
+{
+    /* A call may stand behind others that wait for replicas. */
+    int64_t ms = conn->config->timeout_ms;
+    if (conn->config->wait_replicas)
+        ms += 8 * conn->config->wait_timeout_ms;
+    return (uint64_t)ms * NS_PER_MS;
+}
+
+/* Forgets the open calls; hiredis hands each of them to on_reply once more, with no answer, and
+ * there they are freed. */
+static void forget_calls(struct conn *conn)
+{
+    for (struct call *call = conn->first; call; call = call->next)
+        call->conn = NULL;
+    conn->first = conn->last = NULL;
+    loop_timer_cancel(&conn->overdue);
+}
+
+static int64_t next_pause_ms(struct conn *conn)
+{
+    unsigned char random = 128;
+    (void)RAND_bytes(&random, 1);
+    int64_t pause = conn->pause_ms / 2 + conn->pause_ms * random / 512;
+    conn->pause_ms = conn->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : conn->pause_ms * 2;
+    return pause;
+}
+
+static void wait_and_tell(struct conn *conn, const char *why)
+{
+    conn->state = CONN_WAITING;
+    loop_timer_set_ms(&conn->timer, next_pause_ms(conn));
+    conn->events.lost(conn->events.ctx, why);
+}
+
+void conn_drop(struct conn *conn, const char *why)
+{
+    if (conn->state == CONN_WAITING)
+        return;
+    redisAsyncContext *ac = conn->ac;
+    char text[400];
+    snprintf(text, sizeof(text), "%s", why); /* why may live in what is freed now */
+    conn->ac = NULL;
+    forget_calls(conn);
+    if (ac) {
+        ac->data = NULL;
+        redisAsyncFree(ac);
+    }
+    wait_and_tell(conn, text);
+}
+
+/* hiredis gave it up by itself, and frees it. */
+static void gone(struct conn *conn, const redisAsyncContext *ac, const char *doing)
+{
+    char why[400];
+    snprintf(why, sizeof(why), "%s %s: %s", doing, conn->address,
+             ac->errstr && ac->errstr[0] ? ac->errstr : "connection closed");
+    conn->ac = NULL;
+    forget_calls(conn);
+    wait_and_tell(conn, why);
+}
+
+static void on_connect(const redisAsyncContext *ac, int status)
+{
+    struct conn *conn = ac->data;
+    if (!conn || conn->ac != ac)
+        return;
+    if (status != REDIS_OK) {
+        gone(conn, ac, "connecting to");
+        return;
+    }
+    loop_timer_cancel(&conn->timer);
+    conn->state = CONN_CONNECTED;
+    conn->events.connected(conn->events.ctx);
+}
+
+static void on_disconnect(const redisAsyncContext *ac, int status)
+{
+    struct conn *conn = ac->data;
+    (void)status;
+    if (conn && conn->ac == ac)
+        gone(conn, ac, "connection to");
+}
+
+static bool open_context(struct conn *conn, struct err *err)
+{
+    redisOptions options = {0};
+    if (conn->config->unix_path)
+        REDIS_OPTIONS_SET_UNIX(&options, conn->config->unix_path);
+    else
+        REDIS_OPTIONS_SET_TCP(&options, conn->config->host, conn->config->port);
+    redisAsyncContext *ac = redisAsyncConnectWithOptions(&options);
+    if (!ac)
+        return err_set(err, ERR_INTERNAL, "no memory for a connection");
+    if (ac->err) {
+        err_set_retriable(err, ERR_UNAVAILABLE, "%s", ac->errstr);
+        redisAsyncFree(ac);
+        return false;
+    }
+    conn->ac = ac;
+    ac->data = conn;
+    if (redisLibeventAttach(ac, loop_base(conn->loop)) != REDIS_OK)
+        return err_set(err, ERR_INTERNAL, "cannot watch the connection");
+    if (conn->tls && !tls_start(conn->tls, &ac->c, err))
+        return false;
+    redisAsyncSetConnectCallback(ac, on_connect);
+    redisAsyncSetDisconnectCallback(ac, on_disconnect);
+    return true;
+}
+
+static void connect_now(struct conn *conn)
+{
+    struct err err = {0};
+    conn->state = CONN_CONNECTING;
+    loop_timer_set_ms(&conn->timer, conn->config->timeout_ms);
+    if (open_context(conn, &err))
+        return;
+    char why[400];
+    snprintf(why, sizeof(why), "connecting to %.150s: %.200s", conn->address, err.text);
+    conn_drop(conn, why);
+}
+
+static void on_timer(void *arg)
+{
+    struct conn *conn = arg;
+    if (conn->state == CONN_WAITING) {
+        connect_now(conn);
+        return;
+    }
+    char why[400];
+    snprintf(why, sizeof(why), "connecting to %s: no connection within %lld ms", conn->address,
+             (long long)conn->config->timeout_ms);
+    conn_drop(conn, why);
+}
+
+static void on_overdue(void *arg)
+{
+    struct conn *conn = arg;
+    if (!conn->first)
+        return;
+    uint64_t due = conn->first->sent_ns + call_timeout_ns(conn);
+    if (clock_mono_ns() < due) {
+        loop_timer_set_at(&conn->overdue, due);
+        return;
+    }
+    char why[400];
+    snprintf(why, sizeof(why), "%s: no answer within %lld ms", conn->address,
+             (long long)(call_timeout_ns(conn) / NS_PER_MS));
+    conn_drop(conn, why);
+}
+
+static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
+{
+    struct call *call = privdata;
+    struct conn *conn = call->conn;
+    (void)ac;
+    if (conn) {
+        conn->first = call->next;
+        if (!conn->first)
+            conn->last = NULL;
+        if (reply)
+            call->reply(call->arg, reply);
+    }
+    mem_free(call);
+}
+
+bool conn_send(struct conn *conn, const void *command, size_t len,
+               void (*reply)(void *arg, const struct redisReply *reply), void *arg)
+{
+    if (conn->state != CONN_CONNECTED)
+        return false;
+    struct call *call = mem_zalloc(sizeof(*call));
+    call->conn = conn;
+    call->reply = reply;
+    call->arg = arg;
+    call->sent_ns = clock_mono_ns();
+    if (redisAsyncFormattedCommand(conn->ac, on_reply, call, command, len) != REDIS_OK) {
+        mem_free(call);
+        return false;
+    }
+    if (conn->last)
+        conn->last->next = call;
+    else
+        conn->first = call;
+    conn->last = call;
+    /* The timer is not moved with every answer: when it fires it looks at the oldest call that
+     * there is then. */
+    if (!loop_timer_armed(&conn->overdue))
+        loop_timer_set_at(&conn->overdue, call->sent_ns + call_timeout_ns(conn));
+    return true;
+}
+
+void conn_is_healthy(struct conn *conn)
+{
+    conn->pause_ms = PAUSE_MIN_MS;
+}
+
+const char *conn_address(const struct conn *conn)
+{
+    return conn->address;
+}
+
+struct conn *conn_new(struct loop *loop, const struct redis_config *config,
+                      const struct conn_events *events, struct err *err)
+{
+    struct tls *tls = NULL;
+    if (config->tls_on && !(tls = tls_new(config, err)))
+        return NULL;
+    struct conn *conn = mem_zalloc(sizeof(*conn));
+    conn->loop = loop;
+    conn->config = config;
+    conn->events = *events;
+    conn->tls = tls;
+    conn->pause_ms = PAUSE_MIN_MS;
+    if (config->unix_path)
+        snprintf(conn->address, sizeof(conn->address), "%s", config->unix_path);
+    else
+        snprintf(conn->address, sizeof(conn->address), "%s:%u", config->host,
+                 (unsigned)config->port);
+    loop_timer_init(&conn->timer, loop, on_timer, conn);
+    loop_timer_init(&conn->overdue, loop, on_overdue, conn);
+    loop_timer_set_ms(&conn->timer, 0);
+    return conn;
+}
+
+void conn_free(struct conn **conn_ptr)
+{
+    struct conn *conn = *conn_ptr;
+    if (!conn)
+        return;
+    *conn_ptr = NULL;
+    forget_calls(conn);
+    if (conn->ac) {
+        conn->ac->data = NULL;
+        redisAsyncFree(conn->ac);
+    }
+    loop_timer_deinit(&conn->timer);
+    loop_timer_deinit(&conn->overdue);
+    tls_free(&conn->tls);
+    mem_free(conn);
+}

@@ -1,0 +1,17 @@
+/* Commands as Redis reads them off the wire (RESP): an array of bulk strings, built in a buffer. */
+#ifndef OG_LEDGER_RESP_H
+#define OG_LEDGER_RESP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+void resp_begin(struct buf *out, size_t args);
+void resp_arg(struct buf *out, const void *data, size_t len);
+void resp_text(struct buf *out, const char *text);
+void resp_number(struct buf *out, uint64_t n);
+/* A whole command of texts; ends with NULL. */
+void resp_command(struct buf *out, const char *name, ...) __attribute__((sentinel));
+
+#endif

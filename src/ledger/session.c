@@ -1,0 +1,356 @@
+/*
+ * Opens a session step by step, each waiting for the answer of the one before:
+ *
+ *   login -> database -> version -> memory policy -> shards -> sentinel -> an empty batch -> up
+ *
+ * The empty batch of apply_ops is refused exactly when real ones would be (out of memory,
+ * read-only, too few replicas, no permission for scripts ...), writes nothing, and loads the
+ * script. Must not send anything else before all steps are done: a database that could not be
+ * selected is not written to.
+ */
+#include "ledger/session.h"
+
+#include <hiredis/hiredis.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "ledger/batch.h"
+#include "ledger/conn.h"
+#include "ledger/resp.h"
+#include "ledger/scripts.h"
+
+enum step {
+    STEP_LOGIN,
+    STEP_DATABASE,
+    STEP_VERSION,
+    STEP_MEMORY,
+    STEP_SHARDS,
+    STEP_SENTINEL,
+    STEP_PROBE,
+    STEP_UP
+};
+
+struct session {
+    const struct redis_config *config;
+    struct session_events events;
+    struct conn *conn;
+    enum step step;
+    bool probe_whole;  /* the probe goes as EVAL: the server did not know the script */
+    char own[33];      /* what this object writes as the sentinel where there is none */
+    char sentinel[65]; /* what stood there; "" before the first time */
+    struct buf out;
+};
+
+static void next_step(struct session *session, enum step step);
+
+static void fail(struct session *session, const char *doing, const char *why)
+{
+    char text[400];
+    snprintf(text, sizeof(text), "Redis at %s: %s%s%.250s", conn_address(session->conn), doing,
+             doing[0] ? ": " : "", why);
+    conn_drop(session->conn, text);
+}
+
+static bool is_error(struct session *session, const char *doing, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ERROR)
+        return false;
+    fail(session, doing, reply->str);
+    return true;
+}
+
+/* The value of `name:` in the text of INFO; false where it is not there. */
+static bool info_field(const redisReply *reply, const char *name, char *out, size_t size)
+{
+    size_t len = strlen(name);
+    if (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_VERB)
+        return false;
+    for (const char *line = reply->str; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, len) == 0 && line[len] == ':') {
+            snprintf(out, size, "%.*s", (int)strcspn(line + len + 1, "\r\n"), line + len + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_version(struct session *session, const redisReply *reply)
+{
+    char version[40];
+    if (is_error(session, "INFO server", reply))
+        return;
+    if (!info_field(reply, "redis_version", version, sizeof(version))) {
+        fail(session, "", "INFO server names no version");
+        return;
+    }
+    if (strtoul(version, NULL, 10) < 7) {
+        char text[120];
+        snprintf(text, sizeof(text),
+                 "version %s is too old: Redis or Valkey 7.0 or later is needed", version);
+        fail(session, "", text);
+        return;
+    }
+    next_step(session, STEP_MEMORY);
+}
+
+static void on_memory(struct session *session, const redisReply *reply)
+{
+    char policy[40];
+    if (is_error(session, "INFO memory", reply))
+        return;
+    if (!session->config->allow_eviction &&
+        info_field(reply, "maxmemory_policy", policy, sizeof(policy)) &&
+        strcmp(policy, "noeviction") != 0) {
+        char text[250];
+        snprintf(text, sizeof(text),
+                 "maxmemory-policy is %s: it may evict what is known about records, which would "
+                 "then be delivered again; "
+                 "set it to noeviction, or accept that with redis.allow_eviction: true",
+                 policy);
+        fail(session, "", text);
+        return;
+    }
+    next_step(session, STEP_SHARDS);
+}
+
+static void on_shards(struct session *session, const redisReply *reply)
+{
+    if (is_error(session, "SET shards", reply))
+        return;
+    if (reply->type == REDIS_REPLY_STRING &&
+        strtoul(reply->str, NULL, 10) != session->config->shards) {
+        char text[200];
+        snprintf(text, sizeof(text),
+                 "its keys are spread over %.20s shards, the configuration says %u: set "
+                 "redis.shards to %.20s, "
+                 "or use another redis.namespace",
+                 reply->str, (unsigned)session->config->shards, reply->str);
+        fail(session, "", text);
+        return;
+    }
+    next_step(session, STEP_SENTINEL);
+}
+
+/* Answer of SET NX GET: what stood there, or nothing, then ours stands there now. */
+static void take_sentinel(struct session *session, const redisReply *reply)
+{
+    const char *found = reply->type == REDIS_REPLY_STRING ? reply->str : session->own;
+    bool same = strncmp(session->sentinel, found, sizeof(session->sentinel) - 1) == 0 &&
+                reply->type == REDIS_REPLY_STRING;
+    bool first = session->sentinel[0] == '\0';
+    snprintf(session->sentinel, sizeof(session->sentinel), "%s", found);
+    if (!first && !same)
+        session->events.wiped(session->events.ctx);
+}
+
+static void on_probe(struct session *session, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0 &&
+        !session->probe_whole) {
+        session->probe_whole = true;
+        next_step(session, STEP_PROBE);
+        return;
+    }
+    if (is_error(session, "", reply))
+        return;
+    session->step = STEP_UP;
+    session->events.up(session->events.ctx);
+}
+
+static void on_step(void *arg, const redisReply *reply)
+{
+    struct session *session = arg;
+    switch (session->step) {
+    case STEP_LOGIN:
+        if (!is_error(session, "login", reply))
+            next_step(session, STEP_DATABASE);
+        return;
+    case STEP_DATABASE:
+        if (!is_error(session, "SELECT", reply))
+            next_step(session, STEP_VERSION);
+        return;
+    case STEP_VERSION:
+        on_version(session, reply);
+        return;
+    case STEP_MEMORY:
+        on_memory(session, reply);
+        return;
+    case STEP_SHARDS:
+        on_shards(session, reply);
+        return;
+    case STEP_SENTINEL:
+        if (is_error(session, "SET sentinel", reply))
+            return;
+        take_sentinel(session, reply);
+        next_step(session, STEP_PROBE);
+        return;
+    case STEP_PROBE:
+        on_probe(session, reply);
+        return;
+    case STEP_UP:
+        return;
+    }
+}
+
+static void add_set_if_new(struct session *session, const char *key, const char *value)
+{
+    char name[200];
+    snprintf(name, sizeof(name), "%s:{meta}:%s", session->config->ns, key);
+    resp_command(&session->out, "SET", name, value, "NX", "GET", NULL);
+}
+
+static void add_login(struct session *session)
+{
+    const char *user = session->config->username, *password = session->config->password;
+    if (user)
+        resp_command(&session->out, "AUTH", user, password ? password : "", NULL);
+    else
+        resp_command(&session->out, "AUTH", password, NULL);
+}
+
+static enum step skip(const struct session *session, enum step step)
+{
+    if (step == STEP_LOGIN && !session->config->password && !session->config->username)
+        step = STEP_DATABASE;
+    if (step == STEP_DATABASE && session->config->db == 0)
+        step = STEP_VERSION;
+    return step;
+}
+
+static void next_step(struct session *session, enum step step)
+{
+    char number[16];
+    session->step = skip(session, step);
+    buf_reset(&session->out);
+    switch (session->step) {
+    case STEP_LOGIN:
+        add_login(session);
+        break;
+    case STEP_DATABASE:
+        snprintf(number, sizeof(number), "%d", session->config->db);
+        resp_command(&session->out, "SELECT", number, NULL);
+        break;
+    case STEP_VERSION:
+        resp_command(&session->out, "INFO", "server", NULL);
+        break;
+    case STEP_MEMORY:
+        resp_command(&session->out, "INFO", "memory", NULL);
+        break;
+    case STEP_SHARDS:
+        snprintf(number, sizeof(number), "%u", (unsigned)session->config->shards);
+        add_set_if_new(session, "shards", number);
+        break;
+    case STEP_SENTINEL:
+        add_set_if_new(session, "sentinel", session->own);
+        break;
+    default:
+        batch_build_empty(&session->out, session->probe_whole);
+        break;
+    }
+    if (!conn_send(session->conn, session->out.data, session->out.len, on_step, session))
+        fail(session, "", "cannot send");
+}
+
+static void on_connected(void *ctx)
+{
+    struct session *session = ctx;
+    session->probe_whole = false;
+    next_step(session, STEP_LOGIN);
+}
+
+static void on_lost(void *ctx, const char *why)
+{
+    struct session *session = ctx;
+    session->step = STEP_LOGIN;
+    session->events.down(session->events.ctx, why);
+}
+
+struct session *session_new(struct loop *loop, const struct redis_config *config,
+                            const struct session_events *events, struct err *err)
+{
+    struct session *session = mem_zalloc(sizeof(*session));
+    struct conn_events conn_events = {.connected = on_connected, .lost = on_lost, .ctx = session};
+    unsigned char random[16];
+    session->config = config;
+    session->events = *events;
+    session->conn = conn_new(loop, config, &conn_events, err);
+    if (!session->conn || RAND_bytes(random, sizeof(random)) != 1) {
+        if (session->conn)
+            err_set(err, ERR_INTERNAL, "no random numbers");
+        session_free(&session);
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(session->own + 2 * i, 3, "%02x", random[i]);
+    return session;
+}
+
+void session_free(struct session **session_ptr)
+{
+    struct session *session = *session_ptr;
+    if (!session)
+        return;
+    *session_ptr = NULL;
+    conn_free(&session->conn);
+    buf_deinit(&session->out);
+    mem_free(session);
+}
+
+bool session_is_up(const struct session *session)
+{
+    return session->step == STEP_UP;
+}
+
+bool session_send(struct session *session, const void *command, size_t len,
+                  void (*reply)(void *arg, const struct redisReply *reply), void *arg)
+{
+    return session->step == STEP_UP && conn_send(session->conn, command, len, reply, arg);
+}
+
+void session_refused(struct session *session, const char *error)
+{
+    fail(session, "", error);
+}
+
+void session_is_healthy(struct session *session)
+{
+    conn_is_healthy(session->conn);
+}
+
+static void on_shards_set(void *arg, const redisReply *reply)
+{
+    (void)is_error(arg, "SET shards", reply);
+}
+
+static void on_sentinel_set(void *arg, const redisReply *reply)
+{
+    struct session *session = arg;
+    char number[16];
+    if (is_error(session, "SET sentinel", reply))
+        return;
+    take_sentinel(session, reply);
+    if (reply->type == REDIS_REPLY_STRING)
+        return;
+    /* The data went under an open session: what was written at its start is written again. */
+    snprintf(number, sizeof(number), "%u", (unsigned)session->config->shards);
+    buf_reset(&session->out);
+    add_set_if_new(session, "shards", number);
+    if (!conn_send(session->conn, session->out.data, session->out.len, on_shards_set, session))
+        fail(session, "", "cannot send");
+}
+
+void session_check_sentinel(struct session *session)
+{
+    if (session->step != STEP_UP)
+        return;
+    buf_reset(&session->out);
+    add_set_if_new(session, "sentinel", session->own);
+    if (!conn_send(session->conn, session->out.data, session->out.len, on_sentinel_set, session))
+        fail(session, "", "cannot send");
+}

@@ -1,0 +1,18 @@
+/* TLS of the connection to Redis: the chain and the host's name are always verified. */
+#ifndef OG_LEDGER_TLS_H
+#define OG_LEDGER_TLS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "config/config.h"
+
+struct tls;
+struct redisContext; /* hiredis */
+
+struct tls *tls_new(const struct redis_config *config, struct err *err) MUST_CHECK;
+void tls_free(struct tls **tls);
+/* Starts the handshake on a connection that is being opened. */
+bool tls_start(struct tls *tls, struct redisContext *context, struct err *err) MUST_CHECK;
+
+#endif
