@@ -1,0 +1,32 @@
+/* A private redis-server on a unix socket in a directory of its own, and a blocking connection to
+ * it for the test itself. */
+#ifndef OG_TESTS_REDIS_PEER_H
+#define OG_TESTS_REDIS_PEER_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct redis_peer {
+    char dir[64];
+    char socket[96];
+    pid_t pid;
+    redisContext *admin;
+    const char *options[8]; /* extra command line, NULL-terminated */
+};
+
+/* Skips the whole program (exit 77) where there is no redis-server. */
+void redis_peer_start(struct redis_peer *peer, const char *const *options);
+void redis_peer_stop(struct redis_peer *peer);
+/* Ends the server (as kill -9 does) and starts it again; with its data only where it was started
+ * with appendonly. */
+void redis_peer_kill(struct redis_peer *peer);
+void redis_peer_resume(struct redis_peer *peer);
+/* One command, words split at blanks; the text, number or error of the answer as text ("(nil)" for
+ * nothing). */
+const char *redis_peer_do(struct redis_peer *peer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+long long redis_peer_number(struct redis_peer *peer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
