@@ -364,6 +364,23 @@ void route_start(struct route *route)
 
 /* ---- figures that are read now and then ---- */
 
+static void update_waiting(struct route *route)
+{
+    const struct route_topic *topic = &route->topics[0];
+    for (size_t i = 0; route->topic_count > 0 && i < topic->tier_count; i++) {
+        double waiting = 0;
+        struct part *part;
+        TAILQ_FOREACH(part, &route->parts, in_route)
+        {
+            int64_t high = kafka_consumer_high_watermark(route->consumer, part->kafka);
+            int64_t open = high - watermark_offset(part->watermark);
+            if (part->kind == PART_TIER && part->tier_ms == topic->tiers[i].ms && open > 0)
+                waiting += (double)open;
+        }
+        route_metrics_waiting(&route->metrics, topic->tiers[i].label, waiting);
+    }
+}
+
 static void update_lag(void *arg)
 {
     struct route *route = arg;
@@ -378,6 +395,7 @@ static void update_lag(void *arg)
         route_metrics_lag(&route->metrics, part->kafka->topic, (int)part->number,
                           lag > 0 ? (double)lag : 0, high >= 0);
     }
+    update_waiting(route);
     if (first && first->rec.timestamp_ms > 0)
         oldest = first->rec.timestamp_ms;
     metric_set(route->metrics.oldest_unsettled, oldest == INT64_MAX ? 0 : (double)oldest / 1000.0);
