@@ -131,11 +131,10 @@ local function verdict_of()
     if source == REDRIVE then
         return redrive_verdict()
     end
-    if source == TIER then
-        if s.tombs and tombstone_find(parked_key, rank) then
-            return DUP, true
-        end
-    elseif scope.ordered and kind ~= NONE and marks_prove(src, off, le) then
+    if s.tombs and tombstone_find(parked_key, rank) then
+        return DUP, true
+    end
+    if source == SOURCE and scope.ordered and kind ~= NONE and marks_prove(src, off, le) then
         return DUP, true
     end
     if kind == SEQUENCE then

@@ -1,7 +1,10 @@
 /*
  * Small requests: fences, topics, groups, holds, one key's state. Each is one command that may be
- * sent again when its fate is unknown. Invariant: sent in the order asked; `done` is called once,
- * from the loop, or by ledger_free with an error.
+ * sent again when its fate is unknown: the scripts take_fence, mark_built, meet_value and
+ * reset_key, the rest plain.
+ *
+ * Invariant: sent in the order asked; `done` is called once, from the loop, or by ledger_free with
+ * an error.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>
