@@ -1,0 +1,101 @@
+/*
+ * Reads the input as a record's headers and takes them for a copy's. What can be read must survive
+ * being written and read again, and every header of ours must then be there once. The rest of the
+ * input feeds the signature.
+ *
+ * Input: headers as <name length> <value length, 255: null> <name> <value>, until the bytes end.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "record/headers.h"
+
+enum { HEADERS_MAX = 32 };
+
+static void check(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static size_t split(struct slice in, struct record_header *headers)
+{
+    size_t count = 0;
+    while (count < HEADERS_MAX && in.len >= 2) {
+        size_t name_len = (unsigned char)in.data[0];
+        size_t value_len = (unsigned char)in.data[1];
+        bool null = value_len == 255;
+        in = (struct slice){in.data + 2, in.len - 2};
+        name_len = name_len < in.len ? name_len : in.len;
+        struct slice name = {in.data, name_len};
+        in = (struct slice){in.data + name_len, in.len - name_len};
+        value_len = null ? 0 : value_len < in.len ? value_len : in.len;
+        struct slice value = {null ? NULL : in.data, value_len};
+        in = (struct slice){in.data + value_len, in.len - value_len};
+        headers[count++] = (struct record_header){name, value};
+    }
+    return count;
+}
+
+static void check_written(const struct header_list *list, size_t app_count)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        check(headers_is_own(list->items[i].name) == (i >= app_count));
+        for (size_t j = app_count; j < i; j++)
+            check(!slice_equal(list->items[i].name, list->items[j].name));
+    }
+}
+
+static void write_and_read_again(const struct record *rec, const struct copy_info *info,
+                                 bool read_ok)
+{
+    size_t app_count = 0;
+    for (size_t i = 0; i < rec->header_count; i++)
+        app_count += !headers_is_own(rec->headers[i].name);
+
+    struct header_list list;
+    header_list_init(&list);
+    struct copy_identity identity = {true, true, UINT64_MAX, 0};
+    for (int kind = COPY_RETRY; kind <= COPY_DEAD_LETTER; kind++) {
+        struct copy_info again;
+        struct err err = {0};
+        headers_write_copy(&list, (enum copy_kind)kind, rec, info, &identity, 100);
+        if (kind == COPY_DEAD_LETTER) /* it has all of them */
+            check_written(&list, app_count);
+        struct record copy = {.headers = list.items, .header_count = list.count};
+        bool again_ok = headers_read_copy(&copy, &again, &err);
+        if (!read_ok)
+            continue;
+        check(again_ok);
+        check(slice_equal(again.group, info->group));
+        check(slice_equal(again.origin.topic, info->origin.topic));
+        check(again.origin.partition == info->origin.partition);
+        check(again.origin.offset == info->origin.offset);
+        check(again.attempt == info->attempt && again.hop == info->hop);
+    }
+    header_list_deinit(&list);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct record_header headers[HEADERS_MAX];
+    struct slice in = {(const char *)data, size};
+    struct record rec = {.headers = headers};
+    if (!data)
+        return 0;
+    rec.header_count = split(in, headers);
+
+    struct copy_info info;
+    struct err err = {0};
+    bool ok = headers_read_copy(&rec, &info, &err);
+    check(ok == (err.code == ERR_NONE));
+    write_and_read_again(&rec, &info, ok);
+
+    char first[HEADERS_SIGNATURE_MAX];
+    char second[HEADERS_SIGNATURE_MAX];
+    headers_signature(info.route, info.error_code, in, first);
+    headers_signature(info.route, info.error_code, in, second);
+    check(strlen(first) == 16 && strcmp(first, second) == 0);
+    return 0;
+}
