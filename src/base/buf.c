@@ -184,13 +184,21 @@ static bool unreserved(char c)
 void buf_add_percent(struct buf *buf, struct slice s, const char *keep)
 {
     static const char hex[] = "0123456789ABCDEF";
-    buf_reserve(buf, s.len);
+    if (s.len > SIZE_MAX / 6)
+        abort();
+    buf_reserve(buf, 3 * s.len);
+    char *to = buf->data + buf->len;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.data[i];
         unsigned char byte = (unsigned char)c;
-        if (unreserved(c) || (c && strchr(keep, c)))
-            buf_add_char(buf, c);
-        else
-            buf_add(buf, (char[]){'%', hex[byte >> 4], hex[byte & 15]}, 3);
+        if (unreserved(c) || (c && strchr(keep, c))) {
+            *to++ = c;
+        } else {
+            *to++ = '%';
+            *to++ = hex[byte >> 4];
+            *to++ = hex[byte & 15];
+        }
     }
+    *to = '\0';
+    buf->len = (size_t)(to - buf->data);
 }

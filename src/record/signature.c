@@ -263,6 +263,9 @@ static size_t quoted_len(struct norm *in, size_t kind)
 
 static size_t any_quoted_len(struct norm *in)
 {
+    char c = peek(in, 0);
+    if ((unsigned char)c < 0x80 && c != '"' && c != '\'' && c != '`')
+        return 0;
     for (size_t kind = 0; kind < QUOTE_KINDS; kind++) {
         size_t len = quoted_len(in, kind);
         if (len)
