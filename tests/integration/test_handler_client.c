@@ -630,6 +630,25 @@ static void test_send_answer_before_the_body_is_read(void **state)
     mem_free(data);
 }
 
+/* Writing on a connection that the peer has reset must not raise SIGPIPE, which would end the
+ * process. */
+static void test_send_reset_in_the_middle_of_an_upload(void **state)
+{
+    size_t len = 64 * 1024 * 1024;
+    char *data = mem_zalloc(len);
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        send_timed(0, (struct slice){data, len}, 15000);
+        turn_until_peers(host, host->count + 1);
+        loop_watch_free(&host->peers[host->count - 1]->watch);
+        peer_reset(host->peers[host->count - 1]);
+        assert_int_equal(answer_of(0)->error, HANDLER_RESET);
+        assert_true(answer_of(0)->request_sent);
+    }
+    mem_free(data);
+}
+
 static void test_send_stalled_upload_times_out(void **state)
 {
     size_t len = 64 * 1024 * 1024;
@@ -826,6 +845,7 @@ int main(void)
         TEST(test_send_thousand_in_flight),
         TEST(test_send_large_body_arrives_whole),
         TEST(test_send_answer_before_the_body_is_read),
+        TEST(test_send_reset_in_the_middle_of_an_upload),
         TEST(test_send_stalled_upload_times_out),
         TEST(test_cancel_in_flight_closes_the_connection),
         TEST(test_cancel_before_connected),

@@ -297,6 +297,24 @@ static void test_tls_reset_on_a_reused_connection_is_sent_once_more(void **state
     assert_true(try.call.retried_reset);
 }
 
+static void test_tls_reset_in_the_middle_of_an_upload(void **state)
+{
+    size_t len = 64 * 1024 * 1024;
+    char *data = mem_zalloc(len);
+    (void)state;
+
+    make_host(good, NULL);
+    make_client();
+    send_body((struct slice){data, len}, 15000);
+    turn_until_peers(host, 1);
+    while (host->peers[0]->in.len == 0)
+        loop_turn(loop, true);
+    peer_reset(host->peers[0]);
+    assert_int_equal(answer()->error, HANDLER_RESET);
+    assert_true(answer()->request_sent);
+    mem_free(data);
+}
+
 static void test_tls_cut_without_notice_is_no_whole_answer(void **state)
 {
     (void)state;
@@ -357,6 +375,7 @@ int main(void)
         TEST(test_tls_handshake_that_hangs_ends_at_connect_timeout),
         TEST(test_tls_large_body_and_bounded_answer),
         TEST(test_tls_reset_on_a_reused_connection_is_sent_once_more),
+        TEST(test_tls_reset_in_the_middle_of_an_upload),
         TEST(test_tls_cut_without_notice_is_no_whole_answer),
         TEST(test_new_refuses_bad_tls_files),
     };

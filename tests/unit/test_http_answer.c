@@ -300,8 +300,8 @@ static void test_read_unreadable_outcome_is_a_protocol_error(void **state)
     static const char *const cases[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nOncegate-Outcome: deadletter\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nOncegate-Outcome:\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nOncegate-Outcome: success\r\n"
-        "Oncegate-Outcome: retry\r\n\r\n",
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nOncegate-Outcome: success\r\n"
+         "Oncegate-Outcome: retry\r\n\r\n"),
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -316,14 +316,13 @@ static void test_read_unreadable_outcome_is_a_protocol_error(void **state)
 
 static void test_read_bad_error_code_is_ignored(void **state)
 {
-    static const char *const values[] = {
-        "",
-        "Card Declined",
-        "a/b",
-        "UPPER",
-        "a\tb",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "a"};
+    static const char *const values[] = {"",
+                                         "Card Declined",
+                                         "a/b",
+                                         "UPPER",
+                                         "a\tb",
+                                         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")};
     (void)state;
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct buf text = {0};
