@@ -7,11 +7,12 @@
 
 struct verdict {
     enum outcome outcome;
-    bool breaker;            /* counts as a failure of the handler */
-    bool spends_attempt;     /* false for 429/503 with Retry-After */
-    bool ambiguous;          /* the effect is unknown: never retried inline */
-    int64_t retry_after_ms;  /* -1: none; capped at retry.retry_after_max */
-    char code[ANSWER_CODE_MAX]; /* the handler's own, else http-<status>, timeout, connect, dns, tls, reset, protocol */
+    bool breaker;               /* counts as a failure of the handler */
+    bool spends_attempt;        /* false for 429/503 with Retry-After */
+    bool ambiguous;             /* the effect is unknown: never retried inline */
+    int64_t retry_after_ms;     /* -1: none; capped at retry.retry_after_max */
+    char code[ANSWER_CODE_MAX]; /* the handler's own, else http-<status>, timeout, connect, dns,
+                                   tls, reset, protocol */
 };
 
 void classify_answer(const struct route_config *route, const struct handler_answer *answer,

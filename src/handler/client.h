@@ -1,9 +1,11 @@
 /*
- * The HTTP/1.1 client to one route's handler: a keep-alive pool with a total deadline per call, on one worker's loop.
- * Narrow on purpose, so that it can be replaced. Owning thread: the worker's.
+ * The HTTP/1.1 client to one route's handler: a keep-alive pool with a total deadline per call, on
+ * one worker's loop. Narrow on purpose, so that it can be replaced. Owning thread: the worker's.
  *
- * A call is embedded in its owner. `done` runs exactly once per handler_client_send, never inside it, also after a cancel
- * (with error HANDLER_RESET and cancelled set). Everything the call points to is borrowed until done.
+ * A call is embedded in its owner. `done` runs exactly once per handler_client_send, never inside
+ * it, also after a cancel (with error HANDLER_RESET and cancelled set; an answer that had come
+ * already is told as it is). Everything the call points to is borrowed until done. done may send
+ * again, and the last call's done may free the client.
  */
 #ifndef OG_HANDLER_CLIENT_H
 #define OG_HANDLER_CLIENT_H
@@ -25,18 +27,22 @@ struct handler_conn;
 struct handler_answer {
     enum handler_error error; /* HANDLER_OK: a whole status line and headers came */
     int status;               /* 0 where error is set before a status line */
-    bool request_sent;        /* some byte of the request left on the connection that failed: the effect is unknown */
+    bool request_sent; /* some byte of the request left, on this or on a reused connection before:
+                          with an error, the effect is unknown */
     bool cancelled;
-    bool has_outcome;     /* Oncegate-Outcome was given and readable */
+    bool has_outcome; /* Oncegate-Outcome was given and readable */
     enum outcome outcome;
-    int64_t retry_after_ms; /* -1: none (seconds or date, already relative) */
-    char code[ANSWER_CODE_MAX];     /* Oncegate-Error-Code, or problem+json's type; "" none; [a-z0-9._-] */
-    char detail[ANSWER_DETAIL_MAX]; /* problem+json detail, or the start of a text body, or the error's text; UTF-8 */
+    int64_t retry_after_ms;     /* -1: none (seconds or date, already relative) */
+    char code[ANSWER_CODE_MAX]; /* Oncegate-Error-Code, or problem+json's type; "" none; [a-z0-9._-]
+                                 */
+    char detail[ANSWER_DETAIL_MAX]; /* problem+json detail, or the start of a text body, or the
+                                       error's text; UTF-8 */
 };
 
 struct handler_call {
-    struct slice head; /* header lines, each with CRLF, without the request line, Host, Content-Length and the blank line */
-    struct slice body; /* may be null or empty: Content-Length: 0 */
+    struct slice head;    /* header lines, each with CRLF, without the request line, Host,
+                             Content-Length and the blank line */
+    struct slice body;    /* may be null or empty: Content-Length: 0 */
     uint64_t deadline_ns; /* monotonic; the total, connect included */
     void (*done)(struct handler_call *call);
     void *arg;
@@ -57,7 +63,8 @@ struct handler_client *handler_client_new(struct loop *loop, const struct handle
 void handler_client_free(struct handler_client **client);
 /* The caller keeps at most max_in_flight calls open; more is a broken invariant. */
 void handler_client_send(struct handler_client *client, struct handler_call *call);
-/* Closes the call's connection; done follows with cancelled set. */
+/* Closes the call's connection; done follows with cancelled set, unless the answer had come
+ * already. */
 void handler_client_cancel(struct handler_client *client, struct handler_call *call);
 
 #endif
