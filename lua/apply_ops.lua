@@ -387,16 +387,14 @@ local function finish_parked()
     local entry = parked_find(parked_key, rank, off)
     local copy = unpack('>I8', item, 55)
     local fresh = sub(item, 6, 46) .. pack(TAIL, x, copy, hop, now + scope.ghost)
-    if entry then
-        if hop < unpack('>I4', entry, 54) then
-            parked_put(parked_key, off, sub(entry, 1, 57) .. sub(fresh, 58), entry)
-            return nil
+    if entry and hop < unpack('>I4', entry, 54) then
+        fresh = sub(entry, 1, 57) .. sub(fresh, 58)
+    elseif not entry then
+        if known_done() then
+            return DONE
+        elseif s.count >= scope.cap + 64 then
+            return REFUSED
         end
-    elseif known_done() then
-        return DONE
-    elseif s.count >= scope.cap + 64 then
-        return REFUSED
-    else
         join(false)
     end
     parked_put(parked_key, off, fresh, entry)
