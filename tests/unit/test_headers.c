@@ -332,6 +332,7 @@ static void test_headers_read_copy_with_an_unreadable_header_names_it(void **sta
         {"oncegate-version", SLICE_INIT("")},
         {"oncegate-group", {NULL, 0}},
         {"oncegate-origin-partition", SLICE_INIT("2147483648")},
+        {"oncegate-origin-partition", SLICE_INIT("4294967299")},
         {"oncegate-origin-partition", SLICE_INIT("-1")},
         {"oncegate-origin-partition", SLICE_INIT("3 ")},
         {"oncegate-origin-offset", SLICE_INIT("9223372036854775808")},

@@ -106,6 +106,7 @@ static const char *const different_pairs[][2] = {
     {"can't read the order, it isn't there", "can't read the customer, it isn't there"},
     {"l'ordre n'existe pas, d'accord", "l'article n'existe pas, d'accord"},
     {"an unclosed \"quote and words", "an unclosed \"quote and other words"},
+    {"the buyers' orders and sellers' items", "the buyers' debts and sellers' items"},
     {"value is null", "value is NULL"},
     {"cafe closed", "facade closed"},
     {"", " x"},
@@ -162,14 +163,13 @@ static void test_headers_signature_of_hostile_text_ends_soon(void **state)
     enum { LEN = 64 * 1024 };
     static const char *const units[] = {"'",  " '", "\"",       "`",      "0",   "0.",
                                         "a1", "-",  "\xe2\x80", "\u201e", "\\\""};
-    char *text = mem_alloc(LEN + 1);
+    char *text = mem_alloc(LEN); /* not terminated: a sanitizer sees what reads on */
     for (size_t i = 0; i < COUNT_OF(units); i++) {
         size_t unit = strlen(units[i]);
         for (size_t at = 0; at < LEN; at++)
             text[at] = units[i][at % unit];
-        text[LEN] = '\0';
         char out[HEADERS_SIGNATURE_MAX];
-        signature_of(text, out);
+        headers_signature(SLICE_NULL, SLICE_NULL, (struct slice){text, LEN}, out);
         assert_int_equal(strlen(out), 16);
     }
     mem_free(text);

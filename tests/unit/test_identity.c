@@ -348,12 +348,12 @@ static void test_identity_read_with_two_escaped_strings_keeps_both(void **state)
     struct identity_rule rule = {.kind = IDENTITY_EVENT_ID,
                                  .key = {FIELD_JSON, key_pointer},
                                  .number = {FIELD_JSON, id_pointer}};
-    char *fill = mem_printf("%03000d", 0);
+    char *fill = mem_printf("%030000d", 0);
     char *json = mem_printf("{\"key\":\"k\\n\",\"id\":\"\\t%s\"}", fill);
     struct identity out = read_value(&rule, json);
     assert_fine(&out);
     assert_true(slice_equal_text(out.key, "k\n"));
-    assert_int_equal(out.event_id.len, 3001);
+    assert_int_equal(out.event_id.len, 30001);
     assert_int_equal(out.event_id.data[0], '\t');
     mem_free(json);
     mem_free(fill);

@@ -86,9 +86,10 @@ static void test_log_event_with_control_bytes_escapes_them_in_both_formats(void 
         log_setup(LOG_INFO, formats[i]);
         capture_begin();
         log_error("x", LOG_SLICE("v", ((struct slice){"a\nb\x1b[31m\0\x7f\xc2\x9b\xff", 13})),
-                  LOG_END);
+                  LOG_STR("del", "\x7f"), LOG_END);
         const char *line = capture_end();
         assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+        assert_null(strchr(line, 0x7f));
         assert_non_null(strstr(line, "\"a\\nb\\u001b[31m\\u0000\\u007f\\u009b\xef\xbf\xbd\""));
     }
 }

@@ -233,6 +233,7 @@ static void test_str_distance_beyond_limit_gives_limit_plus_one(void **state)
     (void)state;
     assert_int_equal(str_distance("kitten", "sitting", 2), 3);
     assert_int_equal(str_distance("abc", "xyz", 2), 3);
+    assert_int_equal(str_distance("wxab", "abyz", 2), 3); /* 4, seen only at the last column */
     assert_int_equal(str_distance("a", "abcdefgh", 3), 4);
     char longer[300];
     memset(longer, 'x', sizeof(longer) - 1);

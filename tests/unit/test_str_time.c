@@ -96,11 +96,11 @@ static void test_str_rfc3339_from_ms_writes_utc(void **state)
     }
 }
 
-/* The calendar against the C library's, over 400 years in odd steps. */
+/* The calendar against the C library's, on every day of 400 years. */
 static void test_str_rfc3339_there_and_back_agrees_with_the_c_library(void **state)
 {
     (void)state;
-    for (int64_t s = 0; s < INT64_C(400) * 366 * 86400; s += 86400 * 13 + 7919) {
+    for (int64_t s = 0; s < INT64_C(400) * 366 * 86400; s += 86399) {
         char text[STR_RFC3339_MAX];
         char expected[STR_RFC3339_MAX];
         time_t t = (time_t)s;
