@@ -96,7 +96,7 @@ static void test_parse_given_values_replace_defaults(void **state)
         "  enable.ssl.certificate.verification: true\n"
         "  consumer: {session.timeout.ms: 45000}\n"
         "  producer: {linger.ms: 5}\n"
-        "redis: {url: \"rediss://me:p%40ss@[::1]:7000/3\", allow_eviction: true}\n"
+        "redis: {url: \"rediss://me:p%2Fs%40@[::1]:7000/3\", allow_eviction: true}\n"
         "admin: {listen: \"[::1]:0\"}\n"
         "log: {level: debug, format: json}\n"
         "routes:\n"
@@ -126,7 +126,7 @@ static void test_parse_given_values_replace_defaults(void **state)
     assert_true(config->redis.tls_on && config->redis.allow_eviction);
     assert_string_equal(config->redis.host, "::1");
     assert_string_equal(config->redis.username, "me");
-    assert_string_equal(config->redis.password, "p@ss");
+    assert_string_equal(config->redis.password, "p/s@");
     assert_int_equal(config->redis.db, 3);
     assert_string_equal(config->admin_host, "::1");
     assert_int_equal(config->log_level, LOG_DEBUG);
@@ -535,6 +535,74 @@ static void test_parse_hostile_sizes_are_bounded(void **state)
     buf_deinit(&text);
 }
 
+static bool accepts(const char *before, const char *value)
+{
+    struct buf told = {0};
+    char *text = mem_printf("%s%s%s%s", HEAD, before, value, "\"\n");
+    char *whole = mem_printf("%s%s", text, strstr(before, "routes:") ? "" : ROUTE);
+    struct config *config = parse_with(whole, &told);
+    bool accepted = config != NULL;
+
+    config_free(&config);
+    buf_deinit(&told);
+    mem_free(text);
+    mem_free(whole);
+    return accepted;
+}
+
+static void expect_all(const char *before, const char *const *values, bool accepted)
+{
+    for (; *values; values++)
+        if (accepts(before, *values) != accepted)
+            fail_msg("%s was %s", *values, accepted ? "refused" : "accepted");
+}
+
+static void test_redis_urls(void **state)
+{
+    static const char *const good[] = {"redis://h",
+                                       "redis://h/",
+                                       "redis://h:1/15",
+                                       "redis://:pw@h",
+                                       "redis://me@h",
+                                       "rediss://h:6380",
+                                       "redis://[::1]:6379/0",
+                                       "unix:///run/redis.sock",
+                                       "unix:///run/a%20b.sock?db=3",
+                                       NULL};
+    static const char *const bad[] = {"redis://",        "redis:///0",      "redis://h:0",
+                                      "redis://h:65536", "redis://h/x",     "redis://h/70000",
+                                      "redis://h?db=1",  "redis://h#1",     "redis://[::1",
+                                      "redis://[::1]x",  "redis://a:%zz@h", "redis://a:%0@h",
+                                      "redis://a:%00@h", "redis://a b",     "unix://run/redis.sock",
+                                      "unix:///a?x=1",   "unix:///a?db=",   "unix:///%00",
+                                      "http://h",        "h:6379",          NULL};
+
+    (void)state;
+    expect_all("redis:\n  url: \"", good, true);
+    expect_all("redis:\n  url: \"", bad, false);
+}
+
+static void test_handler_urls(void **state)
+{
+    static const char *const good[] = {
+        "http://h",       "http://h:80/a?b=c", "https://h.example.com/",
+        "http://[::1]:1", "http://h?x",        NULL};
+    static const char *const bad[] = {"",           "h",
+                                      "ftp://h",    "http://",
+                                      "http://:80", "http://h:0",
+                                      "http://h:x", "http://h:",
+                                      "http://a@h", "http://h/#top",
+                                      "http://h/ä", "http://h/a b",
+                                      "http://[::", "http://[x]/",
+                                      "HTTP://h",   NULL};
+
+    (void)state;
+    expect_all("routes:\n  - name: a\n    topics: [a]\n    group: a\n    handler:\n      url: \"",
+               good, true);
+    expect_all("routes:\n  - name: a\n    topics: [a]\n    group: a\n    handler:\n      url: \"",
+               bad, false);
+}
+
 static void test_config_file_is_chosen_by_precedence(void **state)
 {
     (void)state;
@@ -570,6 +638,8 @@ int main(void)
         cmocka_unit_test(test_schema_is_json_with_every_key),
         cmocka_unit_test(test_reference_page_is_current),
         cmocka_unit_test(test_parse_hostile_sizes_are_bounded),
+        cmocka_unit_test(test_redis_urls),
+        cmocka_unit_test(test_handler_urls),
         cmocka_unit_test(test_config_file_is_chosen_by_precedence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
