@@ -17,6 +17,7 @@
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
+#include "flow/twins.h"
 #include "flow/worker_state.h"
 
 /* The lease outlives the handler's deadline by this: the time that a late finish may take. */
@@ -162,11 +163,14 @@ static void outdated(struct delivery *d)
     }
 }
 
-static void duplicate(struct delivery *d)
+static void duplicate(struct delivery *d, enum ledger_code code)
 {
     end_probe(d);
-    if (d->lane && d->source != LEDGER_SOURCE)
+    if (d->lane && d->source != LEDGER_SOURCE) {
         d->lane->drain = true;
+        if (code == LEDGER_DUP)
+            twins_forget(d->lane, d);
+    }
     delivery_settle(d);
 }
 
@@ -194,6 +198,24 @@ static void corrupt(struct delivery *d)
     park_dead_letter(d, "ledger-unreadable", "the key's state in the ledger cannot be read", 0);
 }
 
+/*
+ * A source record may go though earlier ones of its key are parked, as this process knows: Redis
+ * lost writes (or others finished them). It hears again what is parked, before the claim is asked
+ * for anew.
+ */
+static void go(struct delivery *d)
+{
+    bool forgotten = d->source == LEDGER_SOURCE && !d->twin && d->lane &&
+                     !TAILQ_EMPTY(&d->lane->twins) && d->route->uses_ledger;
+    if (!forgotten) {
+        attempt_start(d);
+        return;
+    }
+    end_probe(d);
+    twins_repark(d->lane);
+    delivery_release(d, delivery_put_back);
+}
+
 static void count_verdict(struct delivery *d, const struct ledger_op *op)
 {
     struct route_metrics *m = &d->route->metrics;
@@ -206,7 +228,7 @@ static void act(struct delivery *d, const struct ledger_op *op, bool had_evidenc
 {
     switch (op->code) {
     case LEDGER_GO:
-        attempt_start(d);
+        go(d);
         break;
     case LEDGER_INDETERMINATE:
         indeterminate(d);
@@ -239,7 +261,7 @@ static void act(struct delivery *d, const struct ledger_op *op, bool had_evidenc
         corrupt(d);
         break;
     default: /* DUP, DUP_PARKED, SUPERSEDED, MOVED_ON */
-        duplicate(d);
+        duplicate(d, op->code);
     }
 }
 

@@ -104,7 +104,8 @@ struct delivery {
     bool indeterminate;
     bool ambiguous; /* the last attempt's effect is unknown: its claim is left to lapse */
     bool deliver_outdated;
-    bool bad_copy; /* on a retry topic, and not ours to read */
+    bool awaits_copy; /* a twin that is not due: only its copy in the tier may be delivered */
+    bool bad_copy;    /* on a retry topic, and not ours to read */
     enum copy_purpose purpose;
     uint64_t lease_deadline_ns;
     bool has_timer;

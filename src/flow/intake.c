@@ -259,6 +259,8 @@ void intake_init(struct route *route)
 static void drop_queued(struct delivery *d, void *arg)
 {
     (void)arg;
+    if (d->in_step) /* a twin that the ledger is being told of again: it goes when that is done */
+        return;
     lane_remove(d->lane, d);
     d->lane = NULL;
     delivery_free(d);

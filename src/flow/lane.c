@@ -171,9 +171,17 @@ static bool ranks_before(const struct delivery *a, const struct delivery *b)
     return a->origin.partition == b->origin.partition && a->origin.offset < b->origin.offset;
 }
 
+/* The first twin, if it may be claimed from memory: the lowest rank decides, those behind it wait
+ * with it. */
+static struct delivery *next_twin(const struct lane *lane)
+{
+    struct delivery *twin = lane->drain ? TAILQ_FIRST(&lane->twins) : NULL;
+    return twin && !twin->awaits_copy && !twin->in_step ? twin : NULL;
+}
+
 static bool has_work(const struct lane *lane)
 {
-    return !TAILQ_EMPTY(&lane->retry) || (lane->drain && !TAILQ_EMPTY(&lane->twins)) ||
+    return !TAILQ_EMPTY(&lane->retry) || next_twin(lane) ||
            (!lane->source_held && !TAILQ_EMPTY(&lane->source));
 }
 
@@ -247,8 +255,8 @@ struct delivery *lane_find_twin(struct lane *lane, int32_t partition, int64_t of
     struct delivery *it;
     TAILQ_FOREACH(it, &lane->twins, in_lane)
     {
-        if (it->origin.partition == partition && it->origin.offset == offset)
-            return it;
+        if (it->origin.partition == partition && it->origin.offset >= offset)
+            return it->origin.offset == offset ? it : NULL;
     }
     return NULL;
 }
@@ -256,7 +264,7 @@ struct delivery *lane_find_twin(struct lane *lane, int32_t partition, int64_t of
 struct delivery *lane_next(struct lane *lane)
 {
     struct delivery *retry = TAILQ_FIRST(&lane->retry);
-    struct delivery *twin = lane->drain ? TAILQ_FIRST(&lane->twins) : NULL;
+    struct delivery *twin = next_twin(lane);
     struct delivery *d = retry;
     if (lane->current)
         return NULL;
@@ -285,6 +293,15 @@ struct lane *lane_pop_ready(struct lane_table *table)
     if (lane)
         lane_unready(table, lane);
     return lane;
+}
+
+void lane_each(struct lane_table *table, void (*visit)(struct lane *lane, void *arg), void *arg)
+{
+    struct lane_node *node, *tmp;
+    HASH_ITER(hh, table->nodes, node, tmp)
+    {
+        visit(&node->lane, arg);
+    }
 }
 
 void lane_table_unhold_sources(struct lane_table *table)

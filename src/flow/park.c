@@ -16,6 +16,7 @@
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
+#include "flow/twins.h"
 #include "flow/worker_state.h"
 
 #define PRODUCE_AGAIN_MS 2000
@@ -68,42 +69,6 @@ static void write_failed(struct delivery *d)
     loop_timer_set_ms(&d->timer, PRODUCE_AGAIN_MS);
 }
 
-static bool has_room_for_twin(const struct route *route, const struct delivery *d)
-{
-    return route->config->ordering == ORDERING_KEY && d->lane &&
-           route->twin_records < route->config->limits.records / 2 &&
-           route->twin_bytes + d->bytes < route->config->limits.bytes / 2;
-}
-
-/* A parked follower lives on in memory, on bytes of its own: the client library's buffer is shared
- * by a whole fetch. */
-static void become_twin(struct delivery *d)
-{
-    struct route *route = d->route;
-    struct lane *lane = d->lane;
-    struct delivery *twin = lane_find_twin(lane, d->origin.partition, d->origin.offset);
-    if (twin) {
-        twin->hop = d->hop;
-        twin->tier_ms = d->tier_ms;
-        twin->copy_offset = d->copy_offset;
-        delivery_settle(d);
-        return;
-    }
-    if (!has_room_for_twin(route, d) || !delivery_detach_record(d)) {
-        delivery_settle(d);
-        return;
-    }
-    delivery_settle_offset(d);
-    route->twin_records++;
-    route->twin_bytes += d->bytes;
-    lane->current = NULL;
-    copy_forget(d);
-    step_end(d);
-    lane_add_twin(route->lanes, lane, d);
-    lane_done(route->lanes, lane);
-    route_pump(route);
-}
-
 static void parked(struct ledger_op *op)
 {
     struct delivery *d = op->arg;
@@ -117,10 +82,10 @@ static void parked(struct ledger_op *op)
         delivery_wait(d, WAIT_PARK_FULL, REFUSED_WAIT_MS);
         return;
     }
-    if (d->purpose == COPY_TO_TIER_FOLLOWER && op->code != LEDGER_DONE && !delivery_unwanted(d))
-        become_twin(d);
-    else
+    if (op->code == LEDGER_DONE || delivery_unwanted(d))
         delivery_settle(d);
+    else
+        twins_park(d);
 }
 
 static void tier_written(struct delivery *d)

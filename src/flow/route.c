@@ -20,6 +20,7 @@
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/topics.h"
+#include "flow/twins.h"
 #include "flow/worker_state.h"
 
 #define START_AGAIN_MS  2000
@@ -128,6 +129,7 @@ void route_ledger_wiped(struct route *route)
                               "tiers are parked anew as they come"),
               LOG_END);
     assign_remark(route);
+    twins_repark_all(route);
 }
 
 /* The records whose inline retries fell into the run that opened it begin anew: the handler was to

@@ -16,6 +16,7 @@
 #include "flow/intake.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
+#include "flow/twins.h"
 #include "flow/worker_state.h"
 
 #define DELIVERIES_FREE_MAX 4096
@@ -253,8 +254,10 @@ void delivery_finish(struct delivery *d, enum ledger_fact fact)
     d->op.fact = fact;
     d->op.done = finished;
     ledger_submit(d->route->worker->ledger, &d->op);
-    if (d->lane && d->source != LEDGER_REDRIVE)
+    if (d->lane && d->source != LEDGER_REDRIVE) {
         d->lane->drain = true;
+        twins_forget(d->lane, d);
+    }
     delivery_leave_lane(d);
 }
 

@@ -1,0 +1,121 @@
+/*
+ * Twins; see twins.h.
+ * Invariants: a head that waits in a tier (`awaits_copy`) is never claimed from memory, it is not
+ * due; a twin whose operation is under way is neither claimed nor freed. Must not: produce or
+ * deliver.
+ */
+#include "flow/twins.h"
+
+#include "base/log.h"
+#include "flow/copy.h"
+#include "flow/lane.h"
+#include "flow/part.h"
+#include "flow/route_state.h"
+#include "flow/settle.h"
+#include "flow/worker_state.h"
+
+static bool has_room(const struct route *route, const struct delivery *d)
+{
+    return route->config->ordering == ORDERING_KEY && d->lane &&
+           route->twin_records < route->config->limits.records / 2 &&
+           route->twin_bytes + d->bytes < route->config->limits.bytes / 2;
+}
+
+void twins_park(struct delivery *d)
+{
+    struct route *route = d->route;
+    struct lane *lane = d->lane;
+    struct delivery *twin = lane ? lane_find_twin(lane, d->origin.partition, d->origin.offset)
+                                 : NULL;
+    bool head = d->purpose != COPY_TO_TIER_FOLLOWER;
+    if (twin) {
+        twin->hop = d->hop;
+        twin->tier_ms = d->tier_ms;
+        twin->copy_offset = d->copy_offset;
+        twin->awaits_copy = head;
+    }
+    if (twin || (!d->twin && !has_room(route, d)) || (!d->twin && !delivery_detach_record(d))) {
+        delivery_settle(d);
+        return;
+    }
+    delivery_settle_offset(d);
+    if (!d->twin) {
+        route->twin_records++;
+        route->twin_bytes += d->bytes;
+    }
+    d->awaits_copy = head;
+    d->failed_visit = d->failed_visit || d->purpose == COPY_TO_TIER_FAILED;
+    d->inline_retries = 0;
+    lane->current = NULL;
+    d->holds_claim = false;
+    copy_forget(d);
+    step_end(d);
+    lane_add_twin(route->lanes, lane, d);
+    lane_done(route->lanes, lane);
+    route_pump(route);
+}
+
+void twins_forget(struct lane *lane, const struct delivery *done)
+{
+    struct delivery *twin = lane_find_twin(lane, done->origin.partition, done->origin.offset);
+    if (!twin || twin->in_step)
+        return;
+    lane_remove(lane, twin);
+    twin->lane = NULL;
+    delivery_free(twin);
+}
+
+/* DONE: somebody else finished it meanwhile. */
+static void reparked(struct ledger_op *op)
+{
+    struct delivery *d = op->arg;
+    struct route *route = d->route;
+    struct lane *lane = d->lane;
+    bool forget = op->cancelled || op->code == LEDGER_DONE || delivery_unwanted(d);
+    if (forget) {
+        lane_remove(lane, d);
+        d->lane = NULL;
+    }
+    step_end(d);
+    if (forget)
+        delivery_free(d);
+    lane_done(route->lanes, lane);
+    route_pump(route);
+}
+
+void twins_repark(struct lane *lane)
+{
+    struct delivery *d;
+    TAILQ_FOREACH(d, &lane->twins, in_lane)
+    {
+        if (d->in_step)
+            continue;
+        step_begin(d, DELIVERY_TWIN);
+        d->op.verb = LEDGER_FINISH;
+        d->op.fact = LEDGER_PARKED;
+        d->op.source = LEDGER_TIER;
+        d->op.keep_claim = false;
+        d->op.hop = d->hop;
+        d->op.tier = d->tier_ms;
+        d->op.copy_offset = d->copy_offset;
+        d->op.done = reparked;
+        ledger_submit(d->route->worker->ledger, &d->op);
+    }
+}
+
+static void repark_lane(struct lane *lane, void *arg)
+{
+    size_t *lanes = arg;
+    if (TAILQ_EMPTY(&lane->twins))
+        return;
+    (*lanes)++;
+    twins_repark(lane);
+}
+
+void twins_repark_all(struct route *route)
+{
+    size_t lanes = 0;
+    lane_each(route->lanes, repark_lane, &lanes);
+    log_warn("parked_again", LOG_STR("route", route->config->name), LOG_UINT("keys", lanes),
+             LOG_UINT("records", route->twin_records), LOG_END);
+}
