@@ -66,6 +66,9 @@ struct kafka_consumer {
     rd_kafka_queue_t *reply_queue; /* results of commits and offset queries */
     struct wake control;           /* of the two above */
     struct wake data;              /* of all partitions' queues */
+    rd_kafka_topic_partition_list_t *subscription;
+    struct loop_timer subscribe_timer; /* subscribes again where a topic was not seen yet */
+    unsigned subscribes;
     struct loop_timer poll_timer;  /* polls at least that often, whatever happens */
     struct loop_task control_task; /* goes on where a bounded drain stopped */
     struct loop_task readable_task;

@@ -159,12 +159,39 @@ static void test_revoked_commits_until_done_and_not_after(void **state)
     member_stop(&b);
 }
 
+static bool has_both_topics(void *arg)
+{
+    const struct member *member = arg;
+
+    return member_is_assigned(arg) && member->partition_count == 6;
+}
+
+/* Guards against a minute in which a fresh tier belongs to nobody, or to another than its source.
+ */
+static void test_topic_that_comes_later_is_found_soon(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST};
+    const char *late = support_name("late");
+    const char *topics[] = {rig->topics[0], late};
+
+    member_start(&member, rig->loop, rig->config, rig->group, topics, 2);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    assert_int_equal(member.partition_count, 4);
+    support_topic(rig->loop, rig->config, late, 2, NULL, 0);
+    support_wait(rig->loop, has_both_topics, &member, 15, "it has the late topic, too");
+    assert_int_equal(member.lost, 0);
+    member_stop(&member);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_range_gives_equal_partitions_to_one_owner, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_idle_member_is_assigned_nothing_and_joined, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_topic_that_comes_later_is_found_soon, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_revoked_commits_until_done_and_not_after, set_up,
                                         tear_down),

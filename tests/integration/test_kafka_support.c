@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -87,6 +88,10 @@ struct config *support_config(const char *bootstrap)
     support_property(&config->kafka, "bootstrap.servers", bootstrap);
     support_property(&config->kafka, "session.timeout.ms", "6000");
     support_property(&config->kafka, "heartbeat.interval.ms", "300");
+    if (getenv("ONCEGATE_TEST_DEBUG") != NULL) {
+        log_setup(LOG_DEBUG, LOG_FORMAT_LOGFMT);
+        support_property(&config->kafka, "debug", getenv("ONCEGATE_TEST_DEBUG"));
+    }
     return config;
 }
 
