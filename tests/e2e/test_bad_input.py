@@ -190,12 +190,16 @@ def test_handler_that_does_not_answer_properly(world, bystander, how):
     follower = world.send(key, 2)
     bystander()
     world.wait_effects([record, follower], 30)
-    assert world.handler.calls(record)[-1].attempt == 2
+    # A reset or close before any byte of an answer may have met a reused connection: sent once
+    # more, uncounted.
+    uncounted = how in ("reset", "close")
+    assert world.handler.calls(record)[-1].attempt in ((1, 2) if uncounted else (2,))
     order = [found for found in world.handler.effects() if found.startswith(key + "/")]
     assert order == [record, follower]
     code = {copy.headers["oncegate-error-code"] for copy in world.dump("tier")
             if copy.record_id == record}
-    assert code <= {"protocol", "reset", "timeout"} and code, code
+    assert code <= {"protocol", "reset", "timeout"}, code
+    assert code or uncounted
 
 
 @pytest.mark.parametrize("how", ["chunked", "huge"])

@@ -45,7 +45,7 @@ class Run:
         self.end(request, status, status < 300 and outcome in ("", "success"), outcome)
         self.wait(1)
 
-    def copy(self, topic, record_id, source_offset, offset, hop=1, attempt=1, due_ms=None):
+    def copy(self, topic, record_id, source_offset, offset, hop=1, attempt=1, due_ms=None, log_append=False):
         now = self.clock_us // 1000
         headers = {"oncegate-origin-topic": TOPIC, "oncegate-origin-partition": 0,
                    "oncegate-origin-offset": source_offset, "oncegate-hop": hop,
@@ -53,7 +53,7 @@ class Run:
         if attempt > 0:
             headers["oncegate-first-failed-at"] = now
         self.copies.append({
-            "topic": topic, "p": 0, "o": offset, "t": now, "key": "azE=",
+            "topic": topic, "p": 0, "o": offset, "t": now, "key": "azE=", "log_append": log_append,
             "value": base64.b64encode(('{"id":"%s"}' % record_id).encode()).decode(),
             "headers": [[name, base64.b64encode(str(value).encode()).decode()]
                         for name, value in headers.items()]})
@@ -203,6 +203,16 @@ def test_attempt_before_its_copy_was_due_is_early(run):
     run.call("k7/0/1", status=500)
     run.copy(TIER, "k7/0/1", 5, 1, due_ms=run.clock_us // 1000 + 1000)
     run.wait(900)
+    run.call("k7/0/1", attempt=2)
+    only(run.report(), early=1)
+
+
+def test_broker_time_and_delay_decide_where_the_broker_stamps(run):
+    """The header says 900 ms, but the copy was stamped later: its tier's second counts."""
+    run.produce("k7/0/1", 5)
+    run.call("k7/0/1", status=500)
+    run.copy(TIER, "k7/0/1", 5, 1, due_ms=run.clock_us // 1000 + 900, log_append=True)
+    run.wait(950)
     run.call("k7/0/1", attempt=2)
     only(run.report(), early=1)
 

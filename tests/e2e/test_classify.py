@@ -82,12 +82,14 @@ def test_outcome_header_overrides_the_status(world):
     assert [copy.headers["oncegate-error-code"] for copy in tier] == ["not-yet"]
 
 
-def test_outcome_that_does_not_exist_leaves_it_to_the_status(world):
-    record = world.send("o5", 1, rule={"status": 200, "outcome": "explode", "effect": True})
-    wait_until(lambda: [call for call in world.handler.calls(record) if call.end_us], 10, "a call")
-    record2 = world.send("o5", 2)
-    world.wait_effects(record2)
-    assert len(world.handler.calls(record)) == 1
+def test_outcome_that_does_not_exist_is_a_retry_whatever_the_status(world):
+    """Who sends one does not mean what the status says."""
+    record = world.send("o5", 1, rule={"fail_first": 1, "status": 200, "outcome": "explode"})
+    world.wait_effects(record)
+    assert [call.attempt for call in world.handler.calls(record)] == [1, 2]
+    codes = [copy.headers["oncegate-error-code"] for copy in world.dump("tier")
+             if copy.record_id == record]
+    assert codes == ["protocol"]
 
 
 @pytest.mark.parametrize("key, rule, code, detail", [

@@ -3,7 +3,7 @@
 import pytest
 
 from support.handler import headers_of
-from support.waiting import holds_for, wait_until
+from support.waiting import wait_until
 
 
 def dead_codes(world):
@@ -157,7 +157,7 @@ def test_without_identity_of_the_producer(world, identity, ordering):
 
 def test_offset_identity_survives_a_kill(world):
     """Lost commits do not become second deliveries."""
-    route = world.route(dedup={"identity": "offset", "from": None}, commit__every="1h",
+    route = world.route(dedup={"identity": "offset", "from": None}, commit__every="10m",
                         commit__records=1000000)
     gateway = world.start(world.config(route))
     ids = [world.send("o%d" % (number % 7), number, seq_header=None) for number in range(1, 60)]
@@ -172,8 +172,8 @@ def test_offset_identity_survives_a_kill(world):
 def test_ordering_by_partition_retries_in_place(world):
     """One at a time per partition, whatever the key, and no tiers."""
     world.partitions = 1
-    world.start(world.config(world.route(ordering="partition", retry__inline={
-        "max_retries": 2, "initial": "20ms", "max": "50ms"})))
+    world.start(world.config(world.route(ordering="partition", retry={
+        "tiers": None, "inline": {"max_retries": 2, "initial": "20ms", "max": "50ms"}})))
     ids = [world.send("p%d" % (number % 3), number, rule={"fail_first": 4} if number == 3 else None)
            for number in range(1, 9)]
     world.wait_effects(ids, 30)
@@ -223,19 +223,3 @@ def test_key_from_the_value_and_from_a_header(world):
     dead = world.wait_dead(1)
     assert dead[0].headers["oncegate-error-code"].startswith("key-")
     assert gateway.alive()
-
-
-def test_at_most_once_commits_before_it_delivers(world):
-    gateway = world.start(world.config(world.route(delivery="at-most-once")))
-    record = world.send("a", 1, rule={"gate": "g"})
-    world.wait_calls(record, 1)
-    place = world.acked()[0]
-    committed = [line["committed"] for line in world.broker.committed(world.group, world.topic)
-                 if line["p"] == place["p"]]
-    assert committed == [place["o"] + 1]
-    gateway.kill()
-    world.handler.control(open=["g"])
-    world.start()
-    after = world.send("a", 2)
-    world.wait_effects(after)
-    holds_for(lambda: len(world.handler.calls(record)) == 1, 0.5, "it is not delivered again")

@@ -85,6 +85,7 @@ class Producer:
     def send(self, **plan):
         with self.lock:
             self.process.stdin.write(json.dumps(plan) + "\n")
+            self.process.stdin.flush()
             self.sent += 1
 
     def acknowledged(self):
@@ -93,8 +94,6 @@ class Producer:
 
     def flush(self, timeout=30):
         """Waits until all that was sent is acknowledged; the account's lines."""
-        with self.lock:
-            self.process.stdin.flush()
         wait_until(lambda: self.acknowledged() >= self.sent, timeout,
                    lambda: "%d of %d records acknowledged" % (self.acknowledged(), self.sent),
                    every=0.01)

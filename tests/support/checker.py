@@ -21,7 +21,9 @@ Invariants, each of which is one column of the printed row and has a planted fau
   out_of_order      the first effects of a key come in the order of (epoch, sequence)
   overlaps          no two requests of one key are open at once; a request counts as open until it ends
                     or its deadline passes, whichever is first
-  early             no attempt that follows a failed one begins before its retry copy was due
+  early             no attempt that follows a failed one begins before its retry copy was due: the
+                    broker's time of the copy plus the tier's delay, or what its not-before header
+                    says where that is later (Retry-After)
   committed_beyond  every offset below a committed one is settled: the record has an effect, a dead
                     letter, a drop, or a copy that was written later
   both              no record has an effect and a dead letter
@@ -36,9 +38,12 @@ import base64
 import collections
 import dataclasses
 import json
+import re
 import sys
 
 PREFIX = b'{"id":"'
+DELAY = re.compile(r"\.(\d+)(ms|s|m|h|d)$")
+UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 VIOLATIONS = ("lost", "doubled", "out_of_order", "overlaps", "early", "committed_beyond", "both",
               "idempotency")
 
@@ -102,6 +107,14 @@ class Copy:
     def number(self, name, default=0):
         text = self.headers.get("oncegate-" + name)
         return int(text) if text not in (None, "") else default
+
+    def due_ms(self):
+        """When the attempt that this copy of a tier asks for may begin."""
+        delay = DELAY.search(self.topic)
+        by_header = self.number("not-before")
+        if not self.line.get("log_append") or delay is None:
+            return by_header
+        return max(by_header, self.time_ms + int(delay.group(1)) * UNITS_MS[delay.group(2)])
 
 
 def read_calls(lines, calls=None):
@@ -253,7 +266,7 @@ class Checker:
                   copy.number("attempt") == call.attempt - 1 and copy.time_ms <= call.begin_ms]
         if not before:
             return None
-        return max(before, key=lambda copy: copy.time_ms).number("not-before", None)
+        return max(before, key=lambda copy: copy.time_ms).due_ms()
 
     def lateness_ms(self):
         """For each attempt made from a retry copy: how long after it was due it began."""
