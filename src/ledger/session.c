@@ -41,7 +41,9 @@ struct session {
     struct conn *conn;
     enum step step;
     bool probe_whole;  /* the probe goes as EVAL: the server did not know the script */
-    char own[33];      /* what this object writes as the sentinel where there is none */
+    char random[33];   /* of this object */
+    unsigned written;  /* how many sentinels it has written, or may have */
+    char own[45];      /* what it writes next, where there is none: never the same twice, see renew_own */
     char sentinel[65]; /* what stood there; "" before the first time */
     struct buf out;
 };
@@ -137,6 +139,15 @@ static void on_shards(struct session *session, const redisReply *reply)
     next_step(session, STEP_SENTINEL);
 }
 
+/*
+ * A sentinel that was written and whose answer was lost with the connection must not be taken for the one from before the loss: each
+ * is written once.
+ */
+static void renew_own(struct session *session)
+{
+    snprintf(session->own, sizeof(session->own), "%s-%u", session->random, ++session->written);
+}
+
 /* Answer of SET NX GET: what stood there, or nothing, then ours stands there now. */
 static void take_sentinel(struct session *session, const redisReply *reply)
 {
@@ -145,6 +156,8 @@ static void take_sentinel(struct session *session, const redisReply *reply)
                 reply->type == REDIS_REPLY_STRING;
     bool first = session->sentinel[0] == '\0';
     snprintf(session->sentinel, sizeof(session->sentinel), "%s", found);
+    if (reply->type != REDIS_REPLY_STRING)
+        renew_own(session);
     if (!first && !same)
         session->events.wiped(session->events.ctx);
 }
@@ -268,6 +281,7 @@ static void on_lost(void *ctx, const char *why)
 {
     struct session *session = ctx;
     session->step = STEP_LOGIN;
+    renew_own(session);
     session->events.down(session->events.ctx, why);
 }
 
@@ -287,7 +301,8 @@ struct session *session_new(struct loop *loop, const struct redis_config *config
         return NULL;
     }
     for (size_t i = 0; i < sizeof(random); i++)
-        snprintf(session->own + 2 * i, 3, "%02x", random[i]);
+        snprintf(session->random + 2 * i, 3, "%02x", random[i]);
+    renew_own(session);
     return session;
 }
 
