@@ -33,6 +33,13 @@
 #define CONFIGURED_MAX    (8 * 1024)
 #define OMITTED_MAX       8 /* names in Oncegate-Omitted */
 
+/* The text of a time up to its seconds: the next time is most often in the same one. */
+struct second_text {
+    int64_t second;
+    char text[STR_RFC3339_MAX]; /* 2026-01-02T03:04:05 */
+};
+#define SECOND_TEXT_LEN 19
+
 struct request_template {
     struct buf fixed;        /* User-Agent and the configured lines */
     struct buf content_type; /* for records without one */
@@ -42,6 +49,7 @@ struct request_template {
     bool hide_key, bare_key;
     struct webhook_signer *signer; /* NULL: unsigned */
     struct buf text;               /* the idempotency text of the request being written */
+    struct second_text event_second, deadline_second;
 };
 
 /* ---- what is configured ---- */
@@ -277,16 +285,29 @@ static void add_key(struct buf *out, struct slice key, bool hide)
     buf_add_text(out, hex);
 }
 
-static void add_time(struct buf *out, int64_t wall_ms)
+/* RFC 3339 has four digits for the year; a record's timestamp may be anything. */
+static bool has_text(int64_t wall_ms)
 {
-    char text[STR_RFC3339_MAX];
-
-    str_rfc3339_from_ms(wall_ms, text);
-    buf_add_text(out, text);
-    end_line(out);
+    return wall_ms >= 0 && wall_ms < INT64_C(253402300800000);
 }
 
-static void add_cloudevent(const struct request_template *tpl, const struct request_facts *facts,
+static void add_time(struct buf *out, struct second_text *cache, int64_t wall_ms)
+{
+    int64_t second = wall_ms / 1000;
+    unsigned ms = (unsigned)(wall_ms % 1000);
+
+    if (second != cache->second || !cache->text[0]) {
+        str_rfc3339_from_ms(second * 1000, cache->text);
+        cache->second = second;
+    }
+    buf_add(out, cache->text, SECOND_TEXT_LEN);
+    buf_add(out,
+            (const char[]){'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+                           (char)('0' + ms % 10), 'Z', '\r', '\n'},
+            7);
+}
+
+static void add_cloudevent(struct request_template *tpl, const struct request_facts *facts,
                            const struct found *found, struct allowance *allowance, struct buf *out)
 {
     const struct origin *origin = facts->origin;
@@ -299,7 +320,7 @@ static void add_cloudevent(const struct request_template *tpl, const struct requ
         ADD_LIT(out, "ce-specversion: 1.0\r\n");
     if (!(own & CLOUDEVENTS_ID)) {
         ADD_LIT(out, "ce-id: ");
-        percent_add_value(out, buf_slice(&tpl->text));
+        buf_add_slice(out, buf_slice(&tpl->text));
         end_line(out);
     }
     if (!(own & CLOUDEVENTS_SOURCE)) {
@@ -310,9 +331,9 @@ static void add_cloudevent(const struct request_template *tpl, const struct requ
     if (!(own & CLOUDEVENTS_TYPE))
         ADD_LIT(out, "ce-type: io.oncegate.record\r\n");
     /* An event without a time has none; ours would change it. */
-    if (!found->binary && origin->timestamp_ms >= 0) {
+    if (!found->binary && has_text(origin->timestamp_ms)) {
         ADD_LIT(out, "ce-time: ");
-        add_time(out, origin->timestamp_ms);
+        add_time(out, &tpl->event_second, origin->timestamp_ms);
     }
     if (!(own & CLOUDEVENTS_PARTITIONKEY) && key.len && str_is_utf8(key)) {
         ADD_LIT(out, "ce-partitionkey: ");
@@ -362,7 +383,7 @@ static void add_forwarded(const struct request_template *tpl, const struct recor
     }
 }
 
-static void add_oncegate(const struct request_template *tpl, const struct request_facts *facts,
+static void add_oncegate(struct request_template *tpl, const struct request_facts *facts,
                          struct buf *out)
 {
     const struct identity *identity = facts->identity;
@@ -372,7 +393,7 @@ static void add_oncegate(const struct request_template *tpl, const struct reques
     ADD_LIT(out, "Idempotency-Key: ");
     if (!tpl->bare_key)
         buf_add_char(out, '"');
-    percent_add_value(out, buf_slice(&tpl->text));
+    buf_add_slice(out, buf_slice(&tpl->text)); /* its parts are percent-encoded already */
     if (!tpl->bare_key)
         buf_add_char(out, '"');
     ADD_LIT(out, "\r\nOncegate-Attempt: ");
@@ -385,8 +406,10 @@ static void add_oncegate(const struct request_template *tpl, const struct reques
         buf_add_u64(out, identity->epoch);
         end_line(out);
     }
-    ADD_LIT(out, "Oncegate-Deadline: ");
-    add_time(out, facts->deadline_wall_ms);
+    if (has_text(facts->deadline_wall_ms)) {
+        ADD_LIT(out, "Oncegate-Deadline: ");
+        add_time(out, &tpl->deadline_second, facts->deadline_wall_ms);
+    }
     if (facts->indeterminate)
         ADD_LIT(out, "Oncegate-Dedup: indeterminate\r\n");
     if (!slice_is_null(facts->redrive_id)) {

@@ -607,6 +607,29 @@ static void test_send_large_body_arrives_whole(void **state)
     mem_free(data);
 }
 
+static void test_send_large_head_arrives_whole(void **state)
+{
+    size_t len = 8 * 1024 * 1024;
+    char *head = mem_alloc(len + 1);
+    struct slice got;
+    (void)state;
+
+    /* Larger than the kernel takes at once, so that a write ends in the middle of it. */
+    memset(head, 'h', len);
+    memcpy(head, "X: ", 3);
+    memcpy(head + len - 2, "\r\n", 3);
+    try_begin(&tries[0], head, BODY, 15000);
+    handler_client_send(client, &tries[0].call);
+    struct peer *peer = peer_with_request(0);
+    assert_int_equal(peer_requests(peer, &got), 1);
+    assert_true(slice_equal_text(got, "hello"));
+    assert_non_null(memmem(peer->in.data, peer->in.len, head, len));
+    assert_int_equal(peer->in.data + peer->in.len - got.data, got.len);
+    peer_write(peer, OK_ANSWER);
+    assert_int_equal(answer_of(0)->status, 200);
+    mem_free(head);
+}
+
 static bool is_done_or_drained(void *arg)
 {
     peer_pump(arg);
@@ -844,6 +867,7 @@ int main(void)
         TEST(test_send_burst_on_a_unix_socket_with_a_short_backlog),
         TEST(test_send_thousand_in_flight),
         TEST(test_send_large_body_arrives_whole),
+        TEST(test_send_large_head_arrives_whole),
         TEST(test_send_answer_before_the_body_is_read),
         TEST(test_send_reset_in_the_middle_of_an_upload),
         TEST(test_send_stalled_upload_times_out),

@@ -214,6 +214,42 @@ static void test_write_wild_key_is_percent_encoded(void **state)
     assert_line("X-Evil", NULL);
 }
 
+static void test_write_idempotency_text_is_encoded_once(void **state)
+{
+    (void)state;
+    identity.key = S("a b%");
+    write_request();
+    assert_line("Idempotency-Key", "\"og/orders-app/orders/a%20b%25/2/18446744073709551615\"");
+    assert_line("ce-id", "og/orders-app/orders/a%20b%25/2/18446744073709551615");
+}
+
+static void test_write_times_of_all_sizes(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } times[] = {
+        {-1, NULL},
+        {0, "1970-01-01T00:00:00.000Z"},
+        {INT64_C(1767323045999), "2026-01-02T03:04:05.999Z"},
+        {INT64_C(1767323046001), "2026-01-02T03:04:06.001Z"},
+        {INT64_C(253402300799999), "9999-12-31T23:59:59.999Z"},
+        {INT64_C(253402300800000), NULL},
+        {INT64_MAX, NULL},
+    };
+    struct err err = {0};
+    struct request_template *tpl = request_template_new(&route, &err);
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        origin.timestamp_ms = times[i].ms;
+        write_with(tpl);
+        assert_line("ce-time", times[i].text);
+        assert_line("Oncegate-Deadline", "2026-01-02T03:04:20.000Z");
+    }
+    request_template_free(&tpl);
+}
+
 static void test_write_key_that_is_not_utf8_has_no_partitionkey(void **state)
 {
     (void)state;
@@ -362,6 +398,11 @@ static void test_write_leaves_huge_headers_out_and_says_so(void **state)
     write_request();
     assert_line("Kafka-Header-big", NULL);
     assert_line("Kafka-Header-small", "s");
+    assert_line("Oncegate-Omitted", "big");
+
+    headers[0].value.len = 5000; /* one value too large, though all would fit */
+    write_request();
+    assert_line("Kafka-Header-big", NULL);
     assert_line("Oncegate-Omitted", "big");
 
     /* Many middling ones are bounded together. */
@@ -594,6 +635,8 @@ int main(void)
         TEST(test_write_null_key_and_value),
         TEST(test_write_empty_key_is_not_null),
         TEST(test_write_wild_key_is_percent_encoded),
+        TEST(test_write_idempotency_text_is_encoded_once),
+        TEST(test_write_times_of_all_sizes),
         TEST(test_write_key_that_is_not_utf8_has_no_partitionkey),
         TEST(test_write_long_or_hidden_key_is_a_hash),
         TEST(test_write_huge_key_stays_small),
