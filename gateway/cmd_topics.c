@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "cli.h"
 #include "topic_plan.h"
@@ -68,10 +69,29 @@ static void print_table(const struct plan *plan)
            plan->differ, plan->missing);
 }
 
+/* Created is not yet seen: brokers learn of a topic a moment later. */
+static bool await_topics(const struct config *config, struct err *err)
+{
+    uint64_t limit = clock_mono_ns() + TIMEOUT_MS * NS_PER_MS;
+    for (;;) {
+        struct plan plan;
+        bool ok = plan_make(config, 0, TIMEOUT_MS, &plan, err);
+        bool all = ok && plan.create == 0;
+        plan_free(&plan);
+        if (!ok || all)
+            return ok;
+        if (clock_mono_ns() > limit)
+            return err_set_retriable(
+                err, ERR_AGAIN, "the topics were created, and the brokers do not show them yet");
+    }
+}
+
 static int apply(const struct config *config, const struct plan *plan)
 {
     struct err err = {0};
     if (plan->create > 0 && !plan_apply(config, plan, TIMEOUT_MS, &err))
+        return cli_fail(&err);
+    if (plan->create > 0 && !await_topics(config, &err))
         return cli_fail(&err);
     fprintf(stderr, "created %zu topics\n", plan->create);
     if (plan->differ > 0)

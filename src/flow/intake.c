@@ -21,7 +21,7 @@
 #include "flow/settle.h"
 
 #define TAKES_PER_TURN  512
-#define CLOCK_SLACK_MS  1000
+#define WAIT_IN_LANE_MS 5000
 #define ABSURD_DELAY_MS 60000
 
 void intake_wake(struct route *route)
@@ -54,7 +54,7 @@ static void set_due(struct delivery *d, const struct copy_info *info)
         return;
     }
     d->due_wall_ms = by_broker;
-    if (by_header > by_broker + CLOCK_SLACK_MS)
+    if (by_header > by_broker)
         d->not_before_wall_ms = by_header;
 }
 
@@ -287,6 +287,20 @@ void intake_drop_queued(struct route *route)
     }
 }
 
+/* The handler asked for more than the tier's delay: a short rest waits in the lane, a long one goes
+ * round again. */
+static bool waits_longer(struct delivery *d)
+{
+    int64_t left = d->not_before_wall_ms > 0 ? d->not_before_wall_ms - clock_wall_ms() : 0;
+    if (left <= 0)
+        return false;
+    if (left <= WAIT_IN_LANE_MS || d->route->config->retry.tier_count == 0)
+        delivery_wait(d, WAIT_RETRY_AFTER, left);
+    else
+        park_again(d);
+    return true;
+}
+
 void intake_begin(struct delivery *d)
 {
     struct route *route = d->route;
@@ -294,11 +308,8 @@ void intake_begin(struct delivery *d)
         park_dead_letter(d, NULL, NULL, 0);
         return;
     }
-    if (d->not_before_wall_ms > clock_wall_ms() + CLOCK_SLACK_MS && !d->twin &&
-        route->config->retry.tier_count > 0) {
-        park_again(d);
+    if (!d->twin && waits_longer(d))
         return;
-    }
     if (d->identity.status != IDENTITY_OK &&
         route->config->dedup.on_missing == POLICY_DEAD_LETTER) {
         park_dead_letter(d, d->identity.code, d->identity.problem, 0);

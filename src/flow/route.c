@@ -23,6 +23,9 @@
 #include "flow/twins.h"
 #include "flow/worker_state.h"
 
+/* What `topics apply` made a moment ago may not be in every broker's metadata yet. */
+#define TOPICS_GRACE_MS 3000
+#define START_SOON_MS   500
 #define START_AGAIN_MS  2000
 #define LAG_EVERY_MS    1000
 #define PREFETCH_MIN    (UINT64_C(4) << 20)
@@ -99,9 +102,15 @@ void route_unhold(struct route *route, unsigned holds)
 
 void route_held(struct route *route, bool held, const char *by)
 {
+    bool first = (route->holds & HOLD_UNREAD) != 0;
+    route->holds &= ~(unsigned)HOLD_UNREAD;
     if (held) {
         if (!(route->holds & (HOLD_FLOOD | HOLD_HANDLER)))
             route_hold(route, HOLD_PERSON, by);
+        return;
+    }
+    if (first) {
+        route_pump(route);
         return;
     }
     flood_reset(&route->flood);
@@ -331,11 +340,11 @@ static void resolved(struct route *route, const struct err *err)
 {
     if (route->phase != ROUTE_STARTING)
         return;
-    if (err && err->retriable) {
+    if (err && (err->retriable || route_now_ms(route) - route->started_ms < TOPICS_GRACE_MS)) {
         (void)str_copy(route->trouble, sizeof(route->trouble), slice_of(err->text));
         log_warn("waiting_for_kafka", LOG_STR("route", route->config->name),
                  LOG_STR("error", err->text), LOG_END);
-        loop_timer_set_ms(&route->start_timer, START_AGAIN_MS);
+        loop_timer_set_ms(&route->start_timer, err->retriable ? START_AGAIN_MS : START_SOON_MS);
         return;
     }
     if (err) {
@@ -441,6 +450,11 @@ struct route *route_new(struct worker *worker, const struct route_config *config
                config->dead_letter.pause_window_ms);
     route->uses_ledger = config->ordering == ORDERING_KEY ||
                          config->dedup.rule.kind != IDENTITY_NONE;
+    if (route->uses_ledger) {
+        route->holds = HOLD_UNREAD;
+        (void)str_copy(route->hold_why, sizeof(route->hold_why),
+                       SLICE_LIT("the holds have not been read from Redis yet"));
+    }
     route_metrics_init(&route->metrics, worker->metrics, config->name);
     loop_task_init(&route->pump_task, pump, route);
     loop_timer_init(&route->probe_timer, route->loop, probe_due, route);

@@ -73,6 +73,7 @@ enum route_hold {
     HOLD_HANDLER = 1 << 2, /* outcome `pause` */
     HOLD_TOPIC = 1 << 3,   /* a topic was recreated */
     HOLD_LEDGER = 1 << 4,  /* Redis is away or refuses */
+    HOLD_UNREAD = 1 << 6,  /* the holds have not been read from Redis yet */
     HOLD_OFFSETS = 1 << 5, /* committed offsets are gone, and the policy is stop */
 };
 

@@ -17,12 +17,7 @@
 static void availability(void *ctx, bool up, const char *why)
 {
     struct worker *worker = ctx;
-    if (up)
-        log_info("redis_up", LOG_INT("worker", worker->index), LOG_END);
-    else
-        log_warn("redis_down", LOG_INT("worker", worker->index), LOG_STR("why", why), LOG_END);
     worker->ledger_up = up;
-    metric_set(worker->redis_up, up ? 1 : 0);
     for (size_t i = 0; i < worker->route_count; i++)
         route_ledger_available(worker->routes[i], up, why);
 }
@@ -96,11 +91,8 @@ struct worker *worker_new(const struct config *config, uint32_t index, struct me
     worker->index = index;
     worker->metrics = metrics;
     worker->events = *events;
-    worker->redis_up = metrics_gauge(metrics, "redis_up", "1 while Redis answers and takes writes.",
-                                     NULL, 0);
     worker->ledger_wipes = metrics_counter(metrics, "ledger_wipes_total",
                                            "Times that Redis came back without its data.", NULL, 0);
-    metric_set(worker->redis_up, 0);
     worker->loop = loop_new(err);
     if (!worker->loop || !make_parts(worker, err)) {
         if (worker->loop)

@@ -31,7 +31,7 @@ struct worker {
     size_t routes_stopped;
     bool stopping;
     bool ledger_up;
-    struct metric *redis_up, *ledger_wipes;
+    struct metric *ledger_wipes;
 };
 
 /* A route has drained and left. */

@@ -1,7 +1,7 @@
 /*
  * Holds: a person's pause of a route, kept in Redis in one hash (route -> by whom and why), read by
- * every instance every 400 ms. The same tick looks at the sentinel key. Must not report a hold
- * twice, and not forget one while Redis is away.
+ * every instance every 400 ms; the first reading is reported whatever it says. The same tick looks
+ * at the sentinel key. Must not report a hold twice, and not forget one while Redis is away.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -16,8 +16,9 @@
 static void apply(struct ledger *ledger, struct hold *hold, const char *by)
 {
     bool held = by != NULL;
-    if (held == hold->held && (!held || strcmp(by, hold->by) == 0))
+    if (hold->read && held == hold->held && (!held || strcmp(by, hold->by) == 0))
         return;
+    hold->read = true;
     mem_free(hold->by);
     hold->by = mem_strdup(by ? by : "");
     hold->held = held;

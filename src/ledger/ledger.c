@@ -291,6 +291,7 @@ static void on_up(void *ctx)
     log_info("redis_up", LOG_END);
     if (ledger->events.availability)
         ledger->events.availability(ledger->events.ctx, true, "");
+    loop_timer_set_ms(&ledger->poll_timer, 0); /* the holds come first */
     requests_flush(ledger);
     pump(ledger);
 }

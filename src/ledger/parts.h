@@ -34,6 +34,7 @@ struct hold {
     char *route;
     char *by;
     bool held;
+    bool read; /* a first time */
     struct hold *next;
 };
 
