@@ -9,7 +9,7 @@
 -- RETURNS integers: for each item its answer, followed by the milliseconds of BUSY or by the head's tier and offset
 -- COST    one GET and at most one SET an item; where records of the key are parked some O(log n) more
 -- CALLER  src/ledger/batch.c
-local call = redis.call
+local call, redis_pcall, type = redis.call, redis.pcall, type
 local pack, unpack = struct.pack, struct.unpack
 local byte, sub, char, format = string.byte, string.sub, string.char, string.format
 local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
@@ -33,9 +33,13 @@ local TAIL = '>I4I8I4I6' -- of an entry, from byte 42: tier, copy's offset, hop,
 local item, verb, flags, source, src, off, le, kind, Eh, El, Sh, Sl, hop, x
 local rank, scope, owner, state_key, parked_key, id_key, redrive_key
 local now
+local deadlines = {} -- packed, by lease
 local fences = {} -- stored tokens by fence key and owner, as far as this call has seen them
 
 local function fenced()
+    if owner.passed then
+        return false
+    end
     local seen = fences[owner.fence]
     local stored = seen[owner.name]
     if not stored then
@@ -49,8 +53,21 @@ local function fenced()
         call('HSET', owner.fence, owner.name, format('%.0f', owner.token))
         seen[owner.name], stored = owner.token, owner.token
     end
+    -- Alone of its name in this call, it cannot be overtaken within it.
+    owner.passed = stored == owner.token and owner.alone
     return stored ~= owner.token
 end
+
+local function deadline_of(lease)
+    local deadline = deadlines[lease]
+    if not deadline then
+        deadline = pack('>I6', now + lease)
+        deadlines[lease] = deadline
+    end
+    return deadline
+end
+
+--@include straight
 
 -- The block of the item's epoch: the current one, the previous one or none. And how the epoch compares (> 0: newer).
 local function epoch_block()
@@ -195,7 +212,7 @@ end
 
 -- The milliseconds for which another claim stands in the way, or nil; s.claims loses those that lapsed and the item's own.
 local function conflict(id)
-    local all, live, busy = s.claims, '', nil
+    local all, live, busy = claims_get(), '', nil
     local tag = not scope.ordered and kind <= EVENT_ID and sub(item, 30, 46)
     for p = 1, #all, CLAIM_BYTES do
         local deadline = unpack('>I6', all, p + 53)
@@ -213,9 +230,8 @@ local function conflict(id)
 end
 
 local function grant(code)
-    local id = rank .. owner.id
     if s.claims ~= '' then
-        local busy = conflict(id)
+        local busy = conflict(rank .. owner.id)
         if busy then
             return BUSY, busy
         end
@@ -223,8 +239,8 @@ local function grant(code)
     if source ~= REDRIVE then
         open_block()
     end
-    s.claims = s.claims .. id .. sub(item, 30, 46) .. pack('>I6', now + x)
-    state_save(state_key, parked_key, scope.ttl)
+    local value = state_prefix() .. s.claims .. rank .. owner.id .. sub(item, 30, 46) .. deadline_of(x)
+    state_write(state_key, parked_key, value, scope.ttl)
     return code
 end
 
@@ -272,12 +288,12 @@ local function expire_head()
 end
 
 -- Returns code, would_code, busy ms.
-local function claim()
+local function claim(v)
     if fenced() then
         s.count = 0
         return FENCED
     end
-    state_load(call('GET', state_key))
+    state_load(v)
     if s.count > 0 and band(flags, HAS_GHOST) ~= 0 then
         expire_head()
     end
@@ -407,7 +423,15 @@ end
 -- Returns the claims without the item's own, and whether it was there. One that is to be kept becomes nobody's: it stands in
 -- everybody's way until it lapses, its taker's too, for the request may still be running.
 local function other_claims()
-    local all, id = s.claims, rank .. owner.id
+    if s.claims == '' then
+        return '', false
+    elseif s.claims_at + CLAIM_BYTES > #s.v and KEEP_CLAIM > flags then
+        local crank, cowner = unpack('c20c16', s.v, s.claims_at)
+        if crank == rank and cowner == owner.id then
+            return '', true
+        end
+    end
+    local all, id = claims_get(), rank .. owner.id
     for p = 1, #all, CLAIM_BYTES do
         if sub(all, p, p + 35) == id then
             local kept = ''
@@ -420,12 +444,12 @@ local function other_claims()
     return all, false
 end
 
-local function finish()
-    state_load(call('GET', state_key))
+local function finish(v)
+    state_load(v)
     local claims, mine = other_claims()
     local code = mine and OK or LOST
     if verb == RELEASE then
-        if claims ~= s.claims then
+        if mine then
             s.claims = claims
             state_save(state_key, parked_key, scope.ttl)
         end
@@ -439,7 +463,7 @@ local function finish()
     if scope.ordered and source == SOURCE and code ~= REFUSED then
         marks_raise(src, off, le, sub(item, 6, 29))
     end
-    if code ~= REFUSED or claims ~= s.claims then
+    if code ~= REFUSED or mine then
         s.claims = claims
         state_save(state_key, parked_key, scope.ttl)
     end
@@ -465,12 +489,12 @@ local function answer(code, would, busy)
     out[at] = a
 end
 
-local function apply()
+local function apply(v)
     rank = sub(item, 6, 25)
     if verb == CLAIM then
-        answer(claim())
+        answer(claim(v))
     else
-        answer(finish())
+        answer(finish(v))
     end
 end
 
@@ -483,7 +507,7 @@ if now == 0 then
     local t = call('TIME')
     now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
-local scopes, owners = {}, {}
+local scopes, owners, named = {}, {}, {}
 for i = 1, fence_count do
     fences[KEYS[i]] = {}
 end
@@ -494,7 +518,12 @@ end
 for i = 1, owner_count do
     local line = ARGV[1 + scope_count + i]
     local fence, token = unpack('>Bc8I8', line), unpack('>I8', line, 10)
-    owners[i] = { fence = KEYS[fence], token = token, id = sub(line, 2, 17), name = sub(line, 18) }
+    local name = KEYS[fence] .. sub(line, 18)
+    owners[i] = { fence = KEYS[fence], token = token, id = sub(line, 2, 17), name = sub(line, 18), alone = not named[name] }
+    if named[name] then
+        named[name].alone = false
+    end
+    named[name] = owners[i]
 end
 local key = fence_count + 1
 for i = 2 + scope_count + owner_count, #ARGV do
@@ -513,8 +542,15 @@ for i = 2 + scope_count + owner_count, #ARGV do
         redrive_key = KEYS[key]
         key = key + 1
     end
-    local kept = n
-    if not pcall(apply) then
+    local v = redis_pcall('GET', state_key)
+    local len, kept = type(v) == 'string' and #v, n
+    if len == STRAIGHT and verb == CLAIM and straight_claim(v) then
+        n = n + 1
+        out[n] = GO + 32 * GO
+    elseif len == STRAIGHT_CLAIMED and verb == SUCCEEDED and straight_finish(v) then
+        n = n + 1
+        out[n] = OK + 32 * OK
+    elseif not pcall(apply, v) then
         n, s.count = kept, 0
         answer(CORRUPT)
     end

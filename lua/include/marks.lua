@@ -4,13 +4,14 @@
 local MARKS_MAX = 8
 
 local function marks_unpack()
-    local list, n = {}, byte(s.marks) or 0
+    local marks = marks_get()
+    local list, n = {}, byte(marks) or 0
     local pos, floors = 2, n >= 128
     for i = 1, floors and n - 128 or n do
         local m = { floor = 0 }
-        m.src, m.off, m.le, pos = unpack('>c12I8I4', s.marks, pos)
+        m.src, m.off, m.le, pos = unpack('>c12I8I4', marks, pos)
         if floors then
-            m.floor, pos = unpack('>I8', s.marks, pos)
+            m.floor, pos = unpack('>I8', marks, pos)
         end
         list[i] = m
     end
@@ -33,12 +34,19 @@ local function marks_pack(list)
     s.marks, s.dirty = table.concat(part), true
 end
 
-local function marks_prove(src, off, le)
-    if s.marks == '' then
-        return false
+-- How many there are (0 to 8, or above 128: with floors), and the first.
+local function marks_first()
+    if not s.marks then
+        return unpack('>Bc12I8I4', s.v, s.marks_at)
+    elseif s.marks == '' then
+        return 0
     end
-    local n, msrc, moff, mle = unpack('>Bc12I8I4', s.marks)
-    if n == 1 then
+    return unpack('>Bc12I8I4', s.marks)
+end
+
+local function marks_prove(src, off, le)
+    local n, msrc, moff, mle = marks_first()
+    if n <= 1 then
         return msrc == src and off <= moff and le <= mle
     end
     local list = marks_unpack()
@@ -53,13 +61,9 @@ end
 
 -- packed: source, offset and leader epoch as they stand in the item.
 local function marks_raise(src, off, le, packed)
-    if s.marks == '' then
-        s.marks, s.dirty = '\1' .. packed, true
-        return
-    end
-    local n, msrc, moff, mle = unpack('>Bc12I8I4', s.marks)
-    if n == 1 and msrc == src then
-        if le > mle or (le == mle and off > moff) then
+    local n, msrc, moff, mle = marks_first()
+    if n == 0 or (n == 1 and msrc == src) then
+        if n == 0 or le > mle or (le == mle and off > moff) then
             s.marks, s.dirty = '\1' .. packed, true
         end
         return

@@ -1,6 +1,6 @@
 -- The state of one key as it is stored: see docs/ledger.md for the layout. One table `s` serves every item of a call.
--- Claims are the tail of the value, so that a change of claims alone keeps the bytes before them; marks, claims and the
--- head entry stay packed until they are needed.
+-- Claims are the tail of the value, so that a change of claims alone keeps the bytes before them. Marks and claims stay where
+-- they are in the value until they are needed (s.marks, s.claims are false so long): every string that is not made counts.
 local SEQUENCE_BLOCK, VERSION_BLOCK, RANGES_BLOCK = 1, 2, 3
 local CLAIM_BYTES, ENTRY_BYTES = 59, 63
 local s = { r = {} }
@@ -79,6 +79,7 @@ end
 local function state_load(v)
     s.v, s.dirty, s.block, s.has_prev, s.has_D, s.has_floor, s.has_H = v, false, 0, false, false, false, false
     s.generation, s.tombs, s.count, s.head, s.marks, s.claims = 0, false, 0, false, '', ''
+    s.marks_at, s.claims_at = 0, 0
     if not v then
         return
     end
@@ -104,9 +105,9 @@ local function state_load(v)
         end
         if band(flags, 2) ~= 0 then
             local n = byte(v, pos)
-            local last = pos + (n < 128 and n * 24 or (n - 128) * 32)
-            s.marks = sub(v, pos, last)
-            pos = last + 1
+            s.marks, s.marks_at = false, pos
+            pos = pos + 1 + (n < 128 and n * 24 or (n - 128) * 32)
+            s.marks_end = pos - 1
         end
         s.tombs = band(flags, 4) ~= 0
         if band(flags, 8) ~= 0 then
@@ -115,12 +116,26 @@ local function state_load(v)
     end
     local rest = #v - pos + 1
     if rest > 0 then
-        s.claims = sub(v, pos)
+        s.claims = false
     end
     if rest < 0 or rest % CLAIM_BYTES ~= 0 then
         error('length')
     end
-    s.claims_were = rest
+    s.claims_at = pos
+end
+
+local function marks_get()
+    if not s.marks then
+        s.marks = sub(s.v, s.marks_at, s.marks_end)
+    end
+    return s.marks
+end
+
+local function claims_get()
+    if not s.claims then
+        s.claims = sub(s.v, s.claims_at)
+    end
+    return s.claims
 end
 
 local function pack_sequence()
@@ -176,8 +191,7 @@ local function pack_ranges()
     return table.concat(part)
 end
 
--- Everything before the claims.
-local function state_pack()
+local function pack_all()
     local body, minus, flags = '', 0, 0
     if s.block == SEQUENCE_BLOCK then
         body, minus, flags = pack_sequence()
@@ -189,7 +203,7 @@ local function state_pack()
     if s.generation ~= 0 then
         body, flags = body .. pack('>I4', s.generation), flags + 1
     end
-    if s.marks ~= '' then
+    if marks_get() ~= '' then
         body, flags = body .. s.marks, flags + 2
     end
     if s.tombs then
@@ -201,22 +215,47 @@ local function state_pack()
     return char(1, s.block + minus, flags) .. body
 end
 
+-- Everything before the claims.
+local function state_prefix()
+    if not s.dirty and s.v then
+        return sub(s.v, 1, s.claims_at - 1)
+    end
+    -- By far the most: a sequence in order, of which the last succeeded, with a mark, and nothing else.
+    if
+        s.block == SEQUENCE_BLOCK
+        and s.count == 0
+        and s.has_D
+        and s.Dl == cur.Ll
+        and s.Dh == cur.Lh
+        and s.Del == cur.El
+        and s.Deh == cur.Eh
+        and cur.Wl == 0
+        and cur.Wh == 0
+        and cur.Ih >= 0
+        and s.generation == 0
+        and not (s.has_prev or s.tombs)
+        and marks_get() ~= ''
+    then
+        return pack('>BBBI4I4I4I4I4I4', 1, 1, 130, cur.Eh, cur.El, cur.Ih, cur.Il, cur.Lh, cur.Ll) .. s.marks
+    end
+    return pack_all()
+end
+
+local function state_write(key, parked_key, value, ttl)
+    call('SET', key, value, 'PX', ttl)
+    if s.count > 0 or s.tombs then
+        call('PEXPIRE', parked_key, ttl)
+    end
+end
+
 -- Writes the state with its claims; where nothing is left to tell, the key goes.
 local function state_save(key, parked_key, ttl)
-    local prefix
-    if s.dirty or not s.v then
-        prefix = state_pack()
-    else
-        prefix = sub(s.v, 1, -1 - s.claims_were)
-    end
-    if #prefix == 3 and s.claims == '' and not s.tombs then
+    local prefix = state_prefix()
+    if #prefix == 3 and claims_get() == '' and not s.tombs then
         if s.v then
             call('DEL', key)
         end
         return
     end
-    call('SET', key, prefix .. s.claims, 'PX', ttl)
-    if s.count > 0 or s.tombs then
-        call('PEXPIRE', parked_key, ttl)
-    end
+    state_write(key, parked_key, prefix .. claims_get(), ttl)
 end
