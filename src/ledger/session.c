@@ -40,10 +40,11 @@ struct session {
     struct session_events events;
     struct conn *conn;
     enum step step;
-    bool probe_whole;  /* the probe goes as EVAL: the server did not know the script */
-    char random[33];   /* of this object */
-    unsigned written;  /* how many sentinels it has written, or may have */
-    char own[45];      /* what it writes next, where there is none: never the same twice, see renew_own */
+    bool probe_whole; /* the probe goes as EVAL: the server did not know the script */
+    char random[33];  /* of this object */
+    unsigned written; /* how many sentinels it has written, or may have */
+    char
+        own[45]; /* what it writes next, where there is none: never the same twice, see renew_own */
     char sentinel[65]; /* what stood there; "" before the first time */
     struct buf out;
 };
@@ -140,8 +141,8 @@ static void on_shards(struct session *session, const redisReply *reply)
 }
 
 /*
- * A sentinel that was written and whose answer was lost with the connection must not be taken for the one from before the loss: each
- * is written once.
+ * A sentinel that was written and whose answer was lost with the connection must not be taken for
+ * the one from before the loss: each is written once.
  */
 static void renew_own(struct session *session)
 {
