@@ -268,11 +268,16 @@ static bool is_empty_set(const struct schema_key *key, const void *item)
            (key->type == TYPE_ERRORS && *(const unsigned *)(const void *)place == 0);
 }
 
+/* Of a list; other keys have none. */
+static size_t count_of(const struct schema_key *key, const void *item)
+{
+    return *(const size_t *)(const void *)((const char *)item + key->count_at);
+}
+
 static void show_key(struct show *show, const struct schema_key *key, const void *item)
 {
     char section[SCHEMA_PATH_MAX];
     const char *place = (const char *)item + key->at;
-    const size_t *count = (const size_t *)(const void *)((const char *)item + key->count_at);
 
     if (key->later == LATER_KEY || key->type == TYPE_SECRET_FILE)
         return;
@@ -287,14 +292,15 @@ static void show_key(struct show *show, const struct schema_key *key, const void
         break;
     case TYPE_ITEMS:
         begin_key(show, schema_name(key));
-        show_items(show, key, *(const char *const *)(const void *)place, *count);
+        show_items(show, key, *(const char *const *)(const void *)place, count_of(key, item));
         break;
     case TYPE_PROPERTIES:
         show_properties(show, key, (const struct properties *)(const void *)place, item);
         break;
     case TYPE_HEADERS:
         begin_key(show, schema_name(key));
-        show_headers(show, *(const struct request_header *const *)(const void *)place, *count);
+        show_headers(show, *(const struct request_header *const *)(const void *)place,
+                     count_of(key, item));
         break;
     default:
         if (is_empty_set(key, item))
