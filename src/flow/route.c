@@ -375,6 +375,19 @@ void route_start(struct route *route)
 
 /* ---- figures that are read now and then ---- */
 
+/* What cannot go on by itself: an offset that is gone, a copy that nobody takes. */
+static void update_stuck(struct route *route)
+{
+    const struct delivery *d;
+    const struct part *part;
+    unsigned stuck = route->holds & HOLD_OFFSETS ? 1 : 0;
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    stuck += part->out_of_range;
+    TAILQ_FOREACH(d, &route->all, in_route)
+    stuck += d->state == DELIVERY_WAITING && d->wait == WAIT_PRODUCE;
+    metric_set(route->metrics.stuck, stuck);
+}
+
 static void update_waiting(struct route *route)
 {
     const struct route_topic *topic = &route->topics[0];
@@ -407,6 +420,7 @@ static void update_lag(void *arg)
                           lag > 0 ? (double)lag : 0, high >= 0);
     }
     update_waiting(route);
+    update_stuck(route);
     if (first && first->rec.timestamp_ms > 0)
         oldest = first->rec.timestamp_ms;
     metric_set(route->metrics.oldest_unsettled, oldest == INT64_MAX ? 0 : (double)oldest / 1000.0);
