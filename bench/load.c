@@ -1,0 +1,216 @@
+/*
+ * bench-load: makes a topic and fills it. Each key's records are numbered from 1 in the header seq;
+ * a share of the records, in per mille, is one of the last thousand once more. The value tells key,
+ * number and time to the handler (common.h). Ends when every record is acknowledged; prints
+ * "records=N distinct=M".
+ */
+#include "common.h"
+
+#include <getopt.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RECENT 1024
+
+struct load {
+    const char *bootstrap, *topic;
+    uint64_t partitions, records, keys, size, rate, twice_per_mille;
+    rd_kafka_t *client;
+    uint32_t *next_seq;
+    struct value recent[RECENT];
+    uint64_t first_sights;
+    uint64_t random;
+    uint64_t failed;
+};
+
+/* xorshift64* (Vigna 2016): the same records in every run. */
+static uint64_t draw(struct load *load)
+{
+    load->random ^= load->random >> 12;
+    load->random ^= load->random << 25;
+    load->random ^= load->random >> 27;
+    return load->random * UINT64_C(2685821657736338717);
+}
+
+static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+    struct load *load = opaque;
+    (void)client;
+    if (message->err)
+        load->failed++;
+}
+
+static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char text[256];
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+        die("%s: %s", name, text);
+}
+
+static void connect_broker(struct load *load)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", load->bootstrap);
+    set(conf, "acks", "all");
+    set(conf, "linger.ms", load->rate ? "0" : "20");
+    set(conf, "partitioner", "murmur2_random");
+    set(conf, "queue.buffering.max.messages", "200000");
+    rd_kafka_conf_set_opaque(conf, load);
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    load->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (!load->client)
+        die("%s", text);
+}
+
+static void create_topic(struct load *load)
+{
+    char text[256];
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(load->client);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(load->client,
+                                                                 RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(load->topic, (int)load->partitions, 1, text,
+                                                       sizeof(text));
+    rd_kafka_event_t *event;
+    const rd_kafka_topic_result_t **results;
+    size_t count = 0;
+    if (!topic)
+        die("%s", text);
+    rd_kafka_AdminOptions_set_operation_timeout(options, 20000, text, sizeof(text));
+    rd_kafka_CreateTopics(load->client, &topic, 1, options, queue);
+    event = rd_kafka_queue_poll(queue, 30000);
+    if (!event || rd_kafka_event_error(event))
+        die("cannot create %s: %s", load->topic,
+            event ? rd_kafka_event_error_string(event) : "no answer");
+    results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
+                                                  &count);
+    if (count != 1 || rd_kafka_topic_result_error(results[0]))
+        die("cannot create %s: %s", load->topic,
+            count == 1 ? rd_kafka_topic_result_error_string(results[0]) : "no result");
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy(topic);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+}
+
+static struct value choose(struct load *load)
+{
+    struct value value;
+    uint64_t have = load->first_sights < RECENT ? load->first_sights : RECENT;
+    if (have > 0 && draw(load) % 1000 < load->twice_per_mille)
+        return load->recent[draw(load) % have];
+    value.key = (uint32_t)(draw(load) % load->keys);
+    value.seq = ++load->next_seq[value.key];
+    load->recent[load->first_sights++ % RECENT] = value;
+    return value;
+}
+
+static void send_record(struct load *load, char *payload)
+{
+    char key[32], seq[16];
+    struct value value = choose(load);
+    rd_kafka_resp_err_t err;
+    value.sent_us = wall_us();
+    value_write(&value, payload);
+    int key_len = snprintf(key, sizeof(key), "k%08u", value.key);
+    int seq_len = snprintf(seq, sizeof(seq), "%u", value.seq);
+    do {
+        err = rd_kafka_producev(
+            load->client, RD_KAFKA_V_TOPIC(load->topic), RD_KAFKA_V_KEY(key, (size_t)key_len),
+            RD_KAFKA_V_VALUE(payload, load->size), RD_KAFKA_V_HEADER("seq", seq, (ssize_t)seq_len),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        rd_kafka_poll(load->client, err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 20 : 0);
+    } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+    if (err)
+        die("produce: %s", rd_kafka_err2str(err));
+}
+
+/* Waits until record n is due, so that no two of a rate come as a bundle. */
+static void keep_rate(const struct load *load, int64_t start_us, uint64_t n)
+{
+    int64_t due = start_us + (int64_t)(n * 1000000 / load->rate);
+    int64_t wait = due - mono_us();
+    if (wait <= 0)
+        return;
+    struct timespec pause = {.tv_sec = wait / 1000000, .tv_nsec = wait % 1000000 * 1000};
+    nanosleep(&pause, NULL);
+}
+
+static void options(struct load *load, int argc, char **argv)
+{
+    static const struct option names[] = {{"bootstrap", required_argument, NULL, 'b'},
+                                          {"topic", required_argument, NULL, 't'},
+                                          {"partitions", required_argument, NULL, 'p'},
+                                          {"records", required_argument, NULL, 'n'},
+                                          {"keys", required_argument, NULL, 'k'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"rate", required_argument, NULL, 'r'},
+                                          {"twice-per-mille", required_argument, NULL, 'd'},
+                                          {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        switch (c) {
+        case 'b':
+            load->bootstrap = optarg;
+            break;
+        case 't':
+            load->topic = optarg;
+            break;
+        case 'p':
+            load->partitions = number(optarg, "--partitions");
+            break;
+        case 'n':
+            load->records = number(optarg, "--records");
+            break;
+        case 'k':
+            load->keys = number(optarg, "--keys");
+            break;
+        case 's':
+            load->size = number(optarg, "--size");
+            break;
+        case 'r':
+            load->rate = number(optarg, "--rate");
+            break;
+        case 'd':
+            load->twice_per_mille = number(optarg, "--twice-per-mille");
+            break;
+        default:
+            exit(64);
+        }
+    }
+    if (!load->bootstrap || !load->topic || load->keys == 0 || load->size < VALUE_HEAD)
+        die("--bootstrap, --topic, some --keys and a --size of %d at least are needed", VALUE_HEAD);
+}
+
+int main(int argc, char **argv)
+{
+    struct load load = {.records = 300000,
+                        .keys = 10000,
+                        .size = 256,
+                        .twice_per_mille = 10,
+                        .random = 88172645463325252u};
+    options(&load, argc, argv);
+    char *payload = allocate(load.size);
+    memset(payload, '.', load.size);
+    load.next_seq = allocate(load.keys * sizeof(*load.next_seq));
+    connect_broker(&load);
+    if (load.partitions > 0)
+        create_topic(&load);
+    int64_t start_us = mono_us();
+    for (uint64_t n = 0; n < load.records; n++) {
+        if (load.rate > 0)
+            keep_rate(&load, start_us, n);
+        send_record(&load, payload);
+    }
+    if (rd_kafka_flush(load.client, 60000) || load.failed)
+        die("%llu records were not acknowledged", (unsigned long long)load.failed);
+    printf("records=%llu distinct=%llu\n", (unsigned long long)load.records,
+           (unsigned long long)load.first_sights);
+    rd_kafka_destroy(load.client);
+    free(load.next_seq);
+    free(payload);
+    return 0;
+}
