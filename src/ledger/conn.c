@@ -94,6 +94,7 @@ void conn_drop(struct conn *conn, const char *why)
     char text[400];
     snprintf(text, sizeof(text), "%s", why); /* why may live in what is freed now */
     conn->ac = NULL;
+    tls_forget(conn->tls);
     forget_calls(conn);
     if (ac) {
         ac->data = NULL;
@@ -106,8 +107,11 @@ void conn_drop(struct conn *conn, const char *why)
 static void gone(struct conn *conn, const redisAsyncContext *ac, const char *doing)
 {
     char why[400];
-    snprintf(why, sizeof(why), "%s %s: %s", doing, conn->address,
-             ac->errstr && ac->errstr[0] ? ac->errstr : "connection closed");
+    const char *reason = tls_why(conn->tls);
+    if (!reason)
+        reason = ac->err && ac->errstr && ac->errstr[0] ? ac->errstr : "connection closed";
+    snprintf(why, sizeof(why), "%s %.150s: %.200s", doing, conn->address, reason);
+    tls_forget(conn->tls);
     conn->ac = NULL;
     forget_calls(conn);
     wait_and_tell(conn, why);

@@ -10,11 +10,14 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 
 struct tls {
     SSL_CTX *ctx;
+    SSL *current; /* of the connection that is open; hiredis owns it */
+    char why[200];
     const char *name; /* of the server; borrowed from the configuration */
 };
 
@@ -92,5 +95,28 @@ bool tls_start(struct tls *tls, struct redisContext *context, struct err *err)
         SSL_free(ssl);
         return err_set_retriable(err, ERR_UNAVAILABLE, "TLS: %s", context->errstr);
     }
+    tls->current = ssl;
     return true;
+}
+
+const char *tls_why(struct tls *tls)
+{
+    if (!tls)
+        return NULL;
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    long verified = tls->current ? SSL_get_verify_result(tls->current) : X509_V_OK;
+    ERR_clear_error();
+    if (verified != X509_V_OK)
+        snprintf(tls->why, sizeof(tls->why), "certificate verify failed: %s",
+                 X509_verify_cert_error_string(verified));
+    else
+        snprintf(tls->why, sizeof(tls->why), "TLS: %s", reason ? reason : "");
+    return verified != X509_V_OK || reason ? tls->why : NULL;
+}
+
+void tls_forget(struct tls *tls)
+{
+    if (tls)
+        tls->current = NULL;
 }

@@ -14,5 +14,12 @@ struct tls *tls_new(const struct redis_config *config, struct err *err) MUST_CHE
 void tls_free(struct tls **tls);
 /* Starts the handshake on a connection that is being opened. */
 bool tls_start(struct tls *tls, struct redisContext *context, struct err *err) MUST_CHECK;
+/*
+ * Why the handshake of the connection that is going down failed, where it was TLS that failed; NULL
+ * otherwise. Valid until the next call; empties OpenSSL's queue of errors, which hiredis does not.
+ */
+const char *tls_why(struct tls *tls);
+/* That connection is gone. */
+void tls_forget(struct tls *tls);
 
 #endif

@@ -21,12 +21,12 @@ static void give_up(const char *what)
 
 static void exec_server(const struct redis_peer *peer)
 {
-    const char *argv[32] = {
+    const char *argv[40] = {
         "redis-server", "--port", "0", "--unixsocket", peer->socket, "--dir",
         peer->dir,      "--save", "",  "--logfile",    "log",        "--enable-debug-command",
         "yes"};
     size_t n = 13;
-    for (size_t i = 0; peer->options[i] && n < 31; i++)
+    for (size_t i = 0; peer->options[i] && n < 39; i++)
         argv[n++] = peer->options[i];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execvp(argv[0], (char *const *)argv);
@@ -72,7 +72,7 @@ void redis_peer_resume(struct redis_peer *peer)
 void redis_peer_start(struct redis_peer *peer, const char *const *options)
 {
     memset(peer, 0, sizeof(*peer));
-    for (size_t i = 0; options && options[i] && i < 7; i++)
+    for (size_t i = 0; options && options[i] && i < 19; i++)
         peer->options[i] = options[i];
     snprintf(peer->dir, sizeof(peer->dir), "/tmp/og-redis-XXXXXX");
     if (!mkdtemp(peer->dir))

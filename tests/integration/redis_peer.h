@@ -12,7 +12,7 @@ struct redis_peer {
     char socket[96];
     pid_t pid;
     redisContext *admin;
-    const char *options[8]; /* extra command line, NULL-terminated */
+    const char *options[20]; /* extra command line, NULL-terminated */
 };
 
 /* Skips the whole program (exit 77) where there is no redis-server. */

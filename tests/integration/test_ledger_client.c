@@ -199,6 +199,34 @@ static void test_flush_on_a_live_connection_tells_wiped_before_the_new_token(voi
     ledger_world_deinit(&w);
 }
 
+struct wanted {
+    const struct ledger_world *world;
+    int wipes;
+};
+
+static bool wiped_so_often(void *arg)
+{
+    const struct wanted *wanted = arg;
+    return wanted->world->wipes >= wanted->wipes;
+}
+
+static void test_second_loss_with_the_connection_is_told_too(void **state)
+{
+    struct ledger_world w;
+    struct wanted once = {&w, 1}, twice = {&w, 2};
+    (void)state;
+    ledger_world_init(&w, IDENTITY_SEQUENCE, true, NULL);
+    ledger_world_open(&w, true);
+    redis_peer_do(&w.redis, "FLUSHALL");
+    ledger_world_until(&w, wiped_so_often, &once, "wiped");
+    redis_peer_do(&w.redis, "FLUSHALL");
+    kill_connections(&w, 0);
+    ledger_world_until(&w, wiped_so_often, &twice, "wiped twice");
+    ledger_world_until_up(&w, true);
+    assert_int_equal(w.wipes, 2);
+    ledger_world_deinit(&w);
+}
+
 static void on_marked(void *arg, bool marked, const struct err *err)
 {
     assert_null(err);
@@ -655,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_restart_with_data_heals_unaided),
         cmocka_unit_test(test_restart_without_data_tells_wiped_and_fences),
         cmocka_unit_test(test_flush_on_a_live_connection_tells_wiped_before_the_new_token),
+        cmocka_unit_test(test_second_loss_with_the_connection_is_told_too),
         cmocka_unit_test(test_partition_stays_unbuilt_until_its_newest_owner_says_otherwise),
         cmocka_unit_test(test_out_of_memory_fails_closed_and_heals),
         cmocka_unit_test(test_read_only_replica_fails_closed_and_heals),
