@@ -15,11 +15,39 @@ from support.broker import Broker  # noqa: E402
 from support.world import World  # noqa: E402
 
 
+# About how many seconds each file takes, so that two shards end at about the same time.
+SECONDS = {"test_bad_input.py": 25, "test_classify.py": 25, "test_delivery.py": 25,
+           "test_identity.py": 55, "test_limits.py": 25, "test_operations.py": 40,
+           "test_outage.py": 65, "test_redis.py": 60, "test_restart.py": 80, "test_retry.py": 60}
+
+
+def files_of_shard(shard, names):
+    """shard is "1/2": the files that are its share, the longest dealt out first."""
+    number, of = map(int, shard.split("/"))
+    loads = [[0, []] for _ in range(of)]
+    for name in sorted(names, key=lambda name: (-SECONDS.get(name, 5), name)):
+        least = min(loads, key=lambda load: load[0])
+        least[0] += SECONDS.get(name, 5)
+        least[1].append(name)
+    return set(loads[number - 1][1])
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shard", metavar="I/N",
+                     help="run only the I-th of N shares of the files, each with its own broker; "
+                          "the tests wait more than they work, so two at once take half the time")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes long; left out unless CI=true or -m slow")
 
 
 def pytest_collection_modifyitems(config, items):
+    shard = config.getoption("--shard")
+    if shard:
+        mine = files_of_shard(shard, {item.path.name for item in items})
+        config.hook.pytest_deselected(items=[i for i in items if i.path.name not in mine])
+        items[:] = [item for item in items if item.path.name in mine]
     if config.getoption("-m") or os.environ.get("CI") == "true":
         return
     skip = pytest.mark.skip(reason="slow: run by scripts/test --all, or with -m slow")

@@ -23,6 +23,9 @@ def world(module_world):
         module_world.send("s%d" % status, 1, rule={"status": status})
     for status in RETRY:
         module_world.send("s%d" % status, 1, rule={"fail_first": 1, "status": status})
+    # These take their time: they wait while the others run.
+    module_world.send("ra3", 1, rule={"fail_first": 1, "status": 503, "retry_after": "6"})
+    module_world.send("o5", 1, rule={"fail_first": 1, "status": 200, "outcome": "explode"})
     module_world.producer.flush()
     return module_world
 
@@ -84,7 +87,7 @@ def test_outcome_header_overrides_the_status(world):
 
 def test_outcome_that_does_not_exist_is_a_retry_whatever_the_status(world):
     """Who sends one does not mean what the status says."""
-    record = world.send("o5", 1, rule={"fail_first": 1, "status": 200, "outcome": "explode"})
+    record = "o5/0/1"
     world.wait_effects(record)
     assert [call.attempt for call in world.handler.calls(record)] == [1, 2]
     codes = [copy.headers["oncegate-error-code"] for copy in world.dump("tier")
@@ -126,7 +129,7 @@ def test_retry_after_as_a_date_waits(world):
 
 def test_retry_after_beyond_the_lane_parks_the_record(world):
     """6 s is above what waits in the lane, and above both tiers: never before its time."""
-    record = world.send("ra3", 1, rule={"fail_first": 1, "status": 503, "retry_after": "6"})
+    record = "ra3/0/1"
     world.wait_effects(record, 25)
     first, second = world.handler.calls(record)
     assert second.begin_us - first.end_us >= 6_000_000 - 1000

@@ -34,7 +34,7 @@ def test_outage_of_15_seconds_spends_nothing(world):
 
 def test_handler_that_refuses_connections_is_an_outage(world):
     gateway = world.start()
-    stream = world.stream(count=1500, rate=300, keys=50)
+    stream = world.stream(count=900, rate=300, keys=50)
     wait_until(lambda: len(world.handler.effects()) > 100, 20, "traffic")
     world.handler.control(refuse=True)
     gateway.wait_status("breaker-open", 10)
@@ -65,7 +65,7 @@ def test_three_keys_that_always_fail_do_not_open_the_breaker(world):
     """Among healthy traffic they are poison, and take the normal road."""
     gateway = world.start(world.config(world.route(retry__give_up_after="3s")))
     world.handler.control(keys={"k%d" % n: {"status": 500} for n in (1, 2, 3)})
-    stream = world.stream(count=2500, rate=500, keys=50, seed=5)
+    stream = world.stream(count=1500, rate=500, keys=50, seed=5)
     opened = []
     wait_until(lambda: opened.append(gateway.metric("breaker_open")) or not stream.running(), 30,
                "the end of the stream", every=0.2)

@@ -1,6 +1,7 @@
 """Redis away, restarted, wiped, full: fail closed, say so, heal unaided."""
 
 from support.gateway import command
+from support.process import make_certificate
 from support.redis_server import Redis
 from support.waiting import holds_for, wait_until
 
@@ -13,7 +14,7 @@ def traffic(world, more):
 def test_restart_with_its_data(world):
     """Nothing is delivered while it is away, nothing lost or doubled after."""
     gateway = world.start()
-    stream = world.stream(count=5000, rate=600, keys=60, seed=21, rule='0.01:{"fail_first":1}')
+    stream = world.stream(count=3000, rate=600, keys=60, seed=21, rule='0.01:{"fail_first":1}')
     traffic(world, 600)
     world.redis.stop()
     gateway.wait_status("ledger-down", 10)
@@ -33,7 +34,7 @@ def test_restart_with_its_data(world):
 def test_restart_without_its_data(world):
     """Counted as a wipe. Nothing is lost; what could not be known is delivered, flagged."""
     gateway = world.start()
-    stream = world.stream(count=5000, rate=600, keys=60, seed=22)
+    stream = world.stream(count=3000, rate=600, keys=60, seed=22)
     traffic(world, 600)
     world.redis.restart(keep_data=False)
     wait_until(lambda: gateway.metric("ledger_wipes_total") >= 1, 20, "the wipe is counted")
@@ -62,7 +63,7 @@ def test_wiped_while_records_are_parked(world):
 
 def test_script_cache_flushed(world):
     gateway = world.start()
-    stream = world.stream(count=2000, rate=800, keys=60, seed=23)
+    stream = world.stream(count=1200, rate=800, keys=60, seed=23)
     traffic(world, 300)
     world.redis.call("SCRIPT", "FLUSH")
     stream.wait()
@@ -131,6 +132,26 @@ def test_password_acl_user_and_tcp(world):
         shown = command("config", "show", config=world.gateways[0].config_path, check=0).stdout
         assert "s3cret" not in shown and "***" in shown
         world.gateways[0].stop()
+    finally:
+        redis.kill()
+
+
+def test_redis_by_tls_is_verified(world):
+    """First vouched for by nobody that is trusted, then by its own authority."""
+    pair = make_certificate(world.directory, "localhost")
+    other, _ = make_certificate(world.directory, "other.test")
+    redis = Redis(world.directory / "redis-tls", tls=pair)
+    try:
+        url = "rediss://localhost:%d/0" % redis.tls_port
+        config = world.config()
+        config["redis"] = {"url": url, "tls": {"ca_file": str(other)}}
+        doubtful = world.start(config, wait=False)
+        wait_until(lambda: "certificate" in doubtful.status_text(), 15, doubtful.status_text)
+        assert not doubtful.ready()
+        doubtful.stop()
+        config["redis"]["tls"]["ca_file"] = str(pair[0])
+        world.start(config)
+        world.wait_effects(world.send("k", 1))
     finally:
         redis.kill()
 

@@ -22,17 +22,17 @@ def settle(world, timeout=60, **allow):
 def test_sigterm_drains_and_a_new_one_goes_on(world):
     """What was done is committed at the end: the next one delivers nothing twice."""
     first = world.start()
-    stream = world.stream(count=4000, rate=800, keys=60, seed=1, rule=TROUBLE)
-    wait_until(lambda: effects(world) > 800, 20, "traffic")
+    stream = world.stream(count=3000, rate=800, keys=60, seed=1, rule=TROUBLE)
+    wait_until(lambda: effects(world) > 600, 20, "traffic")
     first.stop()
     wait_until(lambda: world.handler.stats()["open"] == 0, 5, "no open request")
     second = world.start()
-    wait_until(lambda: effects(world) > 2000, 30, "traffic")
+    wait_until(lambda: effects(world) > 1500, 30, "traffic")
     second.stop()
     world.start()
     stream.wait()
     row = settle(world)
-    assert row["effects"] == 4000
+    assert row["effects"] == 3000
 
 
 def test_sigterm_waits_for_the_open_request_and_commits_it(world):
@@ -73,15 +73,14 @@ def test_second_sigterm_ends_at_once(world):
 
 
 def test_sigkill_in_mid_stream(world):
-    """Twice. What was in flight may come again, at most the slots; nothing is lost, order stays."""
-    stream = world.stream(count=4000, rate=800, keys=60, seed=2, rule=TROUBLE)
-    for target in (800, 2000):
-        gateway = world.start()
-        wait_until(lambda enough=target: effects(world) > enough, 40, "traffic")
-        gateway.kill()
+    """What was in flight may come again, at most the slots; nothing is lost, order stays."""
+    gateway = world.start()
+    stream = world.stream(count=3000, rate=800, keys=60, seed=2, rule=TROUBLE)
+    wait_until(lambda: effects(world) > 800, 40, "traffic")
+    gateway.kill()
     world.start()
     stream.wait()
-    row = settle(world, timeout=80, doubled=2 * 32)
+    row = settle(world, timeout=80, doubled=32)
     assert row["dead"] == 0
 
 
@@ -102,23 +101,23 @@ def test_two_instances_one_leaves_and_comes_back(world):
     world.partitions = 4
     one = world.start()
     world.start()
-    stream = world.stream(count=6000, rate=700, keys=80, seed=3, rule=TROUBLE)
+    stream = world.stream(count=4000, rate=700, keys=80, seed=3, rule=TROUBLE)
     wait_until(lambda: effects(world) > 700, 20, "traffic")
     wait_until(lambda: all(gateway.metric("partitions_assigned") > 0 for gateway in world.gateways),
                20, "both have partitions")
     one.stop()
-    wait_until(lambda: effects(world) > 2500, 30, "traffic with one")
+    wait_until(lambda: effects(world) > 2000, 30, "traffic with one")
     world.start()
     stream.wait()
     row = settle(world)
-    assert row["effects"] == 6000
+    assert row["effects"] == 4000
 
 
 def test_two_instances_one_is_killed_and_comes_back(world):
     world.partitions = 4
     one = world.start()
     world.start()
-    stream = world.stream(count=5000, rate=600, keys=80, seed=4, rule=TROUBLE)
+    stream = world.stream(count=3600, rate=600, keys=80, seed=4, rule=TROUBLE)
     wait_until(lambda: effects(world) > 700, 20, "traffic")
     one.kill()
     wait_until(lambda: effects(world) > 1800, 40, "traffic with one")
@@ -134,7 +133,7 @@ def test_frozen_instance_wakes_as_a_zombie(world):
     world.partitions = 4
     one = world.start()
     two = world.start()
-    stream = world.stream(count=6000, rate=400, keys=80, seed=5)
+    stream = world.stream(count=4400, rate=400, keys=80, seed=5)
     wait_until(lambda: all(gateway.metric("partitions_assigned") > 0 for gateway in world.gateways),
                20, "both have partitions")
     wait_until(lambda: effects(world) > 400, 20, "traffic")
@@ -145,7 +144,7 @@ def test_frozen_instance_wakes_as_a_zombie(world):
     one.thaw()
     stream.wait()
     row = settle(world, timeout=80, doubled=32)
-    assert row["effects"] - row["doubled"] == 6000
+    assert row["effects"] - row["doubled"] == 4400
 
 
 @pytest.mark.slow

@@ -19,6 +19,15 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def make_certificate(directory, name):
+    """A certificate of its own authority for one host name; (certificate, key)."""
+    cert, key = directory / (name + ".crt"), directory / (name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name,
+                    "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
 def tail(path, lines=40):
     try:
         with open(path, "rb") as file:

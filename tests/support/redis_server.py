@@ -11,9 +11,13 @@ from support.waiting import wait_until
 class Redis:
     """One server with its own directory. Its data survive restart(), unless asked otherwise."""
 
-    def __init__(self, directory, options=()):
+    def __init__(self, directory, tls=None):
+        """tls: (certificate, key), for a second port with TLS."""
         self.directory = directory
-        self.options = list(options)
+        self.tls_port = free_port()
+        self.options = [] if tls is None else [
+            "--tls-port", self.tls_port, "--tls-cert-file", tls[0], "--tls-key-file", tls[1],
+            "--tls-ca-cert-file", tls[0], "--tls-auth-clients", "no"]
         self.socket_path = str(directory / "redis.sock")
         self.port = free_port()
         self.child = None
