@@ -17,6 +17,7 @@
 #include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
 #include <openssl/rand.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -257,6 +258,14 @@ const char *conn_address(const struct conn *conn)
     return conn->address;
 }
 
+/* hiredis writes without MSG_NOSIGNAL: a server that goes away must not end the process. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 struct conn *conn_new(struct loop *loop, const struct redis_config *config,
                       const struct conn_events *events, struct err *err)
 {
@@ -264,6 +273,7 @@ struct conn *conn_new(struct loop *loop, const struct redis_config *config,
     if (config->tls_on && !(tls = tls_new(config, err)))
         return NULL;
     struct conn *conn = mem_zalloc(sizeof(*conn));
+    ignore_sigpipe();
     conn->loop = loop;
     conn->config = config;
     conn->events = *events;
