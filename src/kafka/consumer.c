@@ -32,10 +32,6 @@
 #define POLL_MS         500
 #define SERVED_PER_TURN 64
 
-/* 0.3 s, 0.6 s, 1.2 s ... */
-#define SUBSCRIBE_AGAIN_MS  300
-#define SUBSCRIBE_AGAIN_MAX 6
-
 const char *consumer_topic(struct kafka_consumer *consumer, const char *topic)
 {
     for (size_t i = 0; i < consumer->topic_count; i++) {
@@ -182,32 +178,6 @@ static void handle_pending(struct kafka_consumer *consumer)
         on_revoke_event(consumer);
 }
 
-/*
- * A topic that was created a moment ago may not have reached the broker that was asked. librdkafka
- * then joins with the others and looks again only at the next refresh of its metadata, a minute
- * later; until then equal partitions of a source and its tiers would have different owners.
- * Subscribing again makes it look. It means a rebalance, so it is done a few times only.
- */
-static void subscribe_later(struct kafka_consumer *consumer)
-{
-    if (consumer->subscribes >= SUBSCRIBE_AGAIN_MAX || loop_timer_armed(&consumer->subscribe_timer))
-        return;
-    loop_timer_set_ms(&consumer->subscribe_timer, SUBSCRIBE_AGAIN_MS << consumer->subscribes);
-    consumer->subscribes++;
-}
-
-static void on_subscribe_timer(void *arg)
-{
-    struct kafka_consumer *consumer = arg;
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->rk, consumer->subscription);
-    struct err err;
-
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    client_error_set(&err, code, "route %s: subscribe", consumer->route);
-    consumer_trouble(consumer, &err);
-}
-
 /* A record in this queue would be a broken promise of assignment.c; see there. */
 static void on_group_message(struct kafka_consumer *consumer, const rd_kafka_message_t *message)
 {
@@ -220,8 +190,6 @@ static void on_group_message(struct kafka_consumer *consumer, const rd_kafka_mes
         consumer->reassign = true;
         return;
     }
-    if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        subscribe_later(consumer);
     client_error_set(&err, message->err, "route %s: %s", consumer->route,
                      rd_kafka_message_errstr(message));
     consumer_trouble(consumer, &err);
@@ -247,6 +215,8 @@ static void on_reply(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 
     if (commit && consumer->commit != NULL && rd_kafka_event_opaque(event) == consumer->commit)
         commit_on_event(consumer, event);
+    else if (type == RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT)
+        subscribe_on_event(consumer, event);
     else if (consumer->start != NULL)
         start_on_event(consumer, event);
     else if (!commit)
@@ -423,23 +393,6 @@ static rd_kafka_conf_t *make_conf(struct kafka_consumer *consumer,
     return NULL;
 }
 
-static bool subscribe(struct kafka_consumer *consumer, const struct kafka_consumer_config *config,
-                      struct err *err)
-{
-    rd_kafka_resp_err_t code;
-
-    consumer->subscription = rd_kafka_topic_partition_list_new((int)config->topic_count);
-    for (size_t i = 0; i < config->topic_count; i++) {
-        consumer_topic(consumer, config->topics[i]);
-        rd_kafka_topic_partition_list_add(consumer->subscription, config->topics[i],
-                                          RD_KAFKA_PARTITION_UA);
-    }
-    code = rd_kafka_subscribe(consumer->rk, consumer->subscription);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
-    return client_error_set(err, code, "route %s: subscribe", consumer->route);
-}
-
 static bool connect_client(struct kafka_consumer *consumer,
                            const struct kafka_consumer_config *config, struct err *err)
 {
@@ -463,7 +416,6 @@ static bool connect_client(struct kafka_consumer *consumer,
 
 static void init_tasks(struct kafka_consumer *consumer)
 {
-    loop_timer_init(&consumer->subscribe_timer, consumer->loop, on_subscribe_timer, consumer);
     loop_timer_init(&consumer->poll_timer, consumer->loop, on_poll_timer, consumer);
     loop_timer_init(&consumer->restart_timer, consumer->loop, on_restart_timer, consumer);
     loop_task_init(&consumer->control_task, on_control, consumer);
@@ -487,10 +439,11 @@ struct kafka_consumer *kafka_consumer_new(struct loop *loop,
     init_tasks(consumer);
     if (!wake_init(&consumer->control, loop, on_control, consumer, err) ||
         !wake_init(&consumer->data, loop, on_data, consumer, err) ||
-        !connect_client(consumer, config, err) || !subscribe(consumer, config, err)) {
+        !connect_client(consumer, config, err)) {
         kafka_consumer_free(&consumer, 0);
         return NULL;
     }
+    subscribe_begin(consumer, config->topics, config->topic_count);
     loop_timer_set_ms(&consumer->poll_timer, 0);
     return consumer;
 }
@@ -543,7 +496,7 @@ void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
         free_client(consumer, timeout_ms);
     wake_deinit(&consumer->control);
     wake_deinit(&consumer->data);
-    loop_timer_deinit(&consumer->subscribe_timer);
+    subscribe_end(consumer);
     loop_timer_deinit(&consumer->poll_timer);
     loop_timer_deinit(&consumer->restart_timer);
     loop_task_cancel(consumer->loop, &consumer->control_task);
@@ -552,8 +505,6 @@ void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
     loop_task_cancel(consumer->loop, &consumer->trouble_task);
     if (consumer->pending_list != NULL)
         rd_kafka_topic_partition_list_destroy(consumer->pending_list);
-    if (consumer->subscription != NULL)
-        rd_kafka_topic_partition_list_destroy(consumer->subscription);
     assignment_free_pool(consumer);
     for (size_t i = 0; i < consumer->topic_count; i++)
         mem_free(consumer->topics[i]);

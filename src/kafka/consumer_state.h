@@ -37,6 +37,14 @@ struct partition {
     enum offset_start restart_at;
 };
 
+/* subscribe.c */
+struct subscribe {
+    rd_kafka_topic_partition_list_t *topics;
+    struct loop_timer timer; /* to the next look */
+    uint64_t query;
+    unsigned looks;
+};
+
 enum rebalance_kind { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE };
 
 #define TROUBLES_MAX 8
@@ -66,9 +74,7 @@ struct kafka_consumer {
     rd_kafka_queue_t *reply_queue; /* results of commits and offset queries */
     struct wake control;           /* of the two above */
     struct wake data;              /* of all partitions' queues */
-    rd_kafka_topic_partition_list_t *subscription;
-    struct loop_timer subscribe_timer; /* subscribes again where a topic was not seen yet */
-    unsigned subscribes;
+    struct subscribe subscribe;
     struct loop_timer poll_timer;  /* polls at least that often, whatever happens */
     struct loop_task control_task; /* goes on where a bounded drain stopped */
     struct loop_task readable_task;
@@ -108,6 +114,11 @@ struct kafka_consumer {
 const char *consumer_topic(struct kafka_consumer *consumer, const char *topic);
 /* Tells the flow, later in this turn or in the next one. */
 void consumer_trouble(struct kafka_consumer *consumer, const struct err *err);
+
+/* subscribe.c: looks for the topics, then subscribes. */
+void subscribe_begin(struct kafka_consumer *consumer, const char *const *topics, size_t count);
+void subscribe_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+void subscribe_end(struct kafka_consumer *consumer);
 
 /* start.c: finds the start offsets of list (copied), commits those that were chosen, installs. */
 void start_begin(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);

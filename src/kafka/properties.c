@@ -31,8 +31,8 @@ static const struct setting defaults[] = {
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "client.id", "oncegate"},
     /* A broker that comes back is used within two seconds, not ten. */
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "reconnect.backoff.max.ms", "2000"},
-    /* New partitions are seen within a minute. */
-    {KAFKA_CONSUMER | KAFKA_PRODUCER, "topic.metadata.refresh.interval.ms", "60000"},
+    /* New partitions, and topics that came late, are seen within ten seconds. */
+    {KAFKA_CONSUMER | KAFKA_PRODUCER, "topic.metadata.refresh.interval.ms", "10000"},
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "socket.keepalive.enable", "true"},
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "log.connection.close", "false"},
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "enable.metrics.push", "false"},

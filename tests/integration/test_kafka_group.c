@@ -166,7 +166,7 @@ static bool has_both_topics(void *arg)
     return member_is_assigned(arg) && member->partition_count == 6;
 }
 
-/* Guards against a minute in which a fresh tier belongs to nobody, or to another than its source.
+/* Guards against five minutes in which a fresh tier belongs to nobody, or to another than its source.
  */
 static void test_topic_that_comes_later_is_found_soon(void **state)
 {
@@ -179,7 +179,7 @@ static void test_topic_that_comes_later_is_found_soon(void **state)
     support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
     assert_int_equal(member.partition_count, 4);
     support_topic(rig->loop, rig->config, late, 2, NULL, 0);
-    support_wait(rig->loop, has_both_topics, &member, 15, "it has the late topic, too");
+    support_wait(rig->loop, has_both_topics, &member, 25, "it has the late topic, too");
     assert_int_equal(member.lost, 0);
     member_stop(&member);
 }
