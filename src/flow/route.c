@@ -278,6 +278,17 @@ static void readable(void *ctx)
     intake_wake(ctx);
 }
 
+/* The first failure should not wait for what can be known before. */
+static void prepare_copies(struct route *route)
+{
+    struct kafka_producer *producer = route->worker->producer;
+    for (size_t t = 0; t < route->topic_count; t++) {
+        for (size_t i = 0; i < route->topics[t].tier_count; i++)
+            kafka_producer_prepare(producer, route->topics[t].tiers[i].name);
+        kafka_producer_prepare(producer, route->topics[t].dlq);
+    }
+}
+
 static void join(struct route *route)
 {
     struct kafka_consumer_config config = {
@@ -294,6 +305,7 @@ static void join(struct route *route)
                      (2 * route->worker->config->workers * route->worker->config->route_count);
     config.topics = topics_subscription(route, &config.topic_count);
     config.prefetch_bytes = share > PREFETCH_MIN ? share : PREFETCH_MIN;
+    prepare_copies(route);
     route->phase = ROUTE_JOINING;
     route->trouble[0] = '\0';
     route->consumer = kafka_consumer_new(route->loop, &config, &events, &err);

@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -52,6 +53,11 @@ struct kafka_producer {
     struct loop_timer remake_timer;
     struct loop_task send_task;
     struct loop_task finish_task;
+    struct prepared {
+        char *name;
+        rd_kafka_topic_t *handle; /* keeps the topic's metadata fresh; NULL without a client */
+    } * prepared;
+    size_t prepared_count;
     struct metric *failures[PRODUCE_CANCELLED + 1]; /* by result; ACKED: passing failures */
 };
 
@@ -293,6 +299,37 @@ static void on_wake(void *arg)
         loop_defer(producer->loop, &producer->send_task);
 }
 
+static void open_prepared(struct kafka_producer *producer)
+{
+    for (size_t i = 0; i < producer->prepared_count && producer->rk != NULL; i++) {
+        struct prepared *topic = &producer->prepared[i];
+
+        if (topic->handle == NULL)
+            topic->handle = rd_kafka_topic_new(producer->rk, topic->name, NULL);
+    }
+}
+
+static void close_prepared(struct kafka_producer *producer)
+{
+    for (size_t i = 0; i < producer->prepared_count; i++) {
+        if (producer->prepared[i].handle != NULL)
+            rd_kafka_topic_destroy(producer->prepared[i].handle);
+        producer->prepared[i].handle = NULL;
+    }
+}
+
+void kafka_producer_prepare(struct kafka_producer *producer, const char *name)
+{
+    for (size_t i = 0; i < producer->prepared_count; i++) {
+        if (strcmp(producer->prepared[i].name, name) == 0)
+            return;
+    }
+    producer->prepared = mem_realloc(producer->prepared,
+                                     (producer->prepared_count + 1) * sizeof(*producer->prepared));
+    producer->prepared[producer->prepared_count++] = (struct prepared){mem_strdup(name), NULL};
+    open_prepared(producer);
+}
+
 static bool make_client(struct kafka_producer *producer, struct err *err)
 {
     rd_kafka_conf_t *conf = properties_new(producer->config, KAFKA_PRODUCER, err);
@@ -310,6 +347,7 @@ static bool make_client(struct kafka_producer *producer, struct err *err)
     }
     producer->queue = rd_kafka_queue_get_main(producer->rk);
     wake_attach(&producer->wake, producer->queue);
+    open_prepared(producer);
     return true;
 }
 
@@ -322,6 +360,7 @@ static void drop_client(struct kafka_producer *producer)
     rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                      RD_KAFKA_PURGE_F_NON_BLOCKING);
     rd_kafka_poll(producer->rk, 0);
+    close_prepared(producer);
     wake_detach(producer->queue);
     rd_kafka_queue_destroy(producer->queue);
     rd_kafka_destroy(producer->rk);
@@ -474,6 +513,9 @@ void kafka_producer_free(struct kafka_producer **pointer)
     loop_task_cancel(producer->loop, &producer->send_task);
     loop_task_cancel(producer->loop, &producer->finish_task);
     on_finish_task(producer);
+    for (size_t i = 0; i < producer->prepared_count; i++)
+        mem_free(producer->prepared[i].name);
+    mem_free(producer->prepared);
     mem_free(producer);
 }
 

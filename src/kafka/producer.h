@@ -51,6 +51,8 @@ struct produce {
 struct kafka_producer *kafka_producer_new(struct loop *loop, const struct config *config,
                                           struct metrics *metrics, struct err *err) MUST_CHECK;
 void kafka_producer_free(struct kafka_producer **producer); /* completes the rest as cancelled */
+/* Learns of a topic now, so that the first copy to it does not wait for its metadata. */
+void kafka_producer_prepare(struct kafka_producer *producer, const char *topic);
 /* The timestamp is the time of writing. */
 void kafka_producer_send(struct kafka_producer *producer, struct produce *msg);
 size_t kafka_producer_pending(const struct kafka_producer *producer);
