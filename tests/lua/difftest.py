@@ -51,15 +51,18 @@ class Setting:
 
     def __init__(self, r):
         kind = r.choice([model.SEQUENCE] * 4 + [model.VERSION, model.VERSION, model.EVENT_ID, model.OFFSET, model.NONE])
-        self.kind = kind
+        self.straight = r.random() < 0.3             # keys that walk in order, as nearly all do
+        self.kind = kind = model.SEQUENCE if self.straight else kind
         self.scope = Scope(f"{kind}", r.random() < 0.65, r.choice([50, 300, 2000]), r.choice([0, 1, 2, 5, 1000]), "g")
         self.keys = [f"k{i}" for i in range(r.choice([1, 1, 2]))]
         self.base, self.first_offset = r.choice(BASES), r.choice([0, 10, 2**31 - 3, 2**32 - 5, 2**51])
         self.sources = r.choice([SOURCES[:1], SOURCES[:1], SOURCES])
-        self.observe = r.choice([0, 0, 0.3, 1])
+        self.observe = 0 if self.straight else r.choice([0, 0, 0.3, 1])
         self.mixed_kinds = r.random() < 0.1          # the route changed its identity
         self.gaps = r.choice([0, 0.1, 0.4])
-        self.crowd = r.random() < 0.08               # parks many at once, beyond the cap
+        if self.straight:
+            self.scope.ordered, self.scope.cap = r.random() < 0.95, 1000
+        self.crowd = not self.straight and r.random() < 0.04               # parks many at once, beyond the cap
 
 
 def fences_of(seed):
@@ -76,18 +79,18 @@ class History:
         self.model = model.Ledger(off)
         self.fences = fences_of(seed)
         self.model.fences.update({("g", name): token for name, token in self.fences.items()})
-        self.now, self.known, self.held, self.counts = 10**6, [], [], {}
+        self.now, self.known, self.held, self.counts, self.walked = 10**6, [], [], {}, []
         self.calls, self.answers = [], []
         for _ in range(CALLS):
             self.now += r.choice([0, 1, 1, 5, 40, 400])
-            if r.random() < 0.002:
+            if len(self.calls) > 100 and r.random() < 0.01:
                 self.spoil()
                 continue
-            ops = []
+            ops = self.walk() if self.set.straight else []
             if self.set.crowd and r.random() < 0.3:
                 ops = [self.park(self.new_record()) for _ in range(20)]
-            for _ in range(r.choice([1, 1, 2, 3, 6])):
-                ops.append(self.next_op())
+            if not self.set.straight or r.random() < 0.03:
+                ops += [self.next_op() for _ in range(r.choice([1, 1, 2, 3, 6]))]
             self.calls.append((self.now, ops))
             got = self.model.apply(ops, self.now)
             self.answers.append(got)
@@ -142,6 +145,66 @@ class History:
             rec = copy.copy(rec)
             rec.leader_epoch = r.choice([-1, 2, 5])
         return rec
+
+    def walk(self):
+        """Keys whose records come one after the other, claimed and succeeded by one owner; now and then something is off."""
+        r, ops = self.r, []
+        for _ in range(r.choice([1, 1, 2, 4])):
+            key = f"w{r.randrange(4)}.{len(self.calls) // r.choice([10, 10, 10, 40])}"
+            start = (r.choice([0, 7, 2**32 - 1, 2**32]), self.set.base, self.set.first_offset)
+            epoch, number, offset = self.counts.get(key, start)
+            number, offset = min(number + 1, TOP), offset + r.choice([1, 1, 1, 3])
+            self.counts[key] = (epoch, number, offset)
+            rec = Rec(key=key, kind=model.SEQUENCE, epoch=epoch, number=number, event_id=None, rank=(offset, SOURCES[0]),
+                      leader_epoch=3, hop=0)
+            owner = (OWNERS[0], self.fences[OWNERS[0]])
+            claim = self.op(CLAIM, rec, owner, source=SOURCE, lease=r.choice([1, 60, 300]))
+            finish = self.op(SUCCEEDED, rec, owner, source=SOURCE)
+            how = r.random()
+            if how < 0.15:                           # the record itself is another than expected
+                self.disturb(claim)
+                for name in ("owner", "token", "leader_epoch", "offset", "rank", "epoch", "number", "observe"):
+                    setattr(finish, name, getattr(claim, name))
+            elif how < 0.25:
+                self.disturb(claim)
+            elif how < 0.35:
+                self.disturb(finish)
+                finish.verb = r.choice([SUCCEEDED, SUCCEEDED, SUCCEEDED, GIVEN_UP, PARKED, RELEASE])
+                finish.hop, finish.tier = int(finish.verb == PARKED), 10000 if finish.verb == PARKED else 0
+                finish.keep_claim = r.random() < 0.2
+                finish.lease, finish.ghost = 0, None
+            self.walked.append(claim)
+            if r.random() < 0.2:                     # read once more, after a crash or from far below
+                again = copy.copy(r.choice(self.walked[-20:]))
+                again.lease, again.token = 1, self.fences[again.owner]
+                ops.append(again)
+            ops += [claim, finish] if r.random() < 0.95 else r.choice([[claim], [finish], [claim, claim, finish, finish]])
+        return ops
+
+    def disturb(self, op):
+        """Makes one field unlike the next record's."""
+        r = self.r
+        what = r.randrange(9)
+        if what == 0:
+            op.owner, op.token = r.choice([(OWNERS[1], self.fences[OWNERS[1]]), (OWNERS[0], self.fences[OWNERS[0]] - 1)])
+        elif what == 1:
+            self.fences[OWNERS[0]] += 1              # raised by an operation that comes in between, or by this one
+            op.token = self.fences[OWNERS[0]] - r.choice([0, 0, 1])
+        elif what == 2:
+            op.leader_epoch = r.choice([-1, 2, 4])
+        elif what == 3:
+            op.offset = max(0, op.offset - r.choice([1, 2, 3, 5]))
+            op.rank = (op.offset, op.rank[1])
+        elif what == 4:
+            op.number = min(op.number + r.choice([1, 1, 2, 2**32, 64, 70]), TOP)
+        elif what == 5:
+            op.number = max(op.number - r.choice([1, 2]), 0)
+        elif what == 6:
+            op.rank = (op.offset, SOURCES[1])
+        elif what == 7:
+            op.epoch = min(op.epoch + r.choice([1, 2**32]), TOP)
+        elif op.verb == CLAIM:
+            op.observe = True
 
     # -- operations --------------------------------------------------------------------------------------------------------------
 

@@ -562,7 +562,8 @@ class Ledger:
             self.ids[op.scope.name, op.key, op.event_id] = "D"
         if op.source == REDRIVE:
             self.redriven.add((op.scope.name, op.redrive_id, op.rank))
-        if (op.source == TIER or entry) and op.rank not in st.tombstones and "tombstone" not in self.off:
+        late_copy = op.source == TIER or (entry and op.source == SOURCE)
+        if late_copy and op.rank not in st.tombstones and "tombstone" not in self.off:
             insort(st.tombstones, op.rank)
             del st.tombstones[:-(op.scope.cap + OVER_CAP)]
 

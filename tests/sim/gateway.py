@@ -72,8 +72,6 @@ class Work:
 
 
 class Lane:
-    MOST_TWINS = 6
-
     def __init__(self):
         self.copies, self.sources, self.twins = deque(), deque(), {}
         self.draining, self.running, self.hold_until = False, False, 0
@@ -112,6 +110,8 @@ class Gateway:
     # -- assignment ----------------------------------------------------------------------------------------------------------
 
     def assign(self, tp):
+        if tp in self.parts:
+            self.parts[tp].open = False           # lost and come back: what the old assignment knew is void
         part = self.parts[tp] = Part(self, tp)
         self.go(self.serve(part))
 
@@ -376,8 +376,8 @@ class Gateway:
         if not self.rule("deliver-first"):
             yield from self.finish(work, SUCCEEDED)
         source = "tier" if work.twin() else work.source
-        req, duration, outcome = world.request(rec if not work.twin() else self.undelayed(rec), source, flagged, deadline)
-        req.claimed = deadline - self.setup.lease
+        req, duration, outcome = world.request(rec if not work.twin() else self.undelayed(rec), source, flagged, deadline,
+                                               deadline - self.setup.lease)
         yield duration
         if outcome == "ok" and world.now > req.start + self.setup.timeout and world.r.random() < 0.5:
             outcome = "timeout"                   # this process was stopped: timer and answer came together
@@ -403,7 +403,8 @@ class Gateway:
         if spent > self.setup.give_up_after or work.source == REDRIVE:
             yield from self.give_up(lane, work, "give-up", outcome == "timeout")
         else:
-            tier = min(max(failed.attempts - 1, 0), len(self.setup.delays) - 1)
+            tier = min(failed.failures, len(self.setup.delays) - 1)
+            failed.failures += 1
             yield from self.park(lane, work, tier, "failed", outcome == "timeout")
         return False
 
@@ -452,6 +453,7 @@ class Gateway:
             lane.hold_until = self.world.now + 30
             return
         if answer.code in ("OK", "LOST"):
+            self.world.parked[copy.key, copy.rank] = (copy.hop, copy.visible + copy.delay, self.world.now)
             self.keep_twin(lane, work, copy, (tier, offset))
         else:
             lane.twins.pop(copy.rank, None)
@@ -462,7 +464,7 @@ class Gateway:
         known = copy.rank in lane.twins
         if known and not self.rule("twin-hop") or not self.setup.ordered:
             return
-        if known or len(lane.twins) < Lane.MOST_TWINS:
+        if known or len(lane.twins) < self.setup.most_twins:
             lane.twins[copy.rank] = Work(copy.copy(), work.part, None, TIER, place)
 
     def give_up(self, lane, work, why, timed_out=False):
@@ -503,7 +505,7 @@ class Gateway:
                 yield 2
         if not part.open:
             return
-        _, duration, _ = self.world.request(work.rec, work.source, False, deadline)
+        _, duration, _ = self.world.request(work.rec, work.source, False, deadline, deadline)
         yield duration
 
 
