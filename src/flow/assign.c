@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "flow/attempt.h"
 #include "flow/intake.h"
+#include "flow/missing.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/worker_state.h"
@@ -126,6 +127,7 @@ void assign_prove(struct part *part)
              LOG_STR("partition", part->owner.name),
              LOG_STR("then", "stopped until a commit proves that it is ours"), LOG_END);
     part->fence = PART_FENCE_PROVING;
+    part->committing = -1; /* a commit that was on its way before proves nothing */
     commit_now(part->route);
 }
 
@@ -259,6 +261,8 @@ void assign_remark(struct route *route)
 void assign_assigned(void *ctx, struct kafka_partition **partitions, size_t count)
 {
     struct route *route = ctx;
+    if (route->phase == ROUTE_STOPPED || route->phase == ROUTE_FAILED)
+        return;
     log_info("assigned", LOG_STR("route", route->config->name), LOG_UINT("partitions", count),
              LOG_END);
     metric_add(route->metrics.rebalances[0], 1);
@@ -291,7 +295,7 @@ void assign_revoked(void *ctx, bool lost)
     log_info("revoked", LOG_STR("route", route->config->name), LOG_BOOL("lost", lost),
              LOG_UINT("under_way", route->busy), LOG_END);
     metric_add(route->metrics.rebalances[lost ? 2 : 1], 1);
-    route->missing_generation++;
+    missing_forget(route);
     if (lost) {
         intake_drop_queued(route);
         assign_forget(route);
@@ -302,157 +306,6 @@ void assign_revoked(void *ctx, bool lost)
         return; /* the shutdown's drain is under way, and ends with leaving */
     route->phase = ROUTE_REVOKING;
     assign_drain(route, route->config->rebalance_drain_ms, revoke_drained);
-}
-
-/* ---- partitions without a committed offset ---- */
-
-struct missing_set {
-    struct route *route;
-    unsigned generation;
-    size_t pending;
-    size_t count;
-    enum offset_start *starts;
-};
-struct missing_item {
-    struct missing_set *set;
-    size_t index;
-    char topic[256];
-    int32_t partition;
-    int64_t committed;
-    bool topic_known;
-};
-
-static void missing_answered(struct missing_set *set)
-{
-    if (--set->pending > 0)
-        return;
-    if (set->generation == set->route->missing_generation && set->route->consumer)
-        kafka_consumer_start_missing(set->route->consumer, set->starts, set->count);
-    mem_free(set->starts);
-    mem_free(set);
-}
-
-static enum offset_start lost_start(struct route *route, const char *topic, int32_t partition,
-                                    int64_t committed)
-{
-    enum offset_start start = route->config->on_offset_lost;
-    const char *then = start == OFFSET_STOP       ? "stop"
-                       : start == OFFSET_EARLIEST ? "earliest"
-                                                  : "latest";
-    metric_add(route->metrics.offset_resets, 1);
-    log_error("offsets_lost", LOG_STR("route", route->config->name), LOG_STR("topic", topic),
-              LOG_INT("partition", partition), LOG_INT("committed", committed),
-              LOG_STR("on_offset_lost", then),
-              LOG_STR("hint", "the group has consumed here before, and its offset is gone or out "
-                              "of range: look whether records "
-                              "expired, then set on_offset_lost, or reset the group's offsets"),
-              LOG_END);
-    if (start == OFFSET_STOP)
-        route_hold(route, HOLD_OFFSETS,
-                   "committed offsets are gone or out of range, and on_offset_lost is stop");
-    return start;
-}
-
-/* Known before: lost. A new partition of a known topic: earliest. A topic never seen:
- * initial_offset. */
-static void partition_known(void *arg, bool known, const struct err *err)
-{
-    struct missing_item *item = arg;
-    struct missing_set *set = item->set;
-    enum offset_start start = set->route->config->initial_offset;
-    if (!err && set->generation == set->route->missing_generation) {
-        if (known)
-            start = lost_start(set->route, item->topic, item->partition, item->committed);
-        else if (item->topic_known)
-            start = OFFSET_EARLIEST;
-    }
-    set->starts[item->index] = start;
-    mem_free(item);
-    missing_answered(set);
-}
-
-static void topic_known(void *arg, bool known, const struct err *err)
-{
-    struct missing_item *item = arg;
-    struct route *route = item->set->route;
-    char name[300];
-    item->topic_known = known;
-    if (err) {
-        partition_known(item, false, err);
-        return;
-    }
-    snprintf(name, sizeof(name), "%s/%d", item->topic, (int)item->partition);
-    ledger_meet_group(route->worker->ledger, route->config->group, name, partition_known, item);
-}
-
-static bool is_source(const struct route *route, const char *topic)
-{
-    for (size_t t = 0; t < route->topic_count; t++) {
-        if (strcmp(topic, route->topics[t].name) == 0)
-            return true;
-    }
-    return false;
-}
-
-void assign_missing(void *ctx, const struct kafka_missing_offset *items, size_t count)
-{
-    struct route *route = ctx;
-    struct missing_set *set = mem_zalloc(sizeof(*set));
-    set->route = route;
-    set->generation = ++route->missing_generation;
-    set->count = count;
-    set->starts = mem_calloc(count, sizeof(*set->starts));
-    set->pending = count + 1;
-    for (size_t i = 0; i < count; i++) {
-        struct missing_item *item;
-        set->starts[i] = OFFSET_EARLIEST; /* tiers and redrive, always */
-        if (!is_source(route, items[i].topic)) {
-            set->pending--;
-            continue;
-        }
-        if (items[i].out_of_range || !route->uses_ledger) {
-            set->starts[i] = items[i].out_of_range
-                                 ? lost_start(route, items[i].topic, items[i].partition,
-                                              items[i].committed)
-                                 : route->config->initial_offset;
-            set->pending--;
-            continue;
-        }
-        item = mem_zalloc(sizeof(*item));
-        item->set = set;
-        item->index = i;
-        item->partition = items[i].partition;
-        item->committed = items[i].committed;
-        snprintf(item->topic, sizeof(item->topic), "%s", items[i].topic);
-        ledger_meet_group(route->worker->ledger, route->config->group, item->topic, topic_known,
-                          item);
-    }
-    missing_answered(set);
-}
-
-void assign_out_of_range(void *ctx, struct kafka_partition *partition, int64_t offset)
-{
-    struct route *route = ctx;
-    struct part *part = partition->user;
-    struct err err = {0};
-    enum offset_start start = OFFSET_EARLIEST;
-    if (part->kind == PART_SOURCE)
-        start = lost_start(route, partition->topic, partition->partition, offset);
-    else
-        log_error("retry_records_expired", LOG_STR("route", route->config->name),
-                  LOG_STR("topic", partition->topic), LOG_INT("partition", partition->partition),
-                  LOG_INT("offset", offset),
-                  LOG_STR("hint",
-                          "the retention of the retry topic is too short: `oncegate topics plan`"),
-                  LOG_END);
-    part->lost_offset = offset;
-    part->out_of_range = start == OFFSET_STOP;
-    if (start != OFFSET_STOP &&
-        !kafka_consumer_restart_partition(route->consumer, partition, start, &err)) {
-        part->out_of_range = true;
-        log_error("restart_failed", LOG_STR("route", route->config->name),
-                  LOG_STR("topic", partition->topic), LOG_STR("error", err.text), LOG_END);
-    }
 }
 
 void assign_init(struct route *route)

@@ -15,10 +15,8 @@ struct route;
 void assign_init(struct route *route);
 void assign_deinit(struct route *route);
 /* The consumer's events; ctx is the route. */
-void assign_missing(void *ctx, const struct kafka_missing_offset *items, size_t count);
 void assign_assigned(void *ctx, struct kafka_partition **partitions, size_t count);
 void assign_revoked(void *ctx, bool lost);
-void assign_out_of_range(void *ctx, struct kafka_partition *partition, int64_t offset);
 
 /* One more record was settled: commits after commit.records of them. */
 void assign_settled(struct route *route);

@@ -175,6 +175,10 @@ static void retry(struct delivery *d, const struct verdict *verdict)
     } else if (verdict->retry_after_ms >= 0 && verdict->retry_after_ms <= RETRY_AFTER_INLINE_MS) {
         d->retry_after_ms = verdict->retry_after_ms;
         delivery_release(d, wait_retry_after);
+    } else if (verdict->retry_after_ms >= 0 &&
+               (d->route->config->retry.tier_count == 0 || d->source == LEDGER_REDRIVE)) {
+        d->retry_after_ms = verdict->retry_after_ms; /* it has no other place to wait */
+        delivery_release(d, wait_retry_after);
     } else if (may_retry_inline(d) && verdict->retry_after_ms < 0) {
         delivery_release(d, wait_inline);
     } else if (d->source == LEDGER_REDRIVE || d->route->config->retry.tier_count == 0) {

@@ -44,6 +44,7 @@ void claim_prepare(struct delivery *d)
     op->origin_offset = d->origin.offset;
     op->redrive_id = d->redrive_id;
     op->redrive_force = d->redrive_force;
+    op->source = d->twin ? LEDGER_TIER : d->source;
     op->observe = d->route->config->dedup.mode == DEDUP_OBSERVE;
     op->arg = d;
 }
@@ -64,7 +65,7 @@ void claim_start(struct delivery *d)
     step_begin(d, DELIVERY_CLAIMING);
     d->ambiguous = false;
     op->verb = LEDGER_CLAIM;
-    op->source = d->twin ? LEDGER_TIER : d->source;
+    op->source = d->twin ? LEDGER_TIER : d->source; /* a twin speaks for its copy */
     op->hop = d->hop;
     op->lease_ms = (uint32_t)(config->handler.timeout_ms + LEASE_MARGIN_MS);
     op->observe = config->dedup.mode == DEDUP_OBSERVE || d->deliver_outdated;

@@ -30,10 +30,25 @@ void intake_wake(struct route *route)
         loop_defer(route->loop, &route->intake_task);
 }
 
-static bool has_room(const struct route *route)
+/*
+ * The last quarter is for copies: what source records wait for may only come from there. And one
+ * copy of a partition may always come.
+ */
+static bool has_room(const struct route *route, enum part_kind kind)
 {
-    const struct route_config *config = route->config;
-    return route->open_records < config->limits.records && route->open_bytes < config->limits.bytes;
+    size_t records = route->config->limits.records;
+    uint64_t bytes = route->config->limits.bytes;
+    if (kind == PART_SOURCE) {
+        records -= records / 4;
+        bytes -= bytes / 4;
+    }
+    return route->open_records < records && route->open_bytes < bytes;
+}
+
+static bool part_has_room(const struct part *part)
+{
+    return has_room(part->route, part->kind) ||
+           (part->kind != PART_SOURCE && watermark_open(part->watermark) == 0);
 }
 
 /*
@@ -206,7 +221,7 @@ static void accept(struct part *part, struct delivery *d)
 static unsigned take_from(struct part *part, unsigned budget)
 {
     struct route *route = part->route;
-    while (budget > 0 && has_room(route) && admit_waiting(part)) {
+    while (admit_waiting(part) && budget > 0 && part_has_room(part)) {
         struct delivery *d;
         struct record rec = {0};
         if (kafka_consumer_take(route->consumer, part->kafka, &rec) != KAFKA_TAKE_RECORD)
@@ -246,7 +261,7 @@ static void run(void *arg)
         TAILQ_REMOVE(&route->parts, part, in_route);
         TAILQ_INSERT_TAIL(&route->parts, part, in_route);
     }
-    route->intake_blocked = !has_room(route);
+    route->intake_blocked = !has_room(route, PART_SOURCE);
     if (budget < TAKES_PER_TURN && !route->intake_blocked)
         kafka_consumer_rearm(route->consumer);
 }

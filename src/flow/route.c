@@ -17,6 +17,7 @@
 #include "flow/assign.h"
 #include "flow/attempt.h"
 #include "flow/intake.h"
+#include "flow/missing.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/topics.h"
@@ -104,6 +105,7 @@ void route_held(struct route *route, bool held, const char *by)
 {
     bool first = (route->holds & HOLD_UNREAD) != 0;
     route->holds &= ~(unsigned)HOLD_UNREAD;
+    note_stops(route);
     if (held) {
         if (!(route->holds & (HOLD_FLOOD | HOLD_HANDLER)))
             route_hold(route, HOLD_PERSON, by);
@@ -294,11 +296,11 @@ static void join(struct route *route)
     struct kafka_consumer_config config = {
         .config = route->worker->config, .route = route->config, .worker = route->worker->index};
     struct kafka_consumer_events events = {.ctx = route,
-                                           .missing = assign_missing,
+                                           .missing = missing_offsets,
                                            .assigned = assign_assigned,
                                            .revoked = assign_revoked,
                                            .readable = readable,
-                                           .out_of_range = assign_out_of_range,
+                                           .out_of_range = missing_out_of_range,
                                            .trouble = trouble};
     struct err err = {0};
     uint64_t share = route->worker->config->process_bytes /
@@ -490,6 +492,7 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     loop_timer_set_ms(&route->lag_timer, LAG_EVERY_MS);
     intake_init(route);
     assign_init(route);
+    missing_init(route);
     topics_init(route);
     make_scopes(route);
     ledger_watch_hold(worker->ledger, config->name);
@@ -560,6 +563,7 @@ void route_free(struct route **route_p)
     loop_timer_deinit(&route->start_timer);
     loop_timer_deinit(&route->lag_timer);
     assign_deinit(route);
+    missing_deinit(route);
     topics_deinit(route);
     mem_free(route);
 }

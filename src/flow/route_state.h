@@ -124,7 +124,8 @@ struct route {
     void (*drained)(struct route *route); /* a drain is under way */
     bool drain_late;                      /* its deadline passed */
     bool drain_committed;                 /* its last commit was sent */
-    unsigned missing_generation;          /* of the question for start offsets under way */
+    struct missing_set *missing;          /* the question for start offsets that is open, or NULL */
+    struct loop_timer missing_timer;
     size_t topics_to_meet;
 
     uint64_t started_ms; /* monotonic */

@@ -120,6 +120,10 @@ void slot_free(struct delivery *d)
         return;
     d->holds_slot = false;
     d->route->slots_used--;
+    if (d->probe) { /* it never came to an answer that counts */
+        d->probe = false;
+        breaker_probe_void(d->route->breaker);
+    }
     route_pump(d->route);
 }
 
@@ -202,6 +206,7 @@ void delivery_release(struct delivery *d, void (*next)(struct delivery *d))
     d->after_release = next;
     d->op.verb = LEDGER_FINISH;
     d->op.fact = LEDGER_RELEASE;
+    d->op.keep_claim = false;
     d->op.done = released;
     ledger_submit(d->route->worker->ledger, &d->op);
 }
@@ -252,6 +257,7 @@ void delivery_finish(struct delivery *d, enum ledger_fact fact)
     d->holds_claim = false;
     d->op.verb = LEDGER_FINISH;
     d->op.fact = fact;
+    d->op.keep_claim = d->ambiguous; /* given up after a timeout: the request may still run */
     d->op.done = finished;
     ledger_submit(d->route->worker->ledger, &d->op);
     if (d->lane && d->source != LEDGER_REDRIVE) {

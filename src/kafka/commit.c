@@ -68,7 +68,7 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_commit_item *
         const struct partition *part = (const struct partition *)items[i].partition;
         rd_kafka_topic_partition_t *item;
 
-        if (items[i].offset <= part->committed)
+        if (items[i].offset < part->committed)
             continue;
         item = rd_kafka_topic_partition_list_add(list, part->pub.topic, part->pub.partition);
         item->offset = items[i].offset;
