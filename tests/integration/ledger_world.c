@@ -42,6 +42,7 @@ void ledger_world_init(struct ledger_world *world, enum identity_kind kind, bool
 {
     struct err err = {0};
     memset(world, 0, sizeof(*world));
+    world->kind = kind;
     log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
     redis_peer_start(&world->redis, redis_options);
     snprintf(world->ns, sizeof(world->ns), "og");
@@ -184,7 +185,7 @@ static void prepare(struct ledger_world *world, struct test_op *op, const char *
     snprintf(op->id, sizeof(op->id), "id-%llu", (unsigned long long)n);
     op->op = (struct ledger_op){.scope = world->scope,
                                 .owner = &world->owner,
-                                .kind = world->scope ? IDENTITY_SEQUENCE : IDENTITY_NONE,
+                                .kind = world->kind,
                                 .key = slice_of(op->key),
                                 .event_id = slice_of(op->id),
                                 .number = n,

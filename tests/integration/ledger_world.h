@@ -14,6 +14,7 @@ struct ledger_world {
     struct ledger *ledger;
     struct ledger_scope *scope;
     struct ledger_owner owner;
+    enum identity_kind kind; /* of the operations that are prepared */
     int ups, downs, wipes, holds;
     bool held;
     char why[400];
