@@ -31,7 +31,7 @@ void buf_reset(struct buf *buf)
         buf->data[0] = '\0';
 }
 
-void buf_reserve(struct buf *buf, size_t more)
+void buf_grow(struct buf *buf, size_t more)
 {
     if (more >= SIZE_MAX / 2 - buf->len)
         abort(); /* a length that was computed wrongly: no machine has this much */
@@ -44,30 +44,6 @@ void buf_reserve(struct buf *buf, size_t more)
     buf->data = mem_realloc(buf->data, cap);
     buf->cap = cap;
     buf->data[buf->len] = '\0';
-}
-
-void buf_add(struct buf *buf, const void *data, size_t len)
-{
-    buf_reserve(buf, len);
-    if (len)
-        memcpy(buf->data + buf->len, data, len);
-    buf->len += len;
-    buf->data[buf->len] = '\0';
-}
-
-void buf_add_slice(struct buf *buf, struct slice s)
-{
-    buf_add(buf, s.data, s.len);
-}
-
-void buf_add_text(struct buf *buf, const char *text)
-{
-    buf_add(buf, text, strlen(text));
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-    buf_add(buf, &c, 1);
 }
 
 void buf_add_u64(struct buf *buf, uint64_t n)

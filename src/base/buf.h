@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/attr.h"
 #include "base/slice.h"
@@ -20,12 +21,42 @@ struct buf {
 
 void buf_init(struct buf *buf);
 void buf_deinit(struct buf *buf);
-void buf_reset(struct buf *buf);                /* len = 0, keeps the memory */
-void buf_reserve(struct buf *buf, size_t more); /* room for `more` bytes and the NUL */
-void buf_add(struct buf *buf, const void *data, size_t len);
-void buf_add_slice(struct buf *buf, struct slice s);
-void buf_add_text(struct buf *buf, const char *text);
-void buf_add_char(struct buf *buf, char c);
+void buf_reset(struct buf *buf); /* len = 0, keeps the memory */
+void buf_grow(struct buf *buf, size_t more);
+
+/* Room for `more` bytes and the NUL. */
+static inline void buf_reserve(struct buf *buf, size_t more)
+{
+    if (more >= buf->cap - buf->len)
+        buf_grow(buf, more);
+}
+
+/* These stand here because a request is put together of some hundred small pieces: inline, a piece
+ * of constant length is one or two moves. */
+static inline void buf_add(struct buf *buf, const void *data, size_t len)
+{
+    buf_reserve(buf, len);
+    if (len)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+}
+
+static inline void buf_add_slice(struct buf *buf, struct slice s)
+{
+    buf_add(buf, s.data, s.len);
+}
+
+static inline void buf_add_text(struct buf *buf, const char *text)
+{
+    buf_add(buf, text, strlen(text));
+}
+
+static inline void buf_add_char(struct buf *buf, char c)
+{
+    buf_add(buf, &c, 1);
+}
+
 void buf_add_u64(struct buf *buf, uint64_t n); /* decimal */
 void buf_add_i64(struct buf *buf, int64_t n);  /* decimal */
 void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
