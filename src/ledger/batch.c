@@ -8,6 +8,7 @@
 #include "ledger/batch.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <hiredis/hiredis.h>
 #include <openssl/evp.h>
 #include <string.h>
@@ -81,11 +82,18 @@ static const uint8_t *hash_name(struct name_cache *cache, const char *name, size
     return slot->hash;
 }
 
-static uint8_t *put(uint8_t *at, uint64_t value, int bytes)
+static uint8_t *put4(uint8_t *at, uint32_t value)
 {
-    for (int i = bytes - 1; i >= 0; i--)
-        *at++ = (uint8_t)(value >> (8 * i));
-    return at;
+    uint32_t big = htobe32(value);
+    memcpy(at, &big, sizeof(big));
+    return at + sizeof(big);
+}
+
+static uint8_t *put8(uint8_t *at, uint64_t value)
+{
+    uint64_t big = htobe64(value);
+    memcpy(at, &big, sizeof(big));
+    return at + sizeof(big);
 }
 
 static uint8_t *put_bytes(uint8_t *at, const uint8_t *bytes, size_t len)
@@ -151,13 +159,13 @@ static void put_identity(uint8_t identity[16], const struct ledger_op *op)
     case IDENTITY_NONE:
         break;
     }
-    put(put(identity, epoch, 8), number, 8);
+    put8(put8(identity, epoch), number);
 }
 
 static void put_source(uint8_t source[12], struct name_cache *names, const struct ledger_op *op)
 {
     const uint8_t *topic = hash_name(names, op->origin_topic.data, op->origin_topic.len);
-    put(put_bytes(source, topic, 8), (uint32_t)op->origin_partition, 4);
+    put4(put_bytes(source, topic, 8), (uint32_t)op->origin_partition);
 }
 
 static void add_keys(struct buf *out, struct buf *name, struct name_cache *names,
@@ -224,16 +232,16 @@ static void add_item(struct buf *out, struct name_cache *names, const struct led
     *at++ = scope;
     *at++ = owner;
     at = put_bytes(at, source, sizeof(source));
-    at = put(at, (uint64_t)op->origin_offset, 8);
-    at = put(at, (uint32_t)(op->origin_leader_epoch + 1), 4);
+    at = put8(at, (uint64_t)op->origin_offset);
+    at = put4(at, (uint32_t)(op->origin_leader_epoch + 1));
     *at++ = (uint8_t)op->kind;
     at = put_bytes(at, identity, sizeof(identity));
-    at = put(at, op->hop, 4);
-    at = put(at, claim ? op->lease_ms : parked ? (uint32_t)op->tier : 0, 4);
+    at = put4(at, op->hop);
+    at = put4(at, claim ? op->lease_ms : parked ? (uint32_t)op->tier : 0);
     if (parked)
-        at = put(at, (uint64_t)op->copy_offset, 8);
+        at = put8(at, (uint64_t)op->copy_offset);
     if (claim && op->has_ghost)
-        at = put(put(at, (uint32_t)op->ghost_tier, 4), (uint64_t)op->ghost_offset, 8);
+        at = put8(put4(at, (uint32_t)op->ghost_tier), (uint64_t)op->ghost_offset);
     resp_arg(out, item, (size_t)(at - item));
 }
 
@@ -252,9 +260,9 @@ static void add_common(struct buf *out, struct buf *text, struct name_cache *nam
         const struct ledger_scope *scope = common->scopes[i];
         uint8_t *at = line;
         *at++ = scope->ordered ? 1 : 0;
-        at = put(at, (uint64_t)scope->ttl_ms, 8);
-        at = put(at, (uint64_t)scope->ghost_ttl_ms, 8);
-        at = put(at, scope->parked_cap, 4);
+        at = put8(at, (uint64_t)scope->ttl_ms);
+        at = put8(at, (uint64_t)scope->ghost_ttl_ms);
+        at = put4(at, scope->parked_cap);
         resp_arg(out, line, (size_t)(at - line));
     }
     for (size_t i = 0; i < common->owner_count; i++) {
@@ -263,7 +271,7 @@ static void add_common(struct buf *out, struct buf *text, struct name_cache *nam
         uint8_t *at = line;
         *at++ = (uint8_t)(common->owners[i].fence + 1);
         at = put_bytes(at, hash_name(names, owner->name, len), 8);
-        at = put(at, owner->token, 8);
+        at = put8(at, owner->token);
         buf_reset(text);
         buf_add(text, line, (size_t)(at - line));
         buf_add(text, owner->name, len);

@@ -6,30 +6,49 @@
 #include <stdarg.h>
 #include <string.h>
 
-static void add_head(struct buf *out, char kind, size_t n)
+/* A kind, up to 20 digits, CR LF. */
+#define HEAD_MAX 23
+
+/* Writes at `at`, where there is room for HEAD_MAX bytes; returns the end. */
+static char *write_head(char *at, char kind, size_t n)
 {
-    char text[24];
-    size_t at = sizeof(text);
-    text[--at] = '\n';
-    text[--at] = '\r';
+    char digits[20];
+    size_t first = sizeof(digits);
     do {
-        text[--at] = (char)('0' + n % 10);
+        digits[--first] = (char)('0' + n % 10);
         n /= 10;
     } while (n);
-    text[--at] = kind;
-    buf_add(out, text + at, sizeof(text) - at);
+    *at++ = kind;
+    while (first < sizeof(digits))
+        *at++ = digits[first++];
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+static void end_at(struct buf *out, char *end)
+{
+    *end = '\0';
+    out->len = (size_t)(end - out->data);
 }
 
 void resp_begin(struct buf *out, size_t args)
 {
-    add_head(out, '*', args);
+    buf_reserve(out, HEAD_MAX);
+    end_at(out, write_head(out->data + out->len, '*', args));
 }
 
+/* In one go: a batch has two hundred of these. */
 void resp_arg(struct buf *out, const void *data, size_t len)
 {
-    add_head(out, '$', len);
-    buf_add(out, data, len);
-    buf_add(out, "\r\n", 2);
+    buf_reserve(out, HEAD_MAX + len + 2);
+    char *at = write_head(out->data + out->len, '$', len);
+    if (len)
+        memcpy(at, data, len);
+    at += len;
+    *at++ = '\r';
+    *at++ = '\n';
+    end_at(out, at);
 }
 
 void resp_text(struct buf *out, const char *text)
