@@ -18,6 +18,20 @@ static bool rule_matches(const struct classify_rule *rule, const struct handler_
     return (rule->statuses[bit / 64] >> (bit % 64)) & 1;
 }
 
+/* Every answer has a code, a success too: a formatted print would be seen in the profile. */
+static void set_status_code(int status, char code[ANSWER_CODE_MAX])
+{
+    if (status < 100 || status > 999) {
+        snprintf(code, ANSWER_CODE_MAX, "http-%d", status);
+        return;
+    }
+    memcpy(code, "http-", 5);
+    code[5] = (char)('0' + status / 100);
+    code[6] = (char)('0' + status / 10 % 10);
+    code[7] = (char)('0' + status % 10);
+    code[8] = '\0';
+}
+
 static void set_code(const struct handler_answer *answer, char code[ANSWER_CODE_MAX])
 {
     if (answer->cancelled)
@@ -27,7 +41,7 @@ static void set_code(const struct handler_answer *answer, char code[ANSWER_CODE_
     else if (answer->code[0])
         memcpy(code, answer->code, ANSWER_CODE_MAX);
     else
-        snprintf(code, ANSWER_CODE_MAX, "http-%d", answer->status);
+        set_status_code(answer->status, code);
 }
 
 /* The handler asks for time. With 429 and 503 it is only busy: nothing is wrong with it or the
