@@ -23,8 +23,11 @@ struct admin_listing {
     atomic_bool finished; /* what follows is the loop's once this is set */
     rd_kafka_resp_err_t code;
     char **names;
+    struct admin_listed *topics; /* the same ones, with their sizes */
     size_t count;
     void (*done)(void *arg, const char *const *names, size_t count, const struct err *err);
+    void (*sized)(struct kafka_admin *admin, void *arg, const struct admin_listed *topics,
+                  size_t count, const struct err *err); /* instead of done */
     void *arg;
     struct admin_listing *next;
 };
@@ -32,6 +35,18 @@ struct admin_listing {
 static bool is_internal(const char *name)
 {
     return strncmp(name, "__", 2) == 0;
+}
+
+static void keep_topic(struct admin_listing *listing, const rd_kafka_metadata_topic_t *topic)
+{
+    struct admin_listed *listed = &listing->topics[listing->count];
+
+    if (is_internal(topic->topic))
+        return;
+    listing->names[listing->count] = mem_strdup(topic->topic);
+    listed->name = listing->names[listing->count++];
+    listed->partitions = topic->partition_cnt;
+    listed->replication = topic->partition_cnt > 0 ? topic->partitions[0].replica_cnt : 0;
 }
 
 static void *run_listing(void *arg)
@@ -44,10 +59,9 @@ static void *run_listing(void *arg)
     listing->code = rd_kafka_metadata(listing->rk, 1, NULL, &metadata, LIST_TIMEOUT_MS);
     if (listing->code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         listing->names = mem_calloc((size_t)metadata->topic_cnt + 1, sizeof(char *));
-        for (int i = 0; i < metadata->topic_cnt; i++) {
-            if (!is_internal(metadata->topics[i].topic))
-                listing->names[listing->count++] = mem_strdup(metadata->topics[i].topic);
-        }
+        listing->topics = mem_calloc((size_t)metadata->topic_cnt + 1, sizeof(*listing->topics));
+        for (int i = 0; i < metadata->topic_cnt; i++)
+            keep_topic(listing, &metadata->topics[i]);
         rd_kafka_metadata_destroy(metadata);
     }
     atomic_store(&listing->finished, true);
@@ -62,21 +76,25 @@ static void listing_free(struct admin_listing *listing)
     for (size_t i = 0; i < listing->count; i++)
         mem_free(listing->names[i]);
     mem_free(listing->names);
+    mem_free(listing->topics);
     mem_free(listing);
 }
 
-static void answer(struct admin_listing *listing)
+static void answer(struct kafka_admin *admin, struct admin_listing *listing)
 {
     struct err err;
+    const struct err *problem = NULL;
 
     if (listing->started)
         pthread_join(listing->thread, NULL);
-    if (listing->code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        listing->done(listing->arg, (const char *const *)listing->names, listing->count, NULL);
-    } else {
+    if (listing->code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         client_error_set(&err, listing->code, "listing topics");
-        listing->done(listing->arg, NULL, 0, &err);
+        problem = &err;
     }
+    if (listing->sized != NULL)
+        listing->sized(admin, listing->arg, listing->topics, listing->count, problem);
+    else
+        listing->done(listing->arg, (const char *const *)listing->names, listing->count, problem);
     listing_free(listing);
 }
 
@@ -93,24 +111,18 @@ static void on_wake(void *arg)
             continue;
         }
         *at = listing->next;
-        answer(listing);
+        answer(admin, listing);
         /* The answer may have begun another listing. */
         at = &admin->listings;
     }
 }
 
-void kafka_admin_list(struct kafka_admin *admin,
-                      void (*done)(void *arg, const char *const *names, size_t count,
-                                   const struct err *err),
-                      void *arg)
+static void start_listing(struct kafka_admin *admin, struct admin_listing *listing)
 {
-    struct admin_listing *listing = mem_zalloc(sizeof(*listing));
     const uint64_t one = 1;
 
     listing->rk = admin->rk;
     listing->fd = admin->list_wake->fd;
-    listing->done = done;
-    listing->arg = arg;
     listing->next = admin->listings;
     admin->listings = listing;
     if (pthread_create(&listing->thread, NULL, run_listing, listing) == 0) {
@@ -121,6 +133,31 @@ void kafka_admin_list(struct kafka_admin *admin,
     atomic_store(&listing->finished, true);
     if (write(listing->fd, &one, sizeof(one)) < 0)
         return; /* cannot be: an eventfd takes 2^64 - 2 of them */
+}
+
+void kafka_admin_list(struct kafka_admin *admin,
+                      void (*done)(void *arg, const char *const *names, size_t count,
+                                   const struct err *err),
+                      void *arg)
+{
+    struct admin_listing *listing = mem_zalloc(sizeof(*listing));
+
+    listing->done = done;
+    listing->arg = arg;
+    start_listing(admin, listing);
+}
+
+void admin_list_sized(struct kafka_admin *admin,
+                      void (*sized)(struct kafka_admin *admin, void *arg,
+                                    const struct admin_listed *topics, size_t count,
+                                    const struct err *err),
+                      void *arg)
+{
+    struct admin_listing *listing = mem_zalloc(sizeof(*listing));
+
+    listing->sized = sized;
+    listing->arg = arg;
+    start_listing(admin, listing);
 }
 
 bool admin_list_init(struct kafka_admin *admin, struct err *err)

@@ -35,7 +35,20 @@ struct kafka_admin {
     struct admin_request *requests;
     struct admin_listing *listings;
     struct wake *list_wake;
+    bool no_controller; /* describe by listing */
 };
+
+struct admin_listed {
+    const char *name;
+    int32_t partitions;
+    int32_t replication;
+};
+/* All topics with their sizes; topics is valid during sized only. */
+void admin_list_sized(struct kafka_admin *admin,
+                      void (*sized)(struct kafka_admin *admin, void *arg,
+                                    const struct admin_listed *topics, size_t count,
+                                    const struct err *err),
+                      void *arg);
 
 bool admin_list_init(struct kafka_admin *admin, struct err *err) MUST_CHECK;
 /* Waits for the threads, each at most as long as its request may take. */

@@ -13,7 +13,7 @@
 #include "kafka/client_error.h"
 #include "kafka/consumer_state.h"
 
-#define LOOK_TIMEOUT_MS   3000
+#define LOOK_TIMEOUT_MS   2000
 #define BACKOFF_MS        200
 #define LOOKS_BEFORE_JOIN 10
 
@@ -63,14 +63,15 @@ void subscribe_end(struct kafka_consumer *consumer)
     subscribe->topics = NULL;
 }
 
-/* An answer that says nothing of the topics (not allowed, no such call) is no reason to wait. */
+/* An answer that says nothing of the topics (not allowed, no controller, nobody there) is no reason
+ * to wait. */
 static bool one_is_unknown(rd_kafka_event_t *event)
 {
     size_t count = 0;
     const rd_kafka_TopicDescription_t **topics;
 
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__TIMED_OUT;
+        return false;
     topics = rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event),
                                                    &count);
     for (size_t i = 0; i < count; i++) {

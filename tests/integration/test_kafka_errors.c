@@ -209,6 +209,51 @@ static void test_broker_away_and_back_goes_on(void **state)
     member_stop(&member);
 }
 
+struct described {
+    int calls;
+    struct kafka_topic topics[2];
+};
+
+static void on_described(void *arg, const struct kafka_topic *topics, size_t count,
+                         const struct err *err)
+{
+    struct described *described = arg;
+
+    assert_null(err);
+    assert_int_equal(count, 2);
+    described->calls++;
+    memcpy(described->topics, topics, sizeof(described->topics));
+}
+
+static bool is_described(void *arg)
+{
+    return ((struct described *)arg)->calls > 0;
+}
+
+/* The mock cluster has no controller: what can be told is told all the same, the second time at
+ * once. */
+static void test_describe_without_a_controller(void **state)
+{
+    struct rig *rig = *state;
+    const char *names[] = {rig->topic, "never-made"};
+    struct err err;
+    struct kafka_admin *admin = kafka_admin_new(rig->loop, rig->config, &err);
+
+    assert_non_null(admin);
+    for (int seconds = 20; seconds > 0; seconds -= 18) {
+        struct described described = {0};
+
+        kafka_admin_describe(admin, names, 2, true, on_described, &described);
+        support_wait(rig->loop, is_described, &described, seconds, "the topics are described");
+        assert_true(described.topics[0].exists);
+        assert_int_equal(described.topics[0].partitions, 2);
+        assert_int_equal(described.topics[0].replication, 1);
+        assert_string_equal(described.topics[0].uuid, "");
+        assert_false(described.topics[1].exists);
+    }
+    kafka_admin_free(&admin);
+}
+
 struct sending {
     struct produce msg;
     int calls;
@@ -278,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_start_commit_refused_is_repeated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_revoked_while_starting_begins_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_broker_away_and_back_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_describe_without_a_controller, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_produce_errors_heal_or_last, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
