@@ -104,6 +104,21 @@ def test_twenty_keys_that_fail_their_probes_are_suspect_poison(world):
     assert world.check(settled=False)["dead"] == 0
 
 
+def test_probe_that_has_to_wait_lets_another_go(world):
+    """A record that the handler asked to come later is no probe; the breaker must still close."""
+    gateway = world.start(world.config(world.route(
+        retry={"tiers": ["300ms"], "inline": {"max_retries": 0}},
+        breaker={"failures": 6, "distinct_keys": 3, "probe_every": "200ms"})))
+    later = world.send("w", 1, rule={"fail_first": 1, "status": 503, "retry_after": "8"})
+    world.wait_calls(later, 1)
+    world.handler.control(outage=True)
+    ids = [later] + [world.send("k%d" % number, 1) for number in range(12)]
+    gateway.wait_status("breaker-open")
+    wait_until(lambda: len(world.handler.calls()) > 20, 20, "probes")
+    world.handler.control(outage=False)
+    world.wait_effects(ids, 25)
+
+
 def flood(world, gateway, stream):
     """The flood guard stops the route, says why, and counts at most 200 dead letters."""
     gateway.wait_status("dead-letter-flood", 20)

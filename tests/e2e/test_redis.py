@@ -61,6 +61,45 @@ def test_wiped_while_records_are_parked(world):
     world.check(doubled=5)
 
 
+def test_question_about_lost_offsets_is_never_answered_by_a_guess(world):
+    """The group's offsets are gone and Redis is silent: whether the group is new cannot be known. An
+    end at that moment must not commit initial_offset in its name."""
+    gateway = world.start()
+    world.wait_effects([world.send("k%d" % number, 1) for number in range(10)])
+    world.wait_committed()
+    gateway.stop()
+    world.broker.delete_group(world.group)
+    for number in range(10):
+        world.send("k%d" % number, 2)
+    world.producer.flush()
+    lost = world.gateway(world.config(world.route(initial_offset="latest", on_offset_lost="stop")))
+    lost.start(wait=False)
+    wait_until(lambda: '"joining"' in lost.status_text(), 15, lost.status_text, every=0.002)
+    world.redis.freeze()
+    try:
+        wait_until(lambda: any(member["partitions"] for member in
+                               world.broker.group(world.group)["members"]), 20, "it has joined")
+        holds_for(lost.alive, 1, "it waits")
+        lost.child.stop(25)
+        committed = world.broker.committed(world.group, world.topic)
+        assert all(line["committed"] < 0 for line in committed), committed
+    finally:
+        world.redis.thaw()
+
+
+def test_time_counts_after_a_start_without_redis(world):
+    """What waited for Redis at the start must not make records live for ever."""
+    world.make_topics()
+    world.redis.stop()
+    gateway = world.start(world.config(world.route(retry__give_up_after="2s")), wait=False)
+    wait_until(lambda: gateway.ask("GET", "/livez")[0] == 200, 15, "alive")
+    holds_for(lambda: not gateway.ready(), 0.5, "it waits")
+    world.redis.start()
+    gateway.wait_ready()
+    doomed = world.send("doomed", 1, rule={"status": 500})
+    assert [copy.record_id for copy in world.wait_dead(1, 25)] == [doomed]
+
+
 def test_script_cache_flushed(world):
     gateway = world.start()
     stream = world.stream(count=1200, rate=800, keys=60, seed=23)

@@ -134,6 +134,58 @@ def test_timeout_is_not_retried_inline(world):
     world.check()
 
 
+def test_handler_that_runs_on_is_not_called_beside_itself(world):
+    """It answers long after its deadline: neither its record nor its key's next one comes before."""
+    world.timeout_ms = 700
+    world.start()
+    world.handler.control(keys={"t": {"delay_ms": 2500, "status": 500}})
+    record = world.send("t", 1)
+    world.wait_calls(record, 1)
+    world.handler.control(keys={"t": None})
+    follower = world.send("t", 2)
+    world.wait_effects([record, follower], 30)
+    calls = [call for call in world.handler.calls() if call.key == "t"]
+    for earlier, later in zip(calls, calls[1:]):
+        assert later.begin_us >= earlier.end_us
+
+
+def test_record_given_up_after_a_timeout_keeps_its_key_until_the_lease_lapses(world):
+    """There is no tier to go to: a dead letter at once, but its handler may still be at it."""
+    world.timeout_ms = 700
+    world.start(world.config(world.route(retry={"tiers": [], "inline": {"max_retries": 0}})))
+    record = world.send("t", 1, rule={"delay_ms": 2500})
+    follower = world.send("t", 2)
+    world.wait_effects(follower, 30)
+    assert [copy.record_id for copy in world.dead_letters()] == [record]
+    first, = world.handler.calls(record)
+    second, = world.handler.calls(follower)
+    assert second.begin_us >= first.end_us
+
+
+def test_full_list_and_full_memory_do_not_lock_each_other(world):
+    """Held source records fill limits.records; the head that they wait for must still come in."""
+    world.start(world.config(world.route(
+        limits={"records": 20}, parked={"per_key": 5},
+        retry={"tiers": ["1s", "2s"], "inline": {"max_retries": 0}})))
+    ids = [world.send("slow", 1, rule={"fail_for_ms": 3000})]
+    ids += [world.send("slow", number) for number in range(2, 62)]
+    ids += [world.send("o%d" % number, 1) for number in range(10)]
+    world.wait_effects(ids, 40)
+    world.wait_committed()
+    world.check()
+
+
+def test_retry_after_waits_where_there_is_no_tier(world):
+    """An overloaded handler that asks for time must not make dead letters of a partition."""
+    world.start(world.config(world.route(ordering="partition", retry={
+        "tiers": None, "inline": {"max_retries": 0}})))
+    record = world.send("a", 1, rule={"fail_first": 1, "status": 503, "retry_after": "6"})
+    world.wait_effects(record)
+    first, second = world.handler.calls(record)
+    assert second.begin_us - first.end_us >= 6_000_000 - 1000
+    assert not world.dead_letters()
+
+
 def test_null_keys_are_ordered_by_partition_and_retried(world):
     world.start()
     ids = []

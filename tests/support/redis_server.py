@@ -1,6 +1,7 @@
 """A private redis-server on a unix socket and a TCP port."""
 
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -79,6 +80,13 @@ class Redis:
 
     def kill(self):
         self.child.kill()
+
+    def freeze(self):
+        """SIGSTOP: connections stay, nothing answers."""
+        self.child.send(signal.SIGSTOP)
+
+    def thaw(self):
+        self.child.send(signal.SIGCONT)
 
     def wipe_files(self):
         """Removes what is on disk; only while stopped."""

@@ -1,0 +1,97 @@
+"""`oncegate demo` on the mock cluster, in its shortest form: its exit code, its table, and that
+nothing is left of it."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+from support import places
+from support.waiting import wait_until
+
+
+def start(directory, *options):
+    return subprocess.Popen([str(places.find_gateway()), "demo", "--mock", "--seconds", "20",
+                             "--dir", str(directory), *options],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True,
+                            env={key: value for key, value in os.environ.items()
+                                 if key != "ONCEGATE_CONFIG"})
+
+
+def row(output, name):
+    """The number and the remark of a row of the table."""
+    found = re.search(r"^  %s +([\d,]+)   (.*)$" % re.escape(name), output, re.M)
+    assert found, "no row %r in:\n%s" % (name, output)
+    return int(found.group(1).replace(",", "")), found.group(2)
+
+
+def of(remark):
+    return int(re.match(r"of ([\d,]+)", remark).group(1).replace(",", ""))
+
+
+def belongs_to(directory):
+    """Processes whose command line names the demo's directory, and the Redis of its configuration."""
+    marks = [str(directory).encode()]
+    config = directory / "oncegate.yaml"
+    if config.exists():
+        marks += [name.encode() for name in re.findall(r"unix://(.*)/redis\.sock",
+                                                      config.read_text())]
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue
+        if any(mark in line for mark in marks):
+            found.append(line.replace(b"\0", b" "))
+    return found
+
+
+def test_demo_tells_its_story_and_nothing_is_lost(programs, tmp_path):
+    demo = start(tmp_path)
+    output, _ = demo.communicate(timeout=240)
+    assert demo.returncode == 0, output
+    assert re.search(r"first record delivered after \d+\.\d s", output), output
+    assert "DEMO ONLY" in output and "\x1b" not in output
+    for event in ("OUTAGE", "The breaker opened", "The breaker closed by itself", "kill -9",
+                  "delivered again", "Every order is accounted for"):
+        assert event in output, (event, output)
+    orders, _ = row(output, "orders produced")
+    delivered, _ = row(output, "delivered")
+    dead, poison = row(output, "dead letters")
+    stopped, sent = row(output, "duplicates stopped")
+    assert orders > 3000 and delivered + dead == orders, output
+    assert dead == of(poison) > 0
+    assert stopped == of(sent) > 0
+    assert row(output, "copies in tier 2s")[0] > 0
+    for name in ("lost", "out of order", "dead-lettered and no poison",
+                 "delivered twice otherwise"):
+        assert row(output, name) == (0, "ok"), output
+    assert max(map(len, output.splitlines()[:5])) <= 80
+    assert not belongs_to(tmp_path)
+
+
+def test_demo_interrupted_ends_its_processes(programs, tmp_path):
+    demo = start(tmp_path)
+    try:
+        wait_until(lambda: any(b" run " in line for line in belongs_to(tmp_path)), 60,
+                   "the gateway runs")
+        demo.send_signal(signal.SIGINT)
+        output, _ = demo.communicate(timeout=60)
+    finally:
+        demo.kill()
+    assert demo.returncode == 130, output
+    assert not belongs_to(tmp_path)
+
+
+def test_demo_killed_takes_its_processes_along(programs, tmp_path):
+    demo = start(tmp_path)
+    try:
+        wait_until(lambda: any(b" run " in line for line in belongs_to(tmp_path)), 60,
+                   "the gateway runs")
+    finally:
+        demo.kill()
+        demo.communicate()
+    wait_until(lambda: not belongs_to(tmp_path), 10, "its processes are gone")
