@@ -20,7 +20,7 @@ RULES = {
     "owner-per-partition": "fences and claims are of the consumed partition, not of its index",
     "prove": "FENCED: a new token only after a commit in the current generation",
     "rebuild": "a wiped Redis is rebuilt from the tiers before anything is claimed",
-    "reassert": "GO for a source record while twins of lower rank wait: Redis lost writes, park them again",
+    "reassert": "GO while twins of lower rank wait in the lane: Redis lost writes, park them again",
     "refund": "an outage spends no attempts, sets no first-failed time, does not count to give_up_after",
     "lease-cover": "the handler is called only where the lease covers its whole timeout",
     "keep-claim": "after an ambiguous timeout the claim stays until its lease lapses",
@@ -322,7 +322,7 @@ class Gateway:
                     return
 
     def twins_forgotten(self, lane, work):
-        return (work.source == SOURCE and self.rule("reassert")
+        return (work.source != REDRIVE and self.rule("reassert")
                 and any(w.rec.rank[1] == work.rec.rank[1] and w.rec.rank < work.rec.rank for w in lane.twins.values()))
 
     def reassert(self, lane, work):

@@ -39,9 +39,9 @@ WHERE = {
     "window": ["gaps"],
     "busy": ["calm", "split"],
     "seen-entry": ["calm"],
-    "keep-claim": ["calm", "cap"],
+    "keep-claim": ["timeouts"],
     "twin-hop": ["calm"],
-    "reassert": ["rollback"],
+    "reassert": ["failover"],
     "drain": ["calm"],
     "produce-first": ["calm"],
     "deliver-first": ["calm"],
@@ -49,11 +49,23 @@ WHERE = {
 }
 
 
-def show(rule, seed, runs, seconds=12):
+# Why the absence of these breaks nothing here.
+NOT_SHOWN = {
+    "fence": "claims, marks and tombstones keep the promise against a zombie alone; the fence ends its work early, keeps it from "
+             "holding claims, and its absence is how a wipe is noticed (fence-missing)",
+    "prove": "a zombie that takes tokens without proof costs FENCED answers until its first commit fails; nothing is broken",
+    "window": "tombstones and marks prove the same in ordered routes; it serves unordered ones, where a re-read record of the "
+              "previous epoch above its mark would be dead-lettered as STALE",
+    "twin-hop": "costs latency: a twin with an old hop is SUPERSEDED, and its copy has to come",
+    "drain": "costs latency: shown by tier_latency.py",
+}
+
+
+def show(rule, seed, runs, seconds=20):
     """(profile, what broke, runs it took, example) or None."""
-    start, tried = time.monotonic(), 0
+    start, tried = time.process_time(), 0
     for profile in WHERE[rule]:
-        left = seconds - (time.monotonic() - start)
+        left = seconds - (time.process_time() - start)
         if left <= 0:
             break
         n, total, _, example = sim.batch(profile, seed, runs, {rule}, stop_at_first=True, seconds=left)
@@ -67,13 +79,13 @@ def show(rule, seed, runs, seconds=12):
 def main(seed, runs):
     words, silent = gateway.all_rules(), []
     for rule in sorted(words, key=lambda r: list(WHERE).index(r)):
-        found = show(rule, seed, runs)
+        found = show(rule, seed, runs) if rule not in NOT_SHOWN else None
         if found:
             profile, bad, tried, example = found
             kinds = " ".join(f"{k}={v}" for k, v in bad.items())
             print(f"{rule:20} {profile:12} after {tried:4} runs: {kinds:28} | {words[rule]}", flush=True)
         else:
             silent.append(rule)
-            print(f"{rule:20} nothing broke | {words[rule]}", flush=True)
+            print(f"{rule:20} nothing broke: {NOT_SHOWN.get(rule, 'UNEXPLAINED')} | {words[rule]}", flush=True)
     print(f"{len(words) - len(silent)} of {len(words)} shown; not shown: {', '.join(silent) or 'none'}")
-    return 0
+    return 1 if set(silent) - set(NOT_SHOWN) else 0

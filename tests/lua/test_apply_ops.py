@@ -1,0 +1,49 @@
+"""lua/apply_ops.lua against the model, on a real redis-server."""
+
+import os
+import random
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import difftest
+import model
+import script
+
+SEED = int(os.environ.get("ONCEGATE_SEED", random.SystemRandom().randrange(10**9)))
+
+
+@pytest.fixture(scope="module")
+def redis():
+    try:
+        server = script.Redis()
+    except FileNotFoundError:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip("redis-server is missing")
+    with server:
+        yield server
+
+
+def compare(redis, operations):
+    print(f"seed {SEED}")
+    _, codes, found = difftest.run(redis, operations, SEED)
+    assert found is None, f"difftest.py --seed {found[0]} --ops 1 shows it"
+    assert set(codes) == set(model.CODES), f"never reached: {set(model.CODES) - set(codes)}"
+
+
+def test_script_over_100000_operations_equals_model(redis):
+    compare(redis, 100000)
+
+
+@pytest.mark.slow
+def test_script_over_a_million_operations_equals_model(redis):
+    compare(redis, 1000000)
+
+
+@pytest.mark.parametrize("rule", sorted(model.RULES))
+def test_model_with_a_rule_off_differs(redis, rule):
+    _, _, found = difftest.run(redis, 60000, 5, {rule}, quiet=True)
+    assert found, f"the comparison cannot see the rule: {model.RULES[rule]}"

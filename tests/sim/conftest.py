@@ -1,0 +1,16 @@
+"""Tests marked slow run with `-m slow`, with ONCEGATE_LONG=1, or when named; otherwise they are left out."""
+
+import os
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: minutes, for --all")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.markexpr or os.environ.get("ONCEGATE_LONG") or any("::" in a for a in config.args):
+        return
+    slow = [i for i in items if i.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [i for i in items if i not in slow]
