@@ -11,6 +11,7 @@ local byte, sub, char, format = string.byte, string.sub, string.char, string.for
 local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
 local call = redis.call
 --@include codes
+--@include key
 --@include numbers
 --@include sequence
 --@include ranges

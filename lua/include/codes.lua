@@ -1,5 +1,21 @@
--- Answers; the numbers are those of enum ledger_code (src/ledger/ledger.h).
-local GO, DUP, DUP_PARKED, INDETERMINATE, STALE = 0, 1, 2, 3, 4
-local BLOCKED, NOT_HEAD, BUSY, SUPERSEDED, PARK_FULL = 5, 6, 7, 8, 9
-local FENCED, OUTDATED, MOVED_ON, CORRUPT = 10, 11, 12, 13
-local OK, LOST, DONE, REFUSED = 20, 21, 22, 23
+-- Answers; the numbers are those of enum ledger_code (src/ledger/ledger.h). A table, since a function can capture 60 locals only.
+local codes = {
+    GO = 0,
+    DUP = 1,
+    DUP_PARKED = 2,
+    INDETERMINATE = 3,
+    STALE = 4,
+    BLOCKED = 5,
+    NOT_HEAD = 6,
+    BUSY = 7,
+    SUPERSEDED = 8,
+    PARK_FULL = 9,
+    FENCED = 10,
+    OUTDATED = 11,
+    MOVED_ON = 12,
+    CORRUPT = 13,
+    OK = 20,
+    LOST = 21,
+    DONE = 22,
+    REFUSED = 23,
+}

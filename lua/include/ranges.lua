@@ -5,15 +5,15 @@ local RANGES_MAX = 64
 
 local function ranges_verdict(b, off, le)
     if off < b.floor then
-        return INDETERMINATE
+        return codes.INDETERMINATE
     end
     local r = b.r
     for i = 1, #r, 3 do
         if off <= r[i + 1] then
-            return off >= r[i] and le <= r[i + 2] and DUP or GO
+            return off >= r[i] and le <= r[i + 2] and codes.DUP or codes.GO
         end
     end
-    return GO
+    return codes.GO
 end
 
 local function ranges_trim(b)

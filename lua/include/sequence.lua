@@ -30,19 +30,19 @@ end
 -- GO (not seen), DUP (seen) or INDETERMINATE
 local function block_verdict(b, Sh, Sl)
     if diff(Sh, Sl, b.Ih, b.Il) <= 0 then
-        return INDETERMINATE
+        return codes.INDETERMINATE
     end
     local d = diff(Sh, Sl, b.Lh, b.Ll)
     if d <= 0 then
-        return DUP
+        return codes.DUP
     end
     if d <= 32 then
-        return band(b.Wl, lshift(1, d - 1)) ~= 0 and DUP or GO
+        return band(b.Wl, lshift(1, d - 1)) ~= 0 and codes.DUP or codes.GO
     end
     if d <= 64 then
-        return band(b.Wh, lshift(1, d - 33)) ~= 0 and DUP or GO
+        return band(b.Wh, lshift(1, d - 33)) ~= 0 and codes.DUP or codes.GO
     end
-    return GO
+    return codes.GO
 end
 
 -- S was seen: sets its bit. One too far ahead drags L along, and then what is below is not known any more: I = L.

@@ -1,10 +1,8 @@
--- The state of one key as it is stored: see docs/ledger.md for the layout. One table `s` serves every item of a call.
+-- The state of one key as it is stored: see docs/ledger.md for the layout. `s`, `cur` and `prev` are key.lua's.
 -- Claims are the tail of the value, so that a change of claims alone keeps the bytes before them. Marks and claims stay where
 -- they are in the value until they are needed (s.marks, s.claims are false so long): every string that is not made counts.
 local SEQUENCE_BLOCK, VERSION_BLOCK, RANGES_BLOCK = 1, 2, 3
 local CLAIM_BYTES, ENTRY_BYTES = 59, 63
-local s = { r = {} }
-local cur, prev = {}, {} -- epochs of a sequence: the current one and the one before
 
 local function load_sequence(v, minus, flags)
     local pos

@@ -180,10 +180,16 @@ static void test_build_names_what_operations_share_once(void **state)
     ledger_scope_free(&scope);
 }
 
-/* "local A, B = 0, 1" gives the number of B; -1 where the name is not there. */
+/* "A = 1," in a table, or "local A, B = 0, 1" gives the number of B; -1 where the name is not
+ * there. */
 static int number_of(const char *lua, const char *name)
 {
-    char pattern[40];
+    char entry[40];
+    int value = -1;
+    snprintf(entry, sizeof(entry), "\n    %s = ", name);
+    const char *in_table = strstr(lua, entry);
+    if (in_table)
+        return sscanf(in_table + strlen(entry), "%d", &value) == 1 ? value : -1;
     for (const char *line = lua; (line = strstr(line, "local ")) != NULL; line++) {
         char names[200], numbers[100];
         if (sscanf(line, "local %199[A-Z_, ]= %99[0-9, ]", names, numbers) != 2)
@@ -192,9 +198,7 @@ static int number_of(const char *lua, const char *name)
         char *n = strtok_r(names, ", ", &name_rest), *v = strtok_r(numbers, ", ", &number_rest);
         for (; n && v;
              n = strtok_r(NULL, ", ", &name_rest), v = strtok_r(NULL, ", ", &number_rest)) {
-            int value = -1;
-            snprintf(pattern, sizeof(pattern), "%s", n);
-            if (strcmp(pattern, name) == 0 && sscanf(v, "%d", &value) == 1)
+            if (strcmp(n, name) == 0 && sscanf(v, "%d", &value) == 1)
                 return value;
         }
     }
