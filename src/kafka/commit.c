@@ -1,5 +1,6 @@
 /*
- * Commits: an explicit list, one in flight, never rewinding.
+ * Commits: an explicit list, one in flight, never rewinding. An unchanged offset is sent all the
+ * same: that the broker takes it proves the membership.
  *
  * The broker checks the generation of a commit, not who owns the partition; so a commit is bound to
  * the assignment it was made for: one that is asked for when the assignment is gone is not sent,

@@ -53,8 +53,8 @@ struct kafka_consumer_events {
      * yourself by kafka_consumer_rearm. */
     void (*readable)(void *ctx);
     /* An offset went out of range while consuming; the partition yields nothing until
-     * kafka_consumer_restart_partition, after which start_offset is the new start (which may be
-     * lower), set before the next record is taken. */
+     * kafka_consumer_restart_partition. After that start_offset is the new start; where that is
+     * below what was consumed, revoked (lost) and assigned come first. */
     void (*out_of_range)(void *ctx, struct kafka_partition *partition, int64_t offset);
     /* Something worth a line and the status: retriable (brokers away, not authorised ...) or fatal.
      */

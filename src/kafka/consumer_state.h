@@ -35,6 +35,7 @@ struct partition {
     int64_t bad_offset;      /* the offset that was out of range */
     bool restarting;
     enum offset_start restart_at;
+    int64_t restart_offset;
 };
 
 /* subscribe.c */

@@ -63,11 +63,51 @@ static void read_item(void *arg, const rd_kafka_topic_partition_t *answer)
                          consumer->route, answer->topic, (int)answer->partition);
         return;
     }
-    part->position = answer->offset;
-    part->position_epoch = -1;
-    /* The log may end below what was committed: this one rewind is meant. */
-    part->committed = -1;
-    part->pub.start_offset = answer->offset;
+    part->restart_offset = answer->offset;
+}
+
+/* The restarted ones at their new start, the others where they would start after a crash. */
+static void begin_anew(struct kafka_consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+        (int)consumer->partition_count);
+
+    for (size_t i = 0; i < consumer->partition_count; i++) {
+        const struct partition *part = consumer->partitions[i];
+
+        rd_kafka_topic_partition_list_add(list, part->pub.topic, part->pub.partition)->offset =
+            part->restarting ? part->restart_offset : part->committed;
+    }
+    consumer->generation++;
+    consumer->lost = true;
+    consumer->state = MEMBER_STARTING;
+    consumer->events.revoked(consumer->events.ctx, true);
+    assignment_drop(consumer);
+    assignment_install(consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void resume(struct kafka_consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->partition_count; i++) {
+        struct partition *part = consumer->partitions[i];
+
+        if (part->restarting && part->restart_offset < part->position) {
+            begin_anew(consumer);
+            return;
+        }
+    }
+    for (size_t i = 0; i < consumer->partition_count; i++) {
+        struct partition *part = consumer->partitions[i];
+
+        if (!part->restarting)
+            continue;
+        part->restarting = part->halted = false;
+        part->position = part->pub.start_offset = part->restart_offset;
+        part->position_epoch = -1;
+    }
+    assignment_reinstall(consumer);
+    kafka_consumer_rearm(consumer);
 }
 
 void restart_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
@@ -87,12 +127,5 @@ void restart_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
         consumer_trouble(consumer, &consumer->restart_err);
         return;
     }
-    for (size_t i = 0; i < consumer->partition_count; i++) {
-        struct partition *part = consumer->partitions[i];
-
-        if (part->restarting)
-            part->restarting = part->halted = false;
-    }
-    assignment_reinstall(consumer);
-    kafka_consumer_rearm(consumer);
+    resume(consumer);
 }

@@ -246,13 +246,29 @@ static void test_committed_below_the_log_is_missing_and_out_of_range(void **stat
     member_stop(&member);
 }
 
-/* The other partitions keep their place while everything is fetched anew. */
-static void test_out_of_range_restart_resumes_and_keeps_others(void **state)
+static bool has_last_record(void *arg)
+{
+    const struct member *member = arg;
+
+    return member->next[0] == 2001 && member->next[1] == 15;
+}
+
+static bool assigned_twice(void *arg)
+{
+    return ((const struct member *)arg)->assigned == 2;
+}
+
+/*
+ * The log ends below the committed offset. Offsets would fall within one assignment, which no
+ * watermark can follow: so it is lost, and a new one begins.
+ */
+static void test_out_of_range_above_the_log_begins_anew(void **state)
 {
     struct rig *rig = *state;
     const char *topic = new_topic(rig, 2);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_EARLIEST};
+    struct commit_result result;
     struct err err;
 
     support_produce(rig->bootstrap, topic, 0, 10);
@@ -266,18 +282,61 @@ static void test_out_of_range_restart_resumes_and_keeps_others(void **state)
     assert_int_equal(member.bad->partition, 0);
     assert_int_equal(member.bad_offset, 1000);
     take_all(rig, &member, 10);
-    support_produce(rig->bootstrap, topic, 1, 5);
+    member_commit(&member, member.partitions[member_find(&member, topic, 1)], 4, &result);
+    support_await_commit(rig->loop, &result);
 
     assert_false(kafka_consumer_restart_partition(member.consumer, member.bad, OFFSET_STOP, &err));
-    member.next[member_find(&member, topic, 0)] = 0;
     assert_true(
         kafka_consumer_restart_partition(member.consumer, member.bad, OFFSET_EARLIEST, &err));
-    take_all(rig, &member, 25);
-    assert_int_equal(member.bad->start_offset, 0);
-    assert_int_equal(member.seen[member_find(&member, topic, 0)], 10);
-    assert_int_equal(member.seen[member_find(&member, topic, 1)], 15);
+    support_wait(rig->loop, assigned_twice, &member, 20, "a new assignment");
+    assert_int_equal(member.lost, 1);
+    take_all(rig, &member, 10 + 10 + 6);
+    assert_int_equal(member.partitions[member_find(&member, topic, 0)]->start_offset, 0);
+    assert_int_equal(member.partitions[member_find(&member, topic, 1)]->start_offset, 4);
     assert_int_equal(member.disorder, 0);
     assert_int_equal(member.out_of_range, 1);
+    member_commit(&member, member.partitions[member_find(&member, topic, 0)], 10, &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(result.err.code, ERR_NONE);
+    assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 10);
+    member_stop(&member);
+}
+
+/* Retention overtakes a slow consumer: the other partitions keep their place meanwhile. */
+static void test_out_of_range_below_the_log_goes_on_in_the_assignment(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = new_topic(rig, 2);
+    struct member member = {.start = OFFSET_EARLIEST};
+    struct one one = {.member = &member};
+    struct err err;
+
+    support_property(&rig->config->kafka_consumer, "queued.min.messages", "1");
+    support_property(&rig->config->kafka_consumer, "max.partition.fetch.bytes", "1000");
+    for (int i = 0; i < 20; i++)
+        support_produce(rig->bootstrap, topic, 0, 100);
+    support_produce(rig->bootstrap, topic, 1, 10);
+    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    assert_int_equal(member.partitions[0]->partition, 0);
+    next_record(rig, &one); /* the first batch was fetched, the last ones were not */
+    record_release(&one.rec);
+    support_delete_records(rig->bootstrap, topic, 0, 1900);
+
+    member.taking = true;
+    kafka_consumer_rearm(member.consumer);
+    support_wait(rig->loop, member_is_out_of_range, &member, 20, "out of range");
+    support_produce(rig->bootstrap, topic, 1, 5);
+    assert_true(
+        kafka_consumer_restart_partition(member.consumer, member.bad, OFFSET_EARLIEST, &err));
+    member.seen[0] = member.seen[1] = member.records = 0;
+    support_produce(rig->bootstrap, topic, 0, 1);
+    support_wait(rig->loop, has_last_record, &member, 20, "the last record is taken");
+    assert_int_equal(member.next[0], 2001);
+    assert_int_equal(member.seen[0], 101);
+    assert_int_equal(member.bad->start_offset, 1900);
+    assert_int_equal(member.revoked, 0);
+    assert_int_equal(member.disorder, 0);
     member_stop(&member);
 }
 
@@ -420,8 +479,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_committed_is_where_it_starts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_committed_below_the_log_is_missing_and_out_of_range,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_out_of_range_restart_resumes_and_keeps_others, set_up,
+        cmocka_unit_test_setup_teardown(test_out_of_range_above_the_log_begins_anew, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_out_of_range_below_the_log_goes_on_in_the_assignment,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_take_small_budget_leaves_none_behind, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_transactions_watermark_steps_over_markers, set_up,

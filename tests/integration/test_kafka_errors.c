@@ -94,6 +94,12 @@ static void test_commit_refused_is_told_and_may_be_repeated(void **state)
     member_commit(&member, member.partitions[0], 4, &result);
     support_await_commit(rig->loop, &result);
     assert_int_equal(result.err.code, ERR_NONE);
+    /* And unchanged: it goes to the broker all the same, whose answer proves the membership. */
+    rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    member_commit(&member, member.partitions[0], 4, &result);
+    support_await_commit(rig->loop, &result);
+    assert_int_equal(result.err.code, ERR_DENIED);
     member_stop(&member);
 }
 
