@@ -22,7 +22,7 @@ def start(directory, *options):
 
 def row(output, name):
     """The number and the remark of a row of the table."""
-    found = re.search(r"^  %s +([\d,]+)   (.*)$" % re.escape(name), output, re.M)
+    found = re.search(r"^ +%s +([\d,]+)   (.*)$" % re.escape(name), output, re.M)
     assert found, "no row %r in:\n%s" % (name, output)
     return int(found.group(1).replace(",", "")), found.group(2)
 
