@@ -1,6 +1,9 @@
 """Tests marked slow run with `-m slow`, with ONCEGATE_LONG=1, or when named; otherwise they are left out."""
 
 import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 
 def pytest_configure(config):

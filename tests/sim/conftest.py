@@ -1,6 +1,10 @@
 """Tests marked slow run with `-m slow`, with ONCEGATE_LONG=1, or when named; otherwise they are left out."""
 
 import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lua")]
 
 
 def pytest_configure(config):

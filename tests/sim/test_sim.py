@@ -2,11 +2,8 @@
 
 import os
 import random
-import sys
 
 import pytest
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import gateway
 import matrix

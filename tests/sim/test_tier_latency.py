@@ -1,9 +1,5 @@
 """A key whose head fails for a while does not stay late: its followers are drained from memory."""
 
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import tier_latency
 
