@@ -159,7 +159,7 @@ static int tell(struct stage *stage, const struct options *options)
         .screen = stage->screen,
         .seconds = options->seconds,
         .since_ns = options->since_ns,
-        .since_what = options->since_given ? ", what had to be installed and built included" : "",
+        .since_what = options->since_given ? ", installing and building included" : "",
     };
     bool told = demo_story_run(&story), good;
     demo_screen_settle(stage->screen);

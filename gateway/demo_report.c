@@ -84,7 +84,7 @@ bool demo_report_table(struct demo_screen *screen, const struct demo_book *book,
     snprintf(text, sizeof(text), "and %s in tier 5s", demo_number(f.parked[1], a));
     row(screen, "copies in tier 2s", f.parked[0], text);
     if (story->breaker_closed) {
-        snprintf(text, sizeof(text), "breaker open for %.1f s, closed by itself", story->breaker_s);
+        snprintf(text, sizeof(text), "breaker open %.1f s, closed by itself", story->breaker_s);
         snprintf(a, sizeof(a), "outage of %.0f s", story->outage_s);
         demo_screen_print(screen, TONE_PLAIN, "  %-28s %8s   %s", a, "", text);
     }
@@ -92,8 +92,7 @@ bool demo_report_table(struct demo_screen *screen, const struct demo_book *book,
     good = check(screen, "lost", v.lost) && good;
     good = check(screen, "out of order", v.out_of_order) && good;
     good = check(screen, "dead-lettered and no poison", v.dead_wrongly) && good;
-    snprintf(text, sizeof(text), "by the kill -9: %s calls were open",
-             demo_number(v.open_at_kill, a));
+    snprintf(text, sizeof(text), "by the kill -9 (open calls: %s)", demo_number(v.open_at_kill, a));
     row(screen, "delivered twice", v.twice_at_kill, text);
     good = check(screen, "delivered twice otherwise", v.twice) && good;
     rule(screen);

@@ -17,6 +17,7 @@
 #define PLAIN_MS    2000
 #define PULSE_MS    1000
 #define PULSE_COUNT 58
+#define PULSE_FULL  600 /* the highest mark: half as many again as flow; a backlog runs over */
 
 struct demo_screen {
     bool color, live;
@@ -193,13 +194,10 @@ static void take_pulse(struct demo_screen *screen, uint64_t delivered)
 static void add_pulse(const struct demo_screen *screen, struct buf *out)
 {
     static const char levels[] = "_.:-=+*#@";
-    uint32_t most = 1;
-    for (size_t i = 0; i < screen->pulse_count; i++)
-        most = screen->pulses[i] > most ? screen->pulses[i] : most;
-    buf_add_text(out, "  each second   |");
+    buf_add_text(out, "  deliveries/s  |");
     for (size_t i = 0; i < screen->pulse_count; i++) {
-        uint32_t n = screen->pulses[i];
-        buf_add_char(out, n == 0 ? ' ' : levels[n * (sizeof(levels) - 2) / most]);
+        uint32_t n = screen->pulses[i] < PULSE_FULL ? screen->pulses[i] : PULSE_FULL;
+        buf_add_char(out, n == 0 ? ' ' : levels[n * (sizeof(levels) - 2) / PULSE_FULL]);
     }
     buf_add_text(out, "|\n");
 }
@@ -221,7 +219,7 @@ static void show_live(struct demo_screen *screen, const struct demo_figures *f, 
     buf_printf(to, "\n  records in  %9s     delivered    %9s     lag           %7s\n",
                demo_number(f->acked + f->resends_acked, a), demo_number(f->delivered, b),
                demo_number((uint64_t)f->lag, c));
-    buf_printf(to, "  retried once%9s     in tier 2s   %9s     in tier 5s    %7s\n",
+    buf_printf(to, "  retried at once%6s     in tier 2s   %9s     in tier 5s    %7s\n",
                demo_number(f->retried_inline, a), demo_number(f->parked[0], b),
                demo_number(f->parked[1], c));
     buf_printf(to, "  duplicates stopped %s of %s sent, dead-lettered %s\n",

@@ -22,9 +22,9 @@
 /* Moments of the story, in shares of its length. */
 #define OUTAGE_AT    0.2
 #define OUTAGE_SHARE 0.125
-#define SPARE_AT     0.45
+#define SPARE_AT     0.62
 #define KILL_AT      0.475
-#define END_AT       0.75
+#define END_AT       0.85
 
 enum phase {
     PHASE_JOINING, /* the first gateway; nothing flows yet */
@@ -48,8 +48,31 @@ static void enter(struct demo_story *story, enum phase phase)
     story->phase_ns = clock_mono_ns();
 }
 
+static const char *gateway_state(const struct demo_story *story, enum demo_tone *tone)
+{
+    const struct demo_gateway_state *state = demo_probe_state(story->probe);
+    *tone = TONE_LOUD;
+    if (story->phase == PHASE_KILLED)
+        return "killed";
+    if (!state->answers)
+        return "starting";
+    if (strcmp(state->state, "running") == 0)
+        *tone = TONE_GOOD;
+    return strcmp(state->state, "idle") == 0 ? "waiting for its partitions" : state->state;
+}
+
+static void show(struct demo_story *story)
+{
+    struct demo_figures figures;
+    enum demo_tone tone;
+    const char *state = gateway_state(story, &tone);
+    demo_book_figures(story->book, &figures);
+    demo_screen_figures(story->screen, &figures, state, tone);
+}
+
 static void end(struct demo_story *story)
 {
+    show(story);
     enter(story, PHASE_OVER);
     loop_stop(story->loop);
 }
@@ -152,8 +175,8 @@ static void kill_gateway(struct demo_story *story)
     demo_book_judge(story->book, &verdict);
     demo_probe_forget(story->probe);
     demo_screen_tell(story->screen, TONE_LOUD,
-                     "kill -9 of the gateway (pid %d), with %" PRIu64
-                     " calls open at the handler. Orders keep coming.",
+                     "kill -9 of the gateway (pid %d); open calls at the handler: %" PRIu64
+                     ". Orders keep coming.",
                      (int)story->killed_pid, verdict.open_at_kill);
     enter(story, PHASE_KILLED);
 }
@@ -209,7 +232,7 @@ static void flowing(struct demo_story *story)
                          demo_number(demo_book_orders(story->book), orders));
         enter(story, PHASE_DRAINING);
     }
-    /* Such an order takes up to 8 s, and the kill takes 7: none that the end would wait for. */
+    /* Such an order takes up to 8 s: none that the end would have to wait for much longer. */
     if (!story->spared && reached(story, SPARE_AT)) {
         story->spared = true;
         demo_stream_spare(story->stream);
@@ -261,19 +284,6 @@ static bool all_is_fine(struct demo_story *story)
     return false;
 }
 
-static const char *gateway_state(const struct demo_story *story, enum demo_tone *tone)
-{
-    const struct demo_gateway_state *state = demo_probe_state(story->probe);
-    *tone = TONE_LOUD;
-    if (story->phase == PHASE_KILLED)
-        return "killed";
-    if (!state->answers)
-        return "starting";
-    if (strcmp(state->state, "running") == 0)
-        *tone = TONE_GOOD;
-    return strcmp(state->state, "idle") == 0 ? "waiting for its partitions" : state->state;
-}
-
 static void tell_first(struct demo_story *story, const struct demo_figures *figures)
 {
     if (story->first_told || figures->delivered == 0)
@@ -286,16 +296,13 @@ static void tell_first(struct demo_story *story, const struct demo_figures *figu
 static void observe(struct demo_story *story)
 {
     struct demo_figures figures;
-    enum demo_tone tone;
-    const char *state;
     (void)demo_book_read_log(story->book, story->world->handler_log);
     if (story->phase != PHASE_KILLED)
         demo_probe_ask(story->probe);
     demo_book_figures(story->book, &figures);
     tell_first(story, &figures);
-    state = gateway_state(story, &tone);
     if (story->phase != PHASE_JOINING && story->ticks++ % FIGURES_EVERY == 0)
-        demo_screen_figures(story->screen, &figures, state, tone);
+        show(story);
 }
 
 static void on_tick(void *arg)
