@@ -190,6 +190,11 @@ static void on_group_message(struct kafka_consumer *consumer, const rd_kafka_mes
         consumer->reassign = true;
         return;
     }
+    /* The same as on_error's: whichever comes first. */
+    if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+        consumer->pending_fatal = true;
+        return;
+    }
     client_error_set(&err, message->err, "route %s: %s", consumer->route,
                      rd_kafka_message_errstr(message));
     consumer_trouble(consumer, &err);

@@ -166,7 +166,8 @@ static bool has_both_topics(void *arg)
     return member_is_assigned(arg) && member->partition_count == 6;
 }
 
-/* Guards against five minutes in which a fresh tier belongs to nobody, or to another than its source.
+/* Guards against five minutes in which a fresh tier belongs to nobody, or to another than its
+ * source.
  */
 static void test_topic_that_comes_later_is_found_soon(void **state)
 {
@@ -184,6 +185,62 @@ static void test_topic_that_comes_later_is_found_soon(void **state)
     member_stop(&member);
 }
 
+static bool is_fatal(void *arg)
+{
+    return ((const struct member *)arg)->trouble.fatal;
+}
+
+/* Static membership: workers differ by the template; a second one of the same name fences the
+ * first. */
+static void test_static_members_differ_by_worker_and_fence_their_like(void **state)
+{
+    struct rig *rig = *state;
+    struct member a = {.start = OFFSET_EARLIEST, .worker = 0};
+    struct member b = {.start = OFFSET_EARLIEST, .worker = 1};
+    struct member again = {.start = OFFSET_EARLIEST, .worker = 0};
+    struct pair pair = {&a, &b, 6, 6};
+
+    support_property(&rig->config->kafka, "group.instance.id", "host-{route}-{worker}");
+    start(rig, &a);
+    start(rig, &b);
+    support_wait(rig->loop, shared_as_wanted, &pair, 30, "both have their half");
+    start(rig, &again);
+    support_wait(rig->loop, is_fatal, &a, 30, "the first is fenced");
+    assert_int_equal(kafka_consumer_assigned_count(a.consumer), 0);
+    assert_int_equal(a.trouble.code, ERR_CONFIG);
+    assert_false(kafka_consumer_joined(a.consumer));
+    pair.a = &again;
+    support_wait(rig->loop, shared_as_wanted, &pair, 30, "its successor has its half");
+    assert_int_equal(b.lost, 0);
+    member_stop(&a);
+    member_stop(&again);
+    member_stop(&b);
+}
+
+/* A static member that restarts gets the same partitions, and the others see no rebalance. */
+static void test_static_member_restarts_without_a_rebalance(void **state)
+{
+    struct rig *rig = *state;
+    struct member a = {.start = OFFSET_EARLIEST, .worker = 0};
+    struct member b = {.start = OFFSET_EARLIEST, .worker = 1};
+    struct member again = {.start = OFFSET_EARLIEST, .worker = 0};
+    struct pair pair = {&a, &b, 6, 6};
+    int revoked;
+
+    support_property(&rig->config->kafka, "group.instance.id", "host-{route}-{worker}");
+    start(rig, &a);
+    start(rig, &b);
+    support_wait(rig->loop, shared_as_wanted, &pair, 30, "both have their half");
+    revoked = b.revoked;
+    member_stop(&a);
+    start(rig, &again);
+    pair.a = &again;
+    support_wait(rig->loop, shared_as_wanted, &pair, 30, "it has its half again");
+    assert_int_equal(b.revoked, revoked);
+    member_stop(&again);
+    member_stop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +249,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_idle_member_is_assigned_nothing_and_joined, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_topic_that_comes_later_is_found_soon, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_static_members_differ_by_worker_and_fence_their_like,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_static_member_restarts_without_a_rebalance, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_revoked_commits_until_done_and_not_after, set_up,
                                         tear_down),

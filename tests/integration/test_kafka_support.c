@@ -377,6 +377,7 @@ void member_start(struct member *member, struct loop *loop, const struct config 
     consumer_config = (struct kafka_consumer_config){
         .config = config,
         .route = &member->route,
+        .worker = member->worker,
         .topics = topics,
         .topic_count = topic_count,
         .prefetch_bytes = 64 * 1024 * 1024,

@@ -50,7 +50,8 @@ struct member {
     struct kafka_consumer *consumer;
     struct route_config route;
     enum offset_start start; /* the answer to `missing` */
-    bool hold_revoke;        /* the test answers itself */
+    uint32_t worker;
+    bool hold_revoke; /* the test answers itself */
     bool taking;
     int budget; /* records per `readable`; 0: no bound */
 
