@@ -60,7 +60,7 @@ struct handler {
     uint64_t requests, distinct, answered, doubled, out_of_order, overlaps, bad;
     int64_t first_us, last_us;
     uint32_t *latency_us; /* of distinct records, in order of arrival */
-    uint64_t latency_cap;
+    uint64_t latency_cap, latency_from;
 };
 
 static const char OK[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -192,21 +192,22 @@ static uint32_t percentile(const uint32_t *sorted, uint64_t n, uint64_t per_mill
 static void answer_stats(struct handler *h, struct conn *conn)
 {
     char body[512], head[128];
-    uint64_t n = h->distinct;
+    uint64_t n = h->distinct - h->latency_from;
     uint32_t *sorted = allocate((n + 1) * sizeof(*sorted));
     if (n > 0)
-        memcpy(sorted, h->latency_us, n * sizeof(*sorted));
+        memcpy(sorted, h->latency_us + h->latency_from, n * sizeof(*sorted));
+    h->latency_from = h->distinct;
     qsort(sorted, n, sizeof(*sorted), compare);
     int len = snprintf(
         body, sizeof(body),
         "{\"requests\":%llu,\"distinct\":%llu,\"doubled\":%llu,\"out_of_order\":%llu,"
         "\"overlaps\":%llu,\"bad\":%llu,\"seconds\":%.6f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
         "\"max_ms\":%.3f}\n",
-        (unsigned long long)h->requests, (unsigned long long)n, (unsigned long long)h->doubled,
-        (unsigned long long)h->out_of_order, (unsigned long long)h->overlaps,
-        (unsigned long long)h->bad, (double)(h->last_us - h->first_us) / 1e6,
-        percentile(sorted, n, 500) / 1e3, percentile(sorted, n, 990) / 1e3,
-        percentile(sorted, n, 1000) / 1e3);
+        (unsigned long long)h->requests, (unsigned long long)h->distinct,
+        (unsigned long long)h->doubled, (unsigned long long)h->out_of_order,
+        (unsigned long long)h->overlaps, (unsigned long long)h->bad,
+        (double)(h->last_us - h->first_us) / 1e6, percentile(sorted, n, 500) / 1e3,
+        percentile(sorted, n, 990) / 1e3, percentile(sorted, n, 1000) / 1e3);
     int head_len = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
                             len);
     free(sorted);
