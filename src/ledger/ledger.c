@@ -29,7 +29,7 @@
 
 #define CALLS_MAX 8
 #define CALLS_EAGER                                                                                \
-    2 /* below this any operation goes at once, above it a batch waits until it is worth a call */
+    1 /* below this any operation goes at once, above it when a batch is worth a call */
 #define BATCH_WORTH 32
 #define SCAN_MAX    512 /* queued operations looked at for one batch */
 
