@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
 import time
 
@@ -144,6 +145,55 @@ def test_dead_letter_says_what_happened(world):
     assert text["__dlq.errors.offset"] == text["oncegate-origin-offset"] == str(place["o"])
     assert text["__dlq.errors.group"] == world.group
     assert text["__dlq.errors.delivery.count"] == "1"
+
+
+def test_header_too_large_for_a_request_is_named_instead(world):
+    """One that is passed on, but has 700 KiB: the handler learns that it was left out."""
+    record = world.send("omitted", 1, headers=[["ep", "0"], ["tenant", "t" * (700 << 10)]])
+    headers = headers_of(only_call(world, record))
+    assert "kafka-header-tenant" not in headers
+    assert "tenant" in headers["oncegate-omitted"]
+
+
+def test_dead_letter_too_large_with_its_detail_goes_without(fresh_world):
+    """The record just fits its topic; headers and 4 KiB of detail more do not."""
+    world = fresh_world
+    config = world.config()
+    limit = 20000
+    world.broker.create_topics(
+        world.topic + ":2", "dlq.%s.%s:2:max.message.bytes=%d" % (world.group, world.topic, limit))
+    world.start(config)
+    noise = base64.b64encode(os.urandom(15000)).decode()[:16500]
+    rule = {"status": 422, "problem": {"type": "urn:x/long", "detail": noise[:4500]}}
+    value = json.dumps({"id": "long/0/1", "rule": rule, "pad": noise[:12000]}, separators=(",", ":"))
+    world.producer.send(topic=world.topic, key="long", value=value, headers=[["seq", "1"]])
+    dead = world.wait_dead(1)[0]
+    assert dead.record_id == "long/0/1"
+    assert dead.headers["oncegate-error-code"] == "long"
+    assert len(dead.headers.get("oncegate-error-detail") or "") < 100
+    assert base64.b64decode(dead.line["value"]).decode() == value
+
+
+def test_dead_letter_that_cannot_be_written_waits(fresh_world):
+    """Nothing is lost because the dead-letter topic refuses it: its partition waits and says so."""
+    world = fresh_world
+    dlq = "dlq.%s.%s" % (world.group, world.topic)
+    world.broker.create_topics(world.topic + ":1", dlq + ":1:max.message.bytes=2000")
+    gateway = world.start()
+    noise = base64.b64encode(os.urandom(6000)).decode()
+    value = json.dumps({"id": "big/0/1", "rule": {"status": 422}, "pad": noise},
+                       separators=(",", ":"))
+    world.producer.send(topic=world.topic, key="big", value=value, headers=[["seq", "1"]])
+    other = world.send("other", 1)
+    world.wait_effects(other)
+    gateway.wait_status("cannot be written", 15)
+    assert gateway.metric("produce_failures_total", kind="too-large") > 0
+    committed = world.broker.committed(world.group, world.topic)
+    assert committed[0]["committed"] <= 0
+    world.broker.configure_topic(dlq, "max.message.bytes=1000000")
+    assert world.wait_dead(1, 30)[0].record_id == "big/0/1"
+    world.wait_committed()
+    world.check()
 
 
 def test_stream_with_every_kind_of_trouble_loses_and_doubles_nothing(fresh_world):

@@ -73,6 +73,18 @@ def test_epochs(world):
     world.check()
 
 
+@pytest.mark.parametrize("headers, code", [
+    ([], "epoch-missing"), ([["ep", "one"]], "epoch-unreadable"),
+    ([["ep", "18446744073709551616"]], "epoch-unreadable")])
+def test_epoch_that_cannot_be_read(world, headers, code):
+    world.start(world.config(world.route(dedup__epoch="header:ep")))
+    odd = world.send("e", 1, headers=headers)
+    other = world.send("f", 1, headers=[["ep", "1"]])
+    world.wait_effects(other)
+    world.wait_dead(1)
+    assert dead_codes(world) == {odd: code}
+
+
 def test_version_grows_with_holes(world):
     """At or below the highest done is superseded and dropped, counted; the same version of another
     record is delivered."""

@@ -117,6 +117,8 @@ def test_copy_of_another_group_is_refused_with_an_alarm(world):
     after = world.send("k", 2)
     world.wait_effects(after)
     assert not world.handler.calls("foreign/0/9")
+    dead = world.wait_dead(2)
+    assert {copy.headers["oncegate-error-code"] for copy in dead} == {"foreign-copy"}
 
 
 def test_timeout_is_not_retried_inline(world):

@@ -45,6 +45,10 @@ class Broker:
         """Each NAME:PARTITIONS[:key=value,...]."""
         self.tool("topics", "create", *specs)
 
+    def configure_topic(self, name, config):
+        """Sets one property, key=value."""
+        self.tool("topics", "config", name, config)
+
     def delete_topics(self, *names):
         self.tool("topics", "delete", *names)
 

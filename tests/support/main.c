@@ -13,7 +13,7 @@ static const struct {
     {"produce", verb_produce, "produces records, one line for each acknowledged"},
     {"dump", verb_dump, "what topics hold, from beginning to end"},
     {"committed", verb_committed, "what a group has committed"},
-    {"topics", verb_topics, "create, delete, list"},
+    {"topics", verb_topics, "create, delete, config, list"},
     {"group", verb_group, "a group's state and members"},
 };
 

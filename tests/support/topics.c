@@ -119,6 +119,35 @@ static int delete_all(rd_kafka_t *rk, rd_kafka_queue_t *queue, char **names, int
     return failed;
 }
 
+/* Sets one property, key=value, of one topic. */
+static int configure(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, const char *pair)
+{
+    rd_kafka_ConfigResource_t *res = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
+    const char *equal = strchr(pair, '=');
+    const rd_kafka_ConfigResource_t **results;
+    rd_kafka_event_t *event;
+    size_t n = 0;
+    char *key;
+
+    if (equal == NULL)
+        tool_die("not key=value: %s", pair);
+    key = tool_copy(pair, (size_t)(equal - pair));
+    rd_kafka_error_destroy(rd_kafka_ConfigResource_add_incremental_config(
+        res, key, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, equal + 1));
+    rd_kafka_IncrementalAlterConfigs(rk, &res, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+    if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tool_die("config: %s", event != NULL ? rd_kafka_event_error_string(event) : "no answer");
+    results = rd_kafka_IncrementalAlterConfigs_result_resources(
+        rd_kafka_event_IncrementalAlterConfigs_result(event), &n);
+    if (n != 1 || rd_kafka_ConfigResource_error(results[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tool_die("config: %s", n == 1 ? rd_kafka_ConfigResource_error_string(results[0]) : "?");
+    rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy(res);
+    free(key);
+    return 0;
+}
+
 static int list(rd_kafka_t *rk)
 {
     const struct rd_kafka_metadata *meta = NULL;
@@ -148,6 +177,8 @@ int verb_topics(int argc, char **argv)
         rc = create_all(rk, queue, names, count);
     else if (strcmp(what, "delete") == 0 && count > 0)
         rc = delete_all(rk, queue, names, count);
+    else if (strcmp(what, "config") == 0 && count == 2)
+        rc = configure(rk, queue, names[0], names[1]);
     else if (strcmp(what, "list") == 0)
         rc = list(rk);
     rd_kafka_queue_destroy(queue);
