@@ -48,6 +48,10 @@ void buf_grow(struct buf *buf, size_t more)
 
 void buf_add_u64(struct buf *buf, uint64_t n)
 {
+    if (n < 10) { /* attempts, epochs, partitions: most are */
+        buf_add_char(buf, (char)('0' + n));
+        return;
+    }
     char digits[20];
     size_t at = sizeof(digits);
     do {
@@ -151,10 +155,11 @@ void buf_add_json(struct buf *buf, struct slice s)
     buf_add_char(buf, '"');
 }
 
-static bool unreserved(char c)
+/* A bit for each of the first 128 bytes: ALPHA DIGIT - . _ ~ */
+static bool unreserved(unsigned char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
+    static const uint64_t set[2] = {UINT64_C(0x03ff600000000000), UINT64_C(0x47fffffe87fffffe)};
+    return c < 128 && (set[c >> 6] >> (c & 63) & 1);
 }
 
 void buf_add_percent(struct buf *buf, struct slice s, const char *keep)
@@ -167,7 +172,7 @@ void buf_add_percent(struct buf *buf, struct slice s, const char *keep)
     for (size_t i = 0; i < s.len; i++) {
         char c = s.data[i];
         unsigned char byte = (unsigned char)c;
-        if (unreserved(c) || (c && strchr(keep, c))) {
+        if (unreserved(byte) || (c && *keep && strchr(keep, c))) {
             *to++ = c;
         } else {
             *to++ = '%';

@@ -182,6 +182,16 @@ bool str_rfc3339_to_ns(struct slice s, uint64_t *out_ns)
     return true;
 }
 
+static char *put_digits(char *at, unsigned n, int width)
+{
+    for (int i = width - 1; i >= 0; i--) {
+        at[i] = (char)('0' + n % 10);
+        n /= 10;
+    }
+    return at + width;
+}
+
+/* Written out, for every request has two of these. */
 void str_rfc3339_from_ms(int64_t ms, char out[STR_RFC3339_MAX])
 {
     int64_t seconds = ms / 1000;
@@ -198,9 +208,25 @@ void str_rfc3339_from_ms(int64_t ms, char out[STR_RFC3339_MAX])
     }
     struct civil t = {0};
     civil_from_days(days, &t);
-    snprintf(out, STR_RFC3339_MAX, "%04" PRId64 "-%02u-%02uT%02u:%02u:%02u.%03uZ", t.year,
-             (unsigned)t.month % 100, (unsigned)t.day % 100, (unsigned)(of_day / 3600) % 100,
-             (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60), (unsigned)milli % 1000);
+    char *at = out;
+    if (t.year >= 0 && t.year <= 9999)
+        at = put_digits(at, (unsigned)t.year, 4);
+    else
+        at += snprintf(at, 12, "%04" PRId64, t.year); /* in ms, no year has more than 9 digits */
+    *at++ = '-';
+    at = put_digits(at, (unsigned)t.month, 2);
+    *at++ = '-';
+    at = put_digits(at, (unsigned)t.day, 2);
+    *at++ = 'T';
+    at = put_digits(at, (unsigned)(of_day / 3600), 2);
+    *at++ = ':';
+    at = put_digits(at, (unsigned)(of_day / 60 % 60), 2);
+    *at++ = ':';
+    at = put_digits(at, (unsigned)(of_day % 60), 2);
+    *at++ = '.';
+    at = put_digits(at, (unsigned)milli, 3);
+    *at++ = 'Z';
+    *at = '\0';
 }
 
 static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
