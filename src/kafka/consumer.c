@@ -31,6 +31,7 @@
 
 #define POLL_MS         500
 #define SERVED_PER_TURN 64
+#define ERROR_EVERY_NS  (UINT64_C(5) * NS_PER_S)
 
 const char *consumer_topic(struct kafka_consumer *consumer, const char *topic)
 {
@@ -91,6 +92,10 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         consumer->pending_fatal = true;
         return;
     }
+    /* A broker that is away says so several times a second, from each of its connections. */
+    if (clock_mono_ns() < consumer->next_error_ns)
+        return;
+    consumer->next_error_ns = clock_mono_ns() + ERROR_EVERY_NS;
     client_error_set(&err, (rd_kafka_resp_err_t)code, "route %s: %s", consumer->route, reason);
     consumer_trouble(consumer, &err);
 }

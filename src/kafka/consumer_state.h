@@ -83,6 +83,7 @@ struct kafka_consumer {
     struct loop_task trouble_task; /* announces troubles */
     struct err troubles[TROUBLES_MAX];
     size_t trouble_count;
+    uint64_t next_error_ns; /* no connection's error is told before */
 
     enum member_state state;
     bool joined;
