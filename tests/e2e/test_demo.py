@@ -4,6 +4,7 @@ nothing is left of it."""
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -31,13 +32,16 @@ def of(remark):
     return int(re.match(r"of ([\d,]+)", remark).group(1).replace(",", ""))
 
 
+def redis_dirs(directory):
+    config = directory / "oncegate.yaml"
+    text = config.read_text() if config.exists() else ""
+    return re.findall(r"unix://(.*)/redis\.sock", text)
+
+
 def belongs_to(directory):
     """Processes whose command line names the demo's directory, and the Redis of its configuration."""
     marks = [str(directory).encode()]
-    config = directory / "oncegate.yaml"
-    if config.exists():
-        marks += [name.encode() for name in re.findall(r"unix://(.*)/redis\.sock",
-                                                      config.read_text())]
+    marks += [name.encode() for name in redis_dirs(directory)]
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -95,3 +99,6 @@ def test_demo_killed_takes_its_processes_along(programs, tmp_path):
         demo.kill()
         demo.communicate()
     wait_until(lambda: not belongs_to(tmp_path), 10, "its processes are gone")
+    # Nobody was left to remove it.
+    for name in redis_dirs(tmp_path):
+        shutil.rmtree(name)
