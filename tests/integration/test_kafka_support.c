@@ -138,9 +138,12 @@ const char *support_name(const char *prefix)
 {
     static char names[8][96];
     static unsigned at;
+    static int64_t run; /* a broker may outlive the numbers of processes */
     char *name = names[at++ % 8];
 
-    snprintf(name, sizeof(names[0]), "%s-%d-%u", prefix, (int)getpid(), at);
+    if (run == 0)
+        run = clock_wall_ms();
+    snprintf(name, sizeof(names[0]), "%s-%lld-%d-%u", prefix, (long long)run, (int)getpid(), at);
     return name;
 }
 
