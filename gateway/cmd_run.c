@@ -128,6 +128,8 @@ static void serve(struct run *run)
         loop_run(run->loop);
     } else {
         run->code = cli_fail(&err);
+        for (size_t i = 0; i < started; i++)
+            worker_stop(run->workers[i]);
     }
     loop_signal_free(&term);
     loop_signal_free(&intr);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "flow/attempt.h"
 #include "flow/intake.h"
+#include "flow/meet.h"
 #include "flow/missing.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
@@ -26,6 +27,11 @@
 static void fenced(void *arg, const struct err *err)
 {
     struct part *part = arg;
+    if (err && err->code != ERR_CANCELLED && !part->gone) {
+        log_warn("no_fence", LOG_STR("partition", part->owner.name), LOG_STR("error", err->text),
+                 LOG_END);
+        part->fence = PART_FENCE_PROVING; /* the next commit takes it up again */
+    }
     if (!err && !part->gone) {
         part->fence = PART_FENCE_HELD;
         intake_wake(part->route);
@@ -278,6 +284,8 @@ void assign_assigned(void *ctx, struct kafka_partition **partitions, size_t coun
         mark_known(part);
     }
     metric_set(route->metrics.partitions, (double)route->part_count);
+    route->trouble[0] = '\0';
+    meet_topics(route);
     intake_wake(route);
 }
 

@@ -88,6 +88,8 @@ static bool has_ghost_evidence(const struct delivery *d, const struct ledger_op 
 {
     const struct part *part;
     const struct route_tier *tier = route_topic_tier(d->topic, op->head_tier);
+    if (d->route->config->dedup.scope == SCOPE_ROUTE && d->route->topic_count > 1)
+        return false; /* the head may be another topic's, with another tier partition */
     if (!op->head_expired || tier->ms != op->head_tier || tier->partitions <= 0)
         return false;
     TAILQ_FOREACH(part, &d->route->parts, in_route)

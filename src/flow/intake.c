@@ -124,6 +124,10 @@ static void read_copy(struct delivery *d)
     d->redrive_id = info.redrive_id;
     d->redrive_force = slice_equal_text(info.redrive_mode, "force");
     d->redrive_count = info.redrive_count;
+    if (d->part->kind == PART_REDRIVE) { /* a new life: what failed before does not count */
+        d->first_failed_at_ms = 0;
+        d->failed_visit = false;
+    }
     d->tier_ms = d->part->tier_ms;
     d->copy_offset = d->rec.offset;
     if (info.error_code.len > 0 && info.error_code.len < ANSWER_CODE_MAX) {
@@ -152,13 +156,26 @@ static void describe(struct delivery *d)
     claim_prepare(d);
 }
 
+#define RANK_BYTES (sizeof(int32_t) + sizeof(int64_t))
+
+static struct slice slice_of_rank(const struct delivery *d, char out[RANK_BYTES])
+{
+    memcpy(out, &d->origin.partition, sizeof(int32_t));
+    memcpy(out + sizeof(int32_t), &d->origin.offset, sizeof(int64_t));
+    return (struct slice){out, RANK_BYTES};
+}
+
 /* A route whose identity is `none` or `offset` still needs the order key; see identity_read. */
 static struct lane *lane_of(struct delivery *d)
 {
     struct route *route = d->route;
+    char rank[RANK_BYTES];
     struct slice number = {(const char *)&d->origin.partition, sizeof(d->origin.partition)};
     switch (route->config->ordering) {
     case ORDERING_NONE:
+        if (d->source != LEDGER_SOURCE) /* two copies of one record go one after the other */
+            return lane_get(route->lanes, (uint32_t)(d->topic - route->topics), 'r',
+                            slice_of_rank(d, rank));
         return lane_single(route->lanes, ((uint64_t)(uint32_t)d->origin.partition << 40) ^
                                              (uint64_t)d->origin.offset);
     case ORDERING_PARTITION:

@@ -207,6 +207,8 @@ void missing_out_of_range(void *ctx, struct kafka_partition *partition, int64_t 
     struct part *part = partition->user;
     struct err err = {0};
     enum offset_start start = OFFSET_EARLIEST;
+    if (!part)
+        return; /* not ours any more */
     if (part->kind == PART_SOURCE)
         start = lost_start(route, partition->topic, partition->partition, offset);
     else

@@ -54,6 +54,8 @@ void part_unref(struct part **part)
 void part_gone(struct part **part)
 {
     (*part)->gone = true;
+    if ((*part)->kafka)
+        (*part)->kafka->user = NULL;
     (*part)->kafka = NULL;
     loop_timer_cancel(&(*part)->due);
     part_unref(part);

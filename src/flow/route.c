@@ -17,6 +17,7 @@
 #include "flow/assign.h"
 #include "flow/attempt.h"
 #include "flow/intake.h"
+#include "flow/meet.h"
 #include "flow/missing.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
@@ -79,7 +80,8 @@ void route_hold(struct route *route, enum route_hold hold, const char *why)
     if (route->holds & hold)
         return;
     route->holds |= hold;
-    snprintf(route->hold_why, sizeof(route->hold_why), "%s", why);
+    if (hold != HOLD_LEDGER) /* what the ledger says comes and goes: status asks it */
+        snprintf(route->hold_why, sizeof(route->hold_why), "%s", why);
     log_warn("route_held", LOG_STR("route", route->config->name), LOG_STR("why", why),
              LOG_STR("hint", hold & (HOLD_FLOOD | HOLD_HANDLER)
                                  ? "look at the cause, then `oncegate route resume`"
@@ -95,8 +97,9 @@ void route_unhold(struct route *route, unsigned holds)
     if (!(route->holds & holds))
         return;
     route->holds &= ~holds;
-    log_info("route_resumed", LOG_STR("route", route->config->name),
-             LOG_BOOL("still_held", route->holds != 0), LOG_END);
+    if (holds != HOLD_MEETING)
+        log_info("route_resumed", LOG_STR("route", route->config->name),
+                 LOG_BOOL("still_held", route->holds != 0), LOG_END);
     note_stops(route);
     route_pump(route);
 }
@@ -316,22 +319,6 @@ static void join(struct route *route)
         fail(route, &err);
 }
 
-static void met(void *arg, enum ledger_topic found, const struct err *err)
-{
-    struct route_topic *topic = arg;
-    struct route *route = topic->route;
-    if (err)
-        return;
-    if (found == LEDGER_TOPIC_OTHER) {
-        char why[160];
-        snprintf(why, sizeof(why),
-                 "topic %.80s was recreated: `oncegate ledger adopt` takes it as new", topic->name);
-        route_hold(route, HOLD_TOPIC, why);
-    }
-    if (--route->topics_to_meet == 0 && route->phase == ROUTE_STARTING)
-        join(route);
-}
-
 static void make_scopes(struct route *route)
 {
     const struct route_config *config = route->config;
@@ -345,7 +332,6 @@ static void make_scopes(struct route *route)
             .ttl_ms = config->dedup.ttl_ms,
             .ghost_ttl_ms = config->parked.ghost_ttl_ms,
             .parked_cap = config->parked.per_key};
-        route->topics[t].route = route;
         route->topics[t].scope = ledger_scope_new(route->worker->ledger, &scope);
     }
 }
@@ -365,15 +351,7 @@ static void resolved(struct route *route, const struct err *err)
         fail(route, err);
         return;
     }
-    if (!route->uses_ledger) {
-        join(route);
-        return;
-    }
-    snprintf(route->trouble, sizeof(route->trouble), "waiting for Redis");
-    route->topics_to_meet = route->topic_count;
-    for (size_t t = 0; t < route->topic_count; t++)
-        ledger_meet_topic(route->worker->ledger, route->config->group, route->topics[t].name,
-                          route->topics[t].uuid, met, &route->topics[t]);
+    join(route);
 }
 
 static void start_again(void *arg)
@@ -478,11 +456,8 @@ struct route *route_new(struct worker *worker, const struct route_config *config
                config->dead_letter.pause_window_ms);
     route->uses_ledger = config->ordering == ORDERING_KEY ||
                          config->dedup.rule.kind != IDENTITY_NONE;
-    if (route->uses_ledger) {
+    if (route->uses_ledger)
         route->holds = HOLD_UNREAD;
-        (void)str_copy(route->hold_why, sizeof(route->hold_why),
-                       SLICE_LIT("the holds have not been read from Redis yet"));
-    }
     route_metrics_init(&route->metrics, worker->metrics, config->name);
     loop_task_init(&route->pump_task, pump, route);
     loop_timer_init(&route->probe_timer, route->loop, probe_due, route);
@@ -493,6 +468,7 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     intake_init(route);
     assign_init(route);
     missing_init(route);
+    meet_init(route);
     topics_init(route);
     make_scopes(route);
     ledger_watch_hold(worker->ledger, config->name);
@@ -564,6 +540,7 @@ void route_free(struct route **route_p)
     loop_timer_deinit(&route->lag_timer);
     assign_deinit(route);
     missing_deinit(route);
+    meet_deinit(route);
     topics_deinit(route);
     mem_free(route);
 }

@@ -37,14 +37,12 @@ struct route_topic {
     const char *name;    /* the configuration's */
     uint32_t lane_scope; /* its index, or 0 for all with scope: route */
     int32_t partitions;
-    char uuid[48];
     struct route_tier *tiers; /* ascending by ms; retiring ones too */
     size_t tier_count;
     char *redrive;
     char *dlq;
     int32_t dlq_partitions;
     struct ledger_scope *scope;
-    struct route *route;
 };
 
 /* The attempt on the wire: pooled, at most max_in_flight of them. */
@@ -73,6 +71,7 @@ enum route_hold {
     HOLD_HANDLER = 1 << 2, /* outcome `pause` */
     HOLD_TOPIC = 1 << 3,   /* a topic was recreated */
     HOLD_LEDGER = 1 << 4,  /* Redis is away or refuses */
+    HOLD_MEETING = 1 << 7, /* the topics of the assignment are being met: see meet.h */
     HOLD_UNREAD = 1 << 6,  /* the holds have not been read from Redis yet */
     HOLD_OFFSETS = 1 << 5, /* committed offsets are gone, and the policy is stop */
 };
@@ -126,7 +125,8 @@ struct route {
     bool drain_committed;                 /* its last commit was sent */
     struct missing_set *missing;          /* the question for start offsets that is open, or NULL */
     struct loop_timer missing_timer;
-    size_t topics_to_meet;
+    struct meeting *meeting; /* under way, or NULL */
+    struct loop_timer meet_timer;
 
     uint64_t started_ms; /* monotonic */
 };

@@ -291,6 +291,7 @@ bool delivery_detach_record(struct delivery *d)
     copy.release = mem_free;
     record_release(rec);
     *rec = copy;
+    d->redrive_id = SLICE_NULL; /* it pointed into the old bytes; a redrive is never kept */
     identity_read(&d->route->config->dedup.rule, rec, &d->identity_store, &d->identity);
     if (d->identity.kind == IDENTITY_NONE)
         d->identity.status = IDENTITY_OK;

@@ -29,6 +29,9 @@ static const char *state_of(const struct route *route)
     enum breaker_state breaker = breaker_state(route->breaker);
     if (route->phase != ROUTE_RUNNING)
         return route_phase_name(route->phase);
+    if (!(route->holds & HOLD_LEDGER) &&
+        (route->holds & ~(unsigned)(HOLD_UNREAD | HOLD_MEETING)) == 0 && route->holds != 0)
+        return route_phase_name(ROUTE_JOINING);
     if (route->holds & HOLD_LEDGER)
         return "ledger-down";
     if (route->holds) /* another instance's flood comes as a hold with its reason */
@@ -44,7 +47,13 @@ static const char *state_of(const struct route *route)
 static void add_why(const struct route *route, struct buf *out)
 {
     const char *why = "";
-    if (route->holds)
+    if (route->holds & HOLD_LEDGER)
+        why = ledger_why_down(route->worker->ledger);
+    else if (route->holds & HOLD_UNREAD)
+        why = "the holds have not been read from Redis yet";
+    else if (route->holds == HOLD_MEETING)
+        why = "its topics are being looked at";
+    else if (route->holds)
         why = route->hold_why;
     else if (breaker_state(route->breaker) != BREAKER_CLOSED)
         why = "the handler fails for many keys: one probe at a time goes out, one success closes "
@@ -83,6 +92,8 @@ static const char *state_text(const struct delivery *d)
         "its copy is on its way to the retry or dead-letter topic",
         "its end is on its way to the ledger",
         "follows its key's parked head"};
+    if (d->state == DELIVERY_QUEUED && d->lane && d->lane->source_held)
+        return wait_text(WAIT_PARK_FULL);
     return d->state == DELIVERY_WAITING ? wait_text(d->wait) : texts[d->state];
 }
 

@@ -100,7 +100,6 @@ static void learn(struct route *route, const struct kafka_topic *found)
         struct route_topic *topic = &route->topics[t];
         if (strcmp(found->name, topic->name) == 0) {
             topic->partitions = found->partitions;
-            snprintf(topic->uuid, sizeof(topic->uuid), "%s", found->uuid);
         } else if (strcmp(found->name, topic->dlq) == 0) {
             topic->dlq_partitions = found->partitions;
         }

@@ -33,6 +33,10 @@ void twins_park(struct delivery *d)
         twin->tier_ms = d->tier_ms;
         twin->copy_offset = d->copy_offset;
         twin->awaits_copy = head;
+        twin->attempt = d->attempt;
+        twin->first_failed_at_ms = d->first_failed_at_ms;
+        twin->last_failed_at_ms = d->last_failed_at_ms;
+        twin->failed_visit = twin->failed_visit || d->purpose == COPY_TO_TIER_FAILED;
     }
     if (twin || (!d->twin && !has_room(route, d)) || (!d->twin && !delivery_detach_record(d))) {
         delivery_settle(d);
