@@ -107,6 +107,22 @@ bool demo_report_table(struct demo_screen *screen, const struct demo_book *book,
     return good;
 }
 
+static void report_ended(struct demo_screen *screen, const struct demo_world *world, bool own)
+{
+    if (world->mock || own) {
+        demo_screen_print(screen, TONE_PLAIN,
+                          "  Broker, Redis and gateway of the demo have ended.");
+    } else {
+        demo_screen_print(screen, TONE_PLAIN,
+                          "  Redis and gateway of the demo have ended. Your broker "
+                          "goes on, and keeps");
+        demo_screen_print(screen, TONE_PLAIN, "  the topics *%s.",
+                          world->config->routes[0].topics[0]);
+    }
+    demo_screen_print(screen, TONE_PLAIN,
+                      "  With --keep all goes on until Ctrl-C, for these in another terminal:");
+}
+
 void demo_report_next(struct demo_screen *screen, const struct demo_world *world,
                       const char *program, bool own, bool kept)
 {
@@ -116,19 +132,8 @@ void demo_report_next(struct demo_screen *screen, const struct demo_world *world
     if (kept)
         demo_screen_print(screen, TONE_LOUD,
                           "  Everything still runs, until Ctrl-C. In another terminal:");
-    else if (world->mock || own)
-        demo_screen_print(screen, TONE_PLAIN,
-                          "  Broker, Redis and gateway of the demo have ended. With --keep they go "
-                          "on");
     else
-        demo_screen_print(screen, TONE_PLAIN,
-                          "  Your broker goes on and keeps the topics *%s; Redis and the gateway "
-                          "ended.",
-                          world->config->routes[0].topics[0]);
-    if (!kept)
-        demo_screen_print(screen, TONE_PLAIN, "  %s:",
-                          world->mock || own ? "until Ctrl-C, for these in another terminal"
-                                             : "With --keep they go on, for");
+        report_ended(screen, world, own);
     demo_screen_gap(screen);
     demo_screen_print(screen, TONE_PLAIN, "    export ONCEGATE_CONFIG=%s", world->config_file);
     demo_screen_print(screen, TONE_PLAIN, "    %s status", program);
