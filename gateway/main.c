@@ -31,7 +31,7 @@ static const struct command COMMANDS[] = {
      "a person's hold, kept in Redis, seen by all instances"},
     {"ledger", cmd_ledger, "ledger get ROUTE TOPIC KEY | reset ROUTE TOPIC KEY | adopt ROUTE TOPIC",
      "one key's state in words; mending"},
-    {"demo", cmd_demo, "demo [--kafka BOOTSTRAP] [--mock]",
+    {"demo", cmd_demo, "demo [--kafka BOOTSTRAP | --mock] [--seconds N] [--keep] [--dir DIR]",
      "everything on embedded defaults, with traffic"},
     {"version", cmd_version, "version", "versions of the program and its libraries"},
     {"retry", NULL, NULL, NULL},
