@@ -271,7 +271,8 @@ enum kafka_take kafka_consumer_take(struct kafka_consumer *consumer,
     struct partition *part = (struct partition *)partition;
     rd_kafka_message_t *message;
 
-    if (consumer->state != MEMBER_ASSIGNED)
+    /* Without a queue: lost before fetching began, and about to be revoked. */
+    if (consumer->state != MEMBER_ASSIGNED || part->queue == NULL)
         return KAFKA_TAKE_EMPTY;
     while (!part->halted && (message = rd_kafka_consume_queue(part->queue, 0)) != NULL) {
         if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
