@@ -36,19 +36,21 @@ static void ask_late(void *arg)
 static bool ask_wait(struct ask *ask, struct kafka_admin *admin, int64_t timeout_ms,
                      struct err *err)
 {
+    bool answered;
     loop_timer_init(&ask->limit, ask->loop, ask_late, ask);
     loop_timer_set_ms(&ask->limit, timeout_ms);
     while (!ask->done && !ask->late)
         loop_turn(ask->loop, true);
     loop_timer_deinit(&ask->limit);
+    answered = ask->done;
     kafka_admin_free(&admin);
+    if (!answered)
+        return err_set_retriable(err, ERR_UNAVAILABLE, "the brokers did not answer within %lld ms",
+                                 (long long)timeout_ms);
     if (ask->err.code) {
         *err = ask->err;
         return false;
     }
-    if (!ask->done)
-        return err_set_retriable(err, ERR_UNAVAILABLE, "the brokers did not answer within %lld ms",
-                                 (long long)timeout_ms);
     return true;
 }
 

@@ -448,6 +448,7 @@ struct kafka_admin *kafka_admin_new(struct loop *loop, const struct config *conf
 void kafka_admin_free(struct kafka_admin **pointer)
 {
     struct kafka_admin *admin = *pointer;
+    struct err cancelled = {0};
 
     if (admin == NULL)
         return;
@@ -461,7 +462,8 @@ void kafka_admin_free(struct kafka_admin **pointer)
         rd_kafka_destroy(admin->rk);
     }
     wake_deinit(&admin->wake);
+    err_set(&cancelled, ERR_CANCELLED, "given up");
     while (admin->requests != NULL)
-        request_free(admin, admin->requests);
+        finish(admin, admin->requests, &cancelled);
     mem_free(admin);
 }

@@ -15,6 +15,7 @@ struct kafka_admin;
 
 struct kafka_admin *kafka_admin_new(struct loop *loop, const struct config *config,
                                     struct err *err) MUST_CHECK;
+/* Questions that are open are answered with ERR_CANCELLED. */
 void kafka_admin_free(struct kafka_admin **admin);
 
 #define KAFKA_UUID_MAX 40

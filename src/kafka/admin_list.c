@@ -168,12 +168,17 @@ bool admin_list_init(struct kafka_admin *admin, struct err *err)
 
 void admin_list_deinit(struct kafka_admin *admin)
 {
+    struct err cancelled = {0};
+
+    err_set(&cancelled, ERR_CANCELLED, "given up");
     while (admin->listings != NULL) {
         struct admin_listing *listing = admin->listings;
 
         admin->listings = listing->next;
         if (listing->started)
             pthread_join(listing->thread, NULL);
+        if (listing->sized == NULL) /* the request that a sized one serves is told by its owner */
+            listing->done(listing->arg, NULL, 0, &cancelled);
         listing_free(listing);
     }
     if (admin->list_wake == NULL)
