@@ -313,7 +313,7 @@ void kafka_admin_create(struct kafka_admin *admin, const struct kafka_new_topic 
                         void *arg)
 {
     struct admin_request *request = request_new(admin, ADMIN_CREATE, count, arg);
-    rd_kafka_NewTopic_t **list = mem_calloc(count + 1, sizeof(*list));
+    rd_kafka_NewTopic_t **list = mem_calloc(count + 1, sizeof(rd_kafka_NewTopic_t *));
     rd_kafka_AdminOptions_t *options;
     char text[128];
     size_t asked = 0;

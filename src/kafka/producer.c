@@ -205,11 +205,16 @@ static rd_kafka_headers_t *headers_of(const struct produce *msg)
 static rd_kafka_resp_err_t hand_over(struct kafka_producer *producer, struct produce *msg)
 {
     rd_kafka_headers_t *headers = headers_of(msg);
+    /* Copied, never written to; the macro takes no const. */
+    union {
+        const char *kept;
+        void *given;
+    } value = {msg->value.data};
     rd_kafka_resp_err_t code = rd_kafka_producev(
         producer->rk, RD_KAFKA_V_TOPIC(msg->topic), RD_KAFKA_V_PARTITION(msg->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(msg->key.data, msg->key.len),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)msg->value.data, msg->value.len),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(msg), RD_KAFKA_V_END);
+        RD_KAFKA_V_VALUE(value.given, msg->value.len), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(msg), RD_KAFKA_V_END);
 
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
         rd_kafka_headers_destroy(headers);
