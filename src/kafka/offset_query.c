@@ -8,11 +8,12 @@
 
 #define QUERY_TIMEOUT_MS 10000
 
+/* A number that librdkafka carries for us, never an address. */
 void *offset_query_opaque(uint64_t number, enum offset_query kind)
 {
-    /* A number that librdkafka carries for us, never an address. */
-    return (void *)(uintptr_t)(number << 2 |
-                               (uint64_t)kind); /* NOLINT(performance-no-int-to-ptr) */
+    uintptr_t carried = (uintptr_t)(number << 2 | (uint64_t)kind);
+
+    return (void *)carried; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 uint64_t offset_query_number(rd_kafka_event_t *event)
