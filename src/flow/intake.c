@@ -21,6 +21,8 @@
 #include "flow/settle.h"
 
 #define TAKES_PER_TURN  512
+#define READY_PER_SLOT  4
+#define READY_MIN       256
 #define WAIT_IN_LANE_MS 5000
 #define ABSURD_DELAY_MS 60000
 
@@ -28,6 +30,14 @@ void intake_wake(struct route *route)
 {
     if (route->loop)
         loop_defer(route->loop, &route->intake_task);
+}
+
+/* Ready lanes beyond this keep no slot busier; their records only fall out of the processor's
+ * caches until it is their turn. Few lanes, as of one hot key, let it look further ahead. */
+static size_t ready_enough(const struct route *route)
+{
+    size_t enough = (size_t)route->slots * READY_PER_SLOT;
+    return enough > READY_MIN ? enough : READY_MIN;
 }
 
 /*
@@ -41,6 +51,8 @@ static bool has_room(const struct route *route, enum part_kind kind)
     if (kind == PART_SOURCE) {
         records -= records / 4;
         bytes -= bytes / 4;
+        if (lane_ready_count(route->lanes) >= ready_enough(route))
+            return false;
     }
     return route->open_records < records && route->open_bytes < bytes;
 }
@@ -266,7 +278,9 @@ static void run(void *arg)
     struct part *part;
     if (route->phase != ROUTE_RUNNING)
         return;
+    bool copies = false;
     for (int pass = 0; pass < 2; pass++) {
+        copies = copies || budget < TAKES_PER_TURN;
         TAILQ_FOREACH(part, &route->parts, in_route)
         {
             unsigned give = share < budget ? share : budget;
@@ -279,8 +293,14 @@ static void run(void *arg)
         TAILQ_INSERT_TAIL(&route->parts, part, in_route);
     }
     route->intake_blocked = !has_room(route, PART_SOURCE);
-    if (budget < TAKES_PER_TURN && !route->intake_blocked)
+    if (copies || (budget < TAKES_PER_TURN && !route->intake_blocked))
         kafka_consumer_rearm(route->consumer);
+}
+
+void intake_room_made(struct route *route)
+{
+    if (route->intake_blocked && lane_ready_count(route->lanes) < ready_enough(route) / 2)
+        intake_wake(route);
 }
 
 void intake_init(struct route *route)

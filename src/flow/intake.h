@@ -11,6 +11,8 @@ void intake_init(struct route *route);
 /* There may be something to take: room, a due record, a readable partition. Runs later in this
  * turn. */
 void intake_wake(struct route *route);
+/* A record was settled, or ready lanes were given slots: the intake may have waited for that. */
+void intake_room_made(struct route *route);
 /* Forgets what waits in the partitions' look-ahead and in the lanes' queues: it will be consumed
  * again. */
 void intake_drop_queued(struct route *route);

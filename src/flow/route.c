@@ -225,18 +225,20 @@ static void pump(void *arg)
         return;
     if (breaker_state(route->breaker) != BREAKER_CLOSED) {
         pump_probe(route);
+        intake_room_made(route);
         return;
     }
     while (budget-- > 0 && route->slots_used < route->slots) {
         struct lane *lane = lane_pop_ready(route->lanes);
         if (!lane)
-            return;
+            break;
         start_next(route, lane, false);
         if (!route_delivers(route) || breaker_state(route->breaker) != BREAKER_CLOSED)
             return;
     }
     if (budget == (unsigned)-1)
         route_pump(route);
+    intake_room_made(route);
 }
 
 static void probe_due(void *arg)
@@ -422,8 +424,10 @@ static void update_lag(void *arg)
     metric_set(route->metrics.twins, (double)route->twin_records);
     for (int i = 0; i < ROUTE_PHASES; i++)
         metric_set(route->metrics.state[i], route->phase == (enum route_phase)i ? 1 : 0);
+    /* A safety net: nothing should wait for these. */
     if (lane_ready_count(route->lanes) > 0)
-        route_pump(route); /* a safety net: nothing should wait for it */
+        route_pump(route);
+    intake_room_made(route);
 }
 
 /* ---- making, stopping ---- */

@@ -59,8 +59,7 @@ static void uncount(struct delivery *d)
     d->counted = false;
     route->open_records--;
     route->open_bytes -= d->bytes;
-    if (route->intake_blocked)
-        intake_wake(route);
+    intake_room_made(route);
 }
 
 void delivery_free(struct delivery *d)
