@@ -237,13 +237,14 @@ def test_handler_by_tls_is_verified(fresh_world):
 
     def run_with(**tls):
         return world.start(world.config(world.route(
-            handler__tls=tls, breaker__failures=1000, retry__tiers=["300ms", "900ms"])))
+            handler__tls=tls, breaker__failures=1000, retry__tiers=["300ms", "900ms"],
+            retry__inline__max_retries=0)))
 
-    for tls in ({"ca_file": str(cert), "server_name": "wrong.test"},
-                {"ca_file": str(other), "server_name": "app.test"}):
+    for copies, tls in ((1, {"ca_file": str(cert), "server_name": "wrong.test"}),
+                        (2, {"ca_file": str(other), "server_name": "app.test"})):
         gateway = run_with(**tls)
-        wait_until(lambda: gateway.metric("deliveries_total", outcome="retry") >= 1, 15,
-                   "a delivery that failed by TLS")
+        wait_until(lambda: len(world.dump("tier")) >= copies, 15,
+                   "a copy of a delivery that failed by TLS")
         assert not world.handler.calls(record)
         gateway.stop()
     run_with(ca_file=str(cert), server_name="app.test")
