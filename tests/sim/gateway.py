@@ -256,9 +256,9 @@ class Gateway:
             return
         while work.part.serving():
             if work.part.fenced:
+                yield 5
                 if work.twin():
                     return
-                yield 5
                 continue
             if self.rule("refund") and self.world.outage():
                 yield 10                          # breaker open; no claim is held
@@ -323,7 +323,8 @@ class Gateway:
 
     def twins_forgotten(self, lane, work):
         return (work.source != REDRIVE and self.rule("reassert")
-                and any(w.rec.rank[1] == work.rec.rank[1] and w.rec.rank < work.rec.rank for w in lane.twins.values()))
+                and any(w.rec.rank[1] == work.rec.rank[1] and w.rec.rank < work.rec.rank and w.part.serving()
+                        for w in lane.twins.values()))
 
     def reassert(self, lane, work):
         """Twins are parked by what this process knows, yet their follower may go: Redis lost writes, or others finished them."""
@@ -333,6 +334,9 @@ class Gateway:
             if twin is None or not twin.part.serving():
                 continue
             tier, offset = twin.place
+            if self.world.broker.position(f"t{tier}/{rank[1]}") > offset:
+                lane.twins.pop(rank, None)        # its copy was dealt with elsewhere: parked again it would be a ghost for ever
+                continue
             answer = yield from self.finish(twin, PARKED, tier=tier, copy_offset=offset)
             if answer.code not in ("OK", "LOST"):
                 lane.twins.pop(rank, None)        # finished elsewhere; the others are parked again: the claim says BLOCKED

@@ -258,7 +258,7 @@ def check(world, sources, setup):
             if before.rec.rank != again.rec.rank and (setup.epochs or setup.gaps or setup.kind not in ("sequence", "event-id")):
                 continue                       # a producer's repetition of a number that may be out of the window
             late_copy = before.source == "source" and again.source == "tier"
-            if late_copy and (setup.kind == "offset" or not setup.ordered):
+            if late_copy and (setup.kind in ("offset", "version") or not setup.ordered):
                 continue                       # a crash between the copy's acknowledgement and its mark, and nothing left to prove it
             if setup.kind == "version" and not setup.ordered:
                 continue
