@@ -21,6 +21,7 @@ RULES = {
     "prove": "FENCED: a new token only after a commit in the current generation",
     "rebuild": "a wiped Redis is rebuilt from the tiers before anything is claimed",
     "reassert": "GO while twins of lower rank wait in the lane: Redis lost writes, park them again",
+    "rank-only": "what is parked again from memory or from the tiers is parked by rank, its number is not called seen",
     "refund": "an outage spends no attempts, sets no first-failed time, does not count to give_up_after",
     "lease-cover": "the handler is called only where the lease covers its whole timeout",
     "keep-claim": "after an ambiguous timeout the claim stays until its lease lapses",
@@ -168,7 +169,7 @@ class Gateway:
                     newest[at] = (rec, tier, offset)
         for at in sorted(newest, key=lambda a: a[1]):
             rec, tier, offset = newest[at]
-            yield from self.finish(Work(rec, part, None, TIER), PARKED, rec=rec, tier=tier, copy_offset=offset)
+            yield from self.park_by_rank(Work(rec, part, None, TIER), tier, offset)
 
     def refence(self, part):
         """FENCED: somebody has a newer token, or Redis forgot ours. Only the real owner can commit."""
@@ -277,7 +278,8 @@ class Gateway:
             elif code == "BUSY":
                 yield min(answer.busy_ms, 10) + self.world.r.randrange(3)
             elif code in ("DUP", "DUP_PARKED", "SUPERSEDED", "MOVED_ON"):
-                lane.twins.pop(work.rec.rank, None) if work.twin() else None
+                if work.twin() or code == "DUP":
+                    lane.twins.pop(work.rec.rank, None)
                 return self.settle(work)
             elif code == "OUTDATED":
                 if self.setup.on_superseded == "deliver":
@@ -337,16 +339,24 @@ class Gateway:
             if self.world.broker.position(f"t{tier}/{rank[1]}") > offset:
                 lane.twins.pop(rank, None)        # its copy was dealt with elsewhere: parked again it would be a ghost for ever
                 continue
-            answer = yield from self.finish(twin, PARKED, tier=tier, copy_offset=offset)
+            answer = yield from self.park_by_rank(twin, tier, offset)
             if answer.code not in ("OK", "LOST"):
                 lane.twins.pop(rank, None)        # finished elsewhere; the others are parked again: the claim says BLOCKED
+
+    def park_by_rank(self, twin, tier, offset):
+        """Parks what is believed to wait in a tier. Its order counts, its number not: were the copy gone after all, the number must
+        not be called seen."""
+        kind = model.NONE if self.rule("rank-only") else twin.rec.kind
+        answer = yield from self.finish(twin, PARKED, kind=kind, tier=tier, copy_offset=offset)
+        return answer
 
     # -- steps -----------------------------------------------------------------------------------------------------------------
 
     def op(self, verb, work, rec, **more):
         source = work.source if not work.twin() else TIER
         more.setdefault("hop", rec.hop)
-        return Op(verb, self.setup.scope, rec.key, work.part.owner, work.part.token, rec.rank, source, rec.kind, rec.epoch,
+        kind = more.pop("kind", rec.kind)
+        return Op(verb, self.setup.scope, rec.key, work.part.owner, work.part.token, rec.rank, source, kind, rec.epoch,
                   rec.number, rec.event_id, redrive_id=rec.redrive_id, observe=work.observe, **more)
 
     def claim(self, work, evidence=None):

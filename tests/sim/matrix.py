@@ -26,6 +26,7 @@ WHERE = {
     "not-head": ["calm", "split"],
     "park-not-head": ["outage", "calm", "split"],
     "rebuild": ["wipe"],
+    "rank-only": ["rollback", "failover"],
     "refund": ["long_outage"],
     "lease-cover": ["calm", "split"],
     "moved-on": ["redrive"],
@@ -56,6 +57,7 @@ NOT_SHOWN = {
     "prove": "a zombie that takes tokens without proof costs FENCED answers until its first commit fails; nothing is broken",
     "window": "tombstones and marks prove the same in ordered routes; it serves unordered ones, where a re-read record of the "
               "previous epoch above its mark would be dead-lettered as STALE",
+    "rank-only": "one loss in some hundred runs with two failovers and a repeated number between them; too rare for a table",
     "twin-hop": "costs latency: a twin with an old hop is SUPERSEDED, and its copy has to come",
     "drain": "costs latency: shown by tier_latency.py",
 }

@@ -211,7 +211,7 @@ def describe(rec):
 def check(world, sources, setup):
     """Compares what was produced with what the handler and the dead-letter topic saw."""
     out = Verdict()
-    first, order_seen = {}, {}
+    first, order_seen, highest = {}, {}, {}
     dead = {rec.identity() for rec, _ in world.dead}
     home = {}
     for rec in sources:
@@ -235,6 +235,9 @@ def check(world, sources, setup):
             if first[ident] != when:
                 continue                       # a repetition is judged below
             rec = req.rec
+            if setup.kind == "version" and setup.on_superseded == "deliver" and rec.number < highest.get(rec.key, 0):
+                continue                       # superseded, and delivered all the same: it has no place in the order
+            highest[rec.key] = max(rec.number, highest.get(rec.key, 0))
             lane = (rec.key, rec.rank[1])
             if req.source == "redrive":            # it cannot know of a success that nobody could mark yet
                 later = [q for _, q in world.successes if q.marked is not None and q.marked < req.claimed
