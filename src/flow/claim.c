@@ -86,19 +86,13 @@ static void end_probe(struct delivery *d)
  * beyond it. */
 static bool has_ghost_evidence(const struct delivery *d, const struct ledger_op *op)
 {
-    const struct part *part;
     const struct route_tier *tier = route_topic_tier(d->topic, op->head_tier);
     if (d->route->config->dedup.scope == SCOPE_ROUTE && d->route->topic_count > 1)
         return false; /* the head may be another topic's, with another tier partition */
     if (!op->head_expired || tier->ms != op->head_tier || tier->partitions <= 0)
         return false;
-    TAILQ_FOREACH(part, &d->route->parts, in_route)
-    {
-        if (part->kind == PART_TIER && part->topic == d->topic && part->tier_ms == op->head_tier &&
-            part->number == d->origin.partition % tier->partitions)
-            return watermark_offset(part->watermark) > op->head_offset;
-    }
-    return false;
+    return part_tier_watermark(d->route, d->topic, op->head_tier,
+                               d->origin.partition % tier->partitions) > op->head_offset;
 }
 
 static void behind_head(struct delivery *d, const struct ledger_op *op, bool had_evidence)
@@ -201,16 +195,23 @@ static void corrupt(struct delivery *d)
     park_dead_letter(d, "ledger-unreadable", "the key's state in the ledger cannot be read", 0);
 }
 
+/* As this process knows, an earlier record of the key is parked; a twin itself is never asked. */
+static bool overtakes_twin(const struct delivery *d)
+{
+    const struct delivery *twin = d->lane && !d->twin ? TAILQ_FIRST(&d->lane->twins) : NULL;
+    if (!twin || !d->route->uses_ledger || d->source == LEDGER_REDRIVE)
+        return false;
+    return d->source == LEDGER_SOURCE || (twin->origin.partition == d->origin.partition &&
+                                          twin->origin.offset < d->origin.offset);
+}
+
 /*
- * A source record may go though earlier ones of its key are parked, as this process knows: Redis
- * lost writes (or others finished them). It hears again what is parked, before the claim is asked
- * for anew.
+ * A record may go though earlier ones of its key are parked: Redis lost writes (or others finished
+ * them). It hears again what is parked, before the claim is asked for anew.
  */
 static void go(struct delivery *d)
 {
-    bool forgotten = d->source == LEDGER_SOURCE && !d->twin && d->lane &&
-                     !TAILQ_EMPTY(&d->lane->twins) && d->route->uses_ledger;
-    if (!forgotten) {
+    if (!overtakes_twin(d)) {
         attempt_start(d);
         return;
     }

@@ -60,7 +60,7 @@ void lane_done(struct lane_table *table, struct lane *lane);
 void lane_wake(struct lane_table *table, struct lane *lane);
 /* The lane that has been ready for longest, taken out of the queue; NULL if none. */
 struct lane *lane_pop_ready(struct lane_table *table);
-/* Calls visit for every lane of a key; visit must not free lanes. */
+/* Calls visit for every lane of a key; visit may free the lane that it is given, no other. */
 void lane_each(struct lane_table *table, void (*visit)(struct lane *lane, void *arg), void *arg);
 /* Ends source_held in every lane. */
 void lane_table_unhold_sources(struct lane_table *table);

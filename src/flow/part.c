@@ -61,6 +61,19 @@ void part_gone(struct part **part)
     part_unref(part);
 }
 
+int64_t part_tier_watermark(const struct route *route, const struct route_topic *topic,
+                            int32_t tier_ms, int32_t number)
+{
+    const struct part *part;
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    {
+        if (part->kind == PART_TIER && part->topic == topic && part->tier_ms == tier_ms &&
+            part->number == number)
+            return watermark_offset(part->watermark);
+    }
+    return -1;
+}
+
 const char *part_kind_name(enum part_kind kind)
 {
     static const char *const names[] = {"source", "tier", "redrive"};

@@ -57,6 +57,10 @@ void part_ref(struct part *part);
 void part_unref(struct part **part);
 /* The assignment is over: drops the assignment's reference. */
 void part_gone(struct part **part);
+/* The offset below which everything of that tier partition is settled, where it is ours; else -1.
+ */
+int64_t part_tier_watermark(const struct route *route, const struct route_topic *topic,
+                            int32_t tier_ms, int32_t number);
 const char *part_kind_name(enum part_kind kind);
 
 #endif

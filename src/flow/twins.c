@@ -7,6 +7,7 @@
 #include "flow/twins.h"
 
 #include "base/log.h"
+#include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/lane.h"
 #include "flow/part.h"
@@ -76,6 +77,7 @@ static void reparked(struct ledger_op *op)
     struct route *route = d->route;
     struct lane *lane = d->lane;
     bool forget = op->cancelled || op->code == LEDGER_DONE || delivery_unwanted(d);
+    claim_prepare(d); /* its own kind again */
     if (forget) {
         lane_remove(lane, d);
         d->lane = NULL;
@@ -87,13 +89,34 @@ static void reparked(struct ledger_op *op)
     route_pump(route);
 }
 
+/* Its newest copy is settled, and not by us: it was finished elsewhere. */
+static bool was_finished_elsewhere(const struct delivery *d)
+{
+    const struct route_tier *tier = route_topic_tier(d->topic, d->tier_ms);
+    if (tier->ms != d->tier_ms || tier->partitions <= 0)
+        return false;
+    return part_tier_watermark(d->route, d->topic, d->tier_ms,
+                               d->origin.partition % tier->partitions) > d->copy_offset;
+}
+
+/*
+ * By rank alone (kind none): a number's bit must not be set by one that was forgotten, since
+ * another copy of the number may be waiting by now.
+ */
 void twins_repark(struct lane *lane)
 {
-    struct delivery *d;
-    TAILQ_FOREACH(d, &lane->twins, in_lane)
-    {
+    struct delivery *d, *next;
+    for (d = TAILQ_FIRST(&lane->twins); d; d = next) {
+        next = TAILQ_NEXT(d, in_lane);
         if (d->in_step)
             continue;
+        if (was_finished_elsewhere(d)) {
+            lane_remove(lane, d);
+            d->lane = NULL;
+            delivery_free(d);
+            continue;
+        }
+        d->op.kind = IDENTITY_NONE;
         step_begin(d, DELIVERY_TWIN);
         d->op.verb = LEDGER_FINISH;
         d->op.fact = LEDGER_PARKED;
@@ -107,19 +130,25 @@ void twins_repark(struct lane *lane)
     }
 }
 
+struct reparking {
+    struct route *route;
+    size_t lanes;
+};
+
 static void repark_lane(struct lane *lane, void *arg)
 {
-    size_t *lanes = arg;
+    struct reparking *all = arg;
     if (TAILQ_EMPTY(&lane->twins))
         return;
-    (*lanes)++;
+    all->lanes++;
     twins_repark(lane);
+    lane_done(all->route->lanes, lane);
 }
 
 void twins_repark_all(struct route *route)
 {
-    size_t lanes = 0;
-    lane_each(route->lanes, repark_lane, &lanes);
-    log_warn("parked_again", LOG_STR("route", route->config->name), LOG_UINT("keys", lanes),
+    struct reparking all = {route, 0};
+    lane_each(route->lanes, repark_lane, &all);
+    log_warn("parked_again", LOG_STR("route", route->config->name), LOG_UINT("keys", all.lanes),
              LOG_UINT("records", route->twin_records), LOG_END);
 }
