@@ -258,14 +258,20 @@ static void add_value(const struct schema_key *key, const void *item, struct buf
     }
 }
 
+/* A section, and a key of a later release, has none. */
+static const void *place_of(const struct schema_key *key, const void *item)
+{
+    return (const char *)item + key->at;
+}
+
 /* A rule has only one of its two sets; an empty one would not be read back. */
 static bool is_empty_set(const struct schema_key *key, const void *item)
 {
     static const uint64_t none[8];
-    const char *place = (const char *)item + key->at;
 
-    return (key->type == TYPE_STATUSES && memcmp(place, none, sizeof(none)) == 0) ||
-           (key->type == TYPE_ERRORS && *(const unsigned *)(const void *)place == 0);
+    if (key->type == TYPE_STATUSES)
+        return memcmp(place_of(key, item), none, sizeof(none)) == 0;
+    return key->type == TYPE_ERRORS && *(const unsigned *)place_of(key, item) == 0;
 }
 
 /* Of a list; other keys have none. */
@@ -277,7 +283,6 @@ static size_t count_of(const struct schema_key *key, const void *item)
 static void show_key(struct show *show, const struct schema_key *key, const void *item)
 {
     char section[SCHEMA_PATH_MAX];
-    const char *place = (const char *)item + key->at;
 
     if (key->later == LATER_KEY || key->type == TYPE_SECRET_FILE)
         return;
@@ -292,14 +297,14 @@ static void show_key(struct show *show, const struct schema_key *key, const void
         break;
     case TYPE_ITEMS:
         begin_key(show, schema_name(key));
-        show_items(show, key, *(const char *const *)(const void *)place, count_of(key, item));
+        show_items(show, key, *(const char *const *)place_of(key, item), count_of(key, item));
         break;
     case TYPE_PROPERTIES:
-        show_properties(show, key, (const struct properties *)(const void *)place, item);
+        show_properties(show, key, place_of(key, item), item);
         break;
     case TYPE_HEADERS:
         begin_key(show, schema_name(key));
-        show_headers(show, *(const struct request_header *const *)(const void *)place,
+        show_headers(show, *(const struct request_header *const *)place_of(key, item),
                      count_of(key, item));
         break;
     default:
