@@ -8,7 +8,8 @@
 #include "cli.h"
 #include "topic_plan.h"
 
-#define TIMEOUT_MS 15000
+#define TIMEOUT_MS      15000
+#define SOURCE_GRACE_MS 3000
 
 static const char *action_name(enum plan_action action)
 {
@@ -106,6 +107,19 @@ static int apply(const struct config *config, const struct plan *plan)
     return EXIT_CONFIG;
 }
 
+/* A source topic that was made a moment ago may not be in every broker's metadata yet. */
+static bool make_plan(const struct config *config, int32_t replication, struct plan *plan,
+                      struct err *err)
+{
+    uint64_t limit = clock_mono_ns() + SOURCE_GRACE_MS * NS_PER_MS;
+    while (plan_make(config, replication, TIMEOUT_MS, plan, err)) {
+        if (plan->missing == 0 || clock_mono_ns() > limit)
+            return true;
+        plan_free(plan);
+    }
+    return false;
+}
+
 int cmd_topics(struct cli *cli)
 {
     bool detailed = cli_flag(cli, "--detailed-exitcode");
@@ -125,7 +139,7 @@ int cmd_topics(struct cli *cli)
     config = cli_load_config(cli, &code);
     if (!config)
         return code;
-    if (plan_make(config, (int32_t)replication, TIMEOUT_MS, &plan, &err)) {
+    if (make_plan(config, (int32_t)replication, &plan, &err)) {
         if (cli->output && strcmp(cli->output, "table") != 0)
             print_json(&plan);
         else
