@@ -399,12 +399,25 @@ static void update_waiting(struct route *route)
     }
 }
 
+/* Arrival is close enough to age: what was taken first of what is not settled. Twins are settled.
+ */
+static void update_oldest(struct route *route)
+{
+    const struct delivery *d;
+    TAILQ_FOREACH(d, &route->all, in_route)
+    {
+        if (!d->settled && d->rec.timestamp_ms > 0) {
+            metric_set(route->metrics.oldest_unsettled, (double)d->rec.timestamp_ms / 1000.0);
+            return;
+        }
+    }
+    metric_omit(route->metrics.oldest_unsettled);
+}
+
 static void update_lag(void *arg)
 {
     struct route *route = arg;
     struct part *part;
-    int64_t oldest = INT64_MAX;
-    struct delivery *first = TAILQ_FIRST(&route->all);
     loop_timer_set_ms(&route->lag_timer, LAG_EVERY_MS);
     TAILQ_FOREACH(part, &route->parts, in_route)
     {
@@ -415,9 +428,7 @@ static void update_lag(void *arg)
     }
     update_waiting(route);
     update_stuck(route);
-    if (first && first->rec.timestamp_ms > 0)
-        oldest = first->rec.timestamp_ms;
-    metric_set(route->metrics.oldest_unsettled, oldest == INT64_MAX ? 0 : (double)oldest / 1000.0);
+    update_oldest(route);
     metric_set(route->metrics.lanes, (double)lane_table_count(route->lanes));
     metric_set(route->metrics.in_flight_records, (double)route->open_records);
     metric_set(route->metrics.in_flight_bytes, (double)route->open_bytes);

@@ -17,7 +17,6 @@
 static void availability(void *ctx, bool up, const char *why)
 {
     struct worker *worker = ctx;
-    worker->ledger_up = up;
     for (size_t i = 0; i < worker->route_count; i++)
         route_ledger_available(worker->routes[i], up, why);
 }

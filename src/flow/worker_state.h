@@ -30,7 +30,6 @@ struct worker {
     size_t route_count;
     size_t routes_stopped;
     bool stopping;
-    bool ledger_up;
     struct metric *ledger_wipes;
 };
 
