@@ -98,7 +98,7 @@ static const char *kafka_name(const char *path)
 
 static void explain_property(const char *name, struct buf *out)
 {
-    const char *reason = kafka_property_refused(name);
+    const char *reason = kafka_property_refused(name, NULL);
     const char *hint = kafka_property_hint(name);
 
     buf_printf(out, "kafka.%s\n", name);

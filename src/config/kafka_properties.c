@@ -14,27 +14,38 @@
 #include "config/problems.h"
 #include "config/secret_file.h"
 
-static const struct {
-    const char *name; /* a '*' at the end: any that begins so */
+static const struct refusal {
+    const char *name;    /* a '*' at the end: any that begins so */
+    const char *allowed; /* the one value that it has anyway, or NULL */
     const char *reason;
 } refused[] = {
-    {"enable.auto.*", "offsets are committed by the gateway itself, after the handler succeeded"},
-    {"auto.commit.*", "offsets are committed by the gateway itself: see commit.every of a route"},
-    {"auto.offset.reset",
+    {"enable.auto.*", NULL,
+     "offsets are committed by the gateway itself, after the handler succeeded"},
+    {"auto.commit.*", NULL,
+     "offsets are committed by the gateway itself: see commit.every of a route"},
+    {"offset.store.method", NULL, "offsets are kept by the group"},
+    {"auto.offset.reset", NULL,
      "a start is never chosen silently: see initial_offset and on_offset_lost of a route"},
-    {"isolation.level", "it is always read_committed"},
-    {"acks", "it is always all: a copy counts only once every in-sync replica has it"},
-    {"request.required.acks",
+    {"isolation.level", NULL, "it is always read_committed"},
+    {"acks", NULL, "it is always all: a copy counts only once every in-sync replica has it"},
+    {"request.required.acks", NULL,
      "it is always all: a copy counts only once every in-sync replica has it"},
-    {"enable.idempotence", "it is always true: a copy must not be written twice by a resend"},
-    {"group.id", "it is the group of each route"},
-    {"group.protocol", "the assignment is made by the classic protocol and range in this version"},
-    {"group.remote.assignor",
+    {"enable.idempotence", NULL, "it is always true: a copy must not be written twice by a resend"},
+    {"message.timeout.ms", NULL, "a copy is never given up by a timer"},
+    {"delivery.timeout.ms", NULL, "a copy is never given up by a timer"},
+    {"delivery.report.only.error", NULL, "every copy's acknowledgement is awaited"},
+    {"group.id", NULL, "it is the group of each route"},
+    {"group.protocol", "classic",
+     "only classic: another does not keep partitions of equal number together"},
+    {"group.remote.assignor", NULL,
      "the assignment is made by the classic protocol and range in this version"},
-    {"transactional.id", "the gateway uses no transactions"},
-    {"allow.auto.create.topics", "topics are created by `topics apply` only, never silently"},
-    {"enable.partition.eof", "the gateway uses it for itself"},
-    {"opaque", "it cannot be given as text"},
+    {"partition.assignment.strategy", "range",
+     "only range: it keeps the same partition number of a topic and its retry topics with one "
+     "owner"},
+    {"transactional.id", NULL, "the gateway uses no transactions"},
+    {"allow.auto.create.topics", NULL, "topics are created by `topics apply` only, never silently"},
+    {"enable.partition.eof", NULL, "the gateway uses it for itself"},
+    {"opaque", NULL, "it cannot be given as text"},
 };
 
 static const struct {
@@ -49,15 +60,19 @@ static const struct {
     {"key.serializer", "!keys and values are passed on as bytes"},
     {"value.serializer", "!keys and values are passed on as bytes"},
     {"buffer.memory", "queue.buffering.max.kbytes"},
-    {"max.block.ms", "!the gateway never blocks; message.timeout.ms bounds a write"},
+    {"max.block.ms", "!the gateway never blocks, and a copy is never given up by a timer"},
     {"max.request.size", "message.max.bytes"},
     {"request.timeout.ms", "socket.timeout.ms"},
     {"default.api.timeout.ms", "socket.timeout.ms"},
     {"send.buffer.bytes", "socket.send.buffer.bytes"},
     {"receive.buffer.bytes", "socket.receive.buffer.bytes"},
+    {"metadata.recovery.strategy", "!not in this version of librdkafka"},
+    {"reconnect.backoff.max", "reconnect.backoff.max.ms"},
     {"partitioner.class", "!copies go to the partition of their source partition's number"},
     {"interceptor.classes", "!there are no Java interceptors"},
     {"metric.reporters", "!there are no Java reporters; see /metrics"},
+    {"metrics.recording.level", "!there are no Java reporters; see /metrics"},
+    {"sasl.login.callback.handler.class", "!there are no Java classes"},
     {"ssl.keystore.type", "ssl.keystore.location (PKCS#12), or ssl.certificate.location (PEM)"},
     {"ssl.truststore.location", "ssl.ca.location (PEM)"},
     {"ssl.truststore.password", "ssl.ca.location (PEM, without a password)"},
@@ -98,12 +113,21 @@ static bool matches(const char *pattern, const char *name)
     return strcmp(pattern, name) == 0;
 }
 
-const char *kafka_property_refused(const char *name)
+static const struct refusal *find_refusal(const char *name)
 {
     for (size_t i = 0; i < COUNT(refused); i++)
         if (matches(refused[i].name, name))
-            return refused[i].reason;
+            return &refused[i];
     return NULL;
+}
+
+const char *kafka_property_refused(const char *name, const char *value)
+{
+    const struct refusal *refusal = find_refusal(name);
+
+    if (!refusal || (value && refusal->allowed && strcmp(refusal->allowed, value) == 0))
+        return NULL;
+    return refusal->reason;
 }
 
 const char *kafka_property_hint(const char *name)
@@ -114,11 +138,13 @@ const char *kafka_property_hint(const char *name)
     return NULL;
 }
 
-bool kafka_property_refusal(size_t index, const char **name, const char **reason)
+bool kafka_property_refusal(size_t index, const char **name, const char **allowed,
+                            const char **reason)
 {
     if (index >= COUNT(refused))
         return false;
     *name = refused[index].name;
+    *allowed = refused[index].allowed;
     *reason = refused[index].reason;
     return true;
 }
@@ -170,11 +196,11 @@ static bool is_underscored(const char *name, char out[128])
 static bool check_name(struct load *load, struct node *node, const char *name)
 {
     char dotted[128];
-    const char *reason = kafka_property_refused(name);
-    const char *hint = reason ? NULL : kafka_property_hint(name);
+    const struct refusal *refusal = find_refusal(name);
+    const char *hint = refusal ? NULL : kafka_property_hint(name);
 
-    if (reason)
-        return refuse_name(load, node, "not to be set: ", reason, "");
+    if (refusal && !refusal->allowed)
+        return refuse_name(load, node, "not to be set: ", refusal->reason, "");
     if (hint && hint[0] == '!')
         return refuse_name(load, node, "no property of librdkafka: ", hint + 1, "");
     if (hint)
@@ -196,11 +222,8 @@ static bool check_value(struct load *load, struct node *node, const char *name)
                           "dots, e.g. bootstrap.servers: 127.0.0.1:9092");
     if (!load_wants_scalar(load, &value_key, node))
         return false;
-    if (strcmp(name, "partition.assignment.strategy") == 0 && strcmp(node->text, "range") != 0)
-        return node_error(node, load->problems,
-                          "only range: it keeps the same partition number of a topic and its retry "
-                          "topics with one owner");
-    return true;
+    const char *reason = kafka_property_refused(name, node->text);
+    return !reason || node_error(node, load->problems, "%s", reason);
 }
 
 static void add_property(struct properties *props, const struct node *node, const char *name,

@@ -190,15 +190,18 @@ static void add_part(struct buf *out, const char *section, size_t cut)
 
 static void add_kafka(struct buf *out)
 {
-    const char *name, *text;
+    const char *name, *allowed, *text;
 
     buf_add_text(out, "## Kafka properties\n\n");
     add_cell(out, schema_find("kafka")->doc);
     buf_add_text(out,
-                 " `bootstrap.servers` is required; `partition.assignment.strategy` may only be "
-                 "`range`.\n\n| not to be set | because |\n|---|---|\n");
-    for (size_t i = 0; kafka_property_refusal(i, &name, &text); i++)
-        buf_printf(out, "| `%s` | %s |\n", name, text);
+                 " `bootstrap.servers` is required.\n\n| not to be set | because |\n|---|---|\n");
+    for (size_t i = 0; kafka_property_refusal(i, &name, &allowed, &text); i++) {
+        buf_printf(out, "| `%s`", name);
+        if (allowed)
+            buf_printf(out, " other than `%s`", allowed);
+        buf_printf(out, " | %s |\n", text);
+    }
     buf_add_text(out, "\nNames of the Java client are refused with the name that librdkafka has "
                       "instead:\n\n| Java | librdkafka |\n|---|---|\n");
     for (size_t i = 0; kafka_property_rename(i, &name, &text); i++) {

@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/kafka_properties.h"
 #include "kafka/client_error.h"
 
 #define OLDEST_VERSION 0x020800ff
@@ -61,35 +61,6 @@ static const struct setting fixed[] = {
     {KAFKA_PRODUCER, "acks", "all"},
     /* For ever: a copy is given up by its owner, never by a timer. */
     {KAFKA_PRODUCER, "message.timeout.ms", "0"},
-};
-
-struct refusal {
-    const char *name;
-    const char *reason;
-};
-
-static const struct refusal refusals[] = {
-    {"enable.auto.commit", "offsets are committed only after the handler succeeded"},
-    {"auto.commit.enable", "offsets are committed only after the handler succeeded"},
-    {"auto.commit.interval.ms", "offsets are committed by routes.commit, never by a timer alone"},
-    {"enable.auto.offset.store", "offsets are committed only after the handler succeeded"},
-    {"offset.store.method", "offsets are kept by the group"},
-    {"isolation.level", "is always read_committed"},
-    {"acks", "is always all: a copy must be safe before its origin is committed"},
-    {"request.required.acks", "is always all: a copy must be safe before its origin is committed"},
-    {"enable.idempotence", "is always true"},
-    {"transactional.id", "this program uses no transactions"},
-    {"message.timeout.ms", "a copy is never given up by a timer"},
-    {"delivery.timeout.ms", "a copy is never given up by a timer"},
-    {"delivery.report.only.error", "every copy's acknowledgement is awaited"},
-    {"group.id", "is routes.group"},
-    {"auto.offset.reset", "is routes.initial_offset and routes.on_offset_lost: never silent"},
-    {"allow.auto.create.topics", "topics are created by 'oncegate topics apply' only"},
-    {"enable.partition.eof", "is of no use here"},
-    {"group.protocol", "only classic: another does not keep partitions of equal number together"},
-    {"group.remote.assignor", "assignment is always range"},
-    {"partition.assignment.strategy",
-     "is always range: it keeps partitions of equal number of a topic and its tiers at one member"},
 };
 
 /* What librdkafka knows, read once from the table that it prints. */
@@ -174,19 +145,6 @@ const char *properties_nearest(const char *name)
     return best;
 }
 
-const char *properties_refused(const char *name, const char *value)
-{
-    if (strcmp(name, "partition.assignment.strategy") == 0 && strcmp(value, "range") == 0)
-        return NULL;
-    if (strcmp(name, "group.protocol") == 0 && strcasecmp(value, "classic") == 0)
-        return NULL;
-    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-        if (strcmp(refusals[i].name, name) == 0)
-            return refusals[i].reason;
-    }
-    return NULL;
-}
-
 bool properties_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
 {
     char text[256];
@@ -214,7 +172,7 @@ static bool set_section(rd_kafka_conf_t *conf, const struct properties *section,
 {
     for (size_t i = 0; i < section->count; i++) {
         const struct property *property = &section->items[i];
-        const char *reason = properties_refused(property->name, property->value);
+        const char *reason = kafka_property_refused(property->name, property->value);
         unsigned roles = properties_roles(property->name);
 
         if (reason != NULL)

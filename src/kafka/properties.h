@@ -32,7 +32,4 @@ unsigned properties_roles(const char *name);
 /* The known name nearest to a misspelt one, or NULL. Static. */
 const char *properties_nearest(const char *name);
 
-/* Why name (with value) may not be configured, or NULL. Static text. */
-const char *properties_refused(const char *name, const char *value);
-
 #endif

@@ -1,7 +1,8 @@
 /*
  * kafka_check_properties: every complaint about one section at once, before anything connects.
- * What is ours is refused with the reason, a Java client's name gets librdkafka's as a hint, an
- * unknown name the nearest known one, and librdkafka itself judges the values.
+ * What is ours is refused with the reason and a Java client's name gets librdkafka's as a hint (the
+ * configuration's tables say both), an unknown name gets the nearest known one, and librdkafka
+ * itself judges the values.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,63 +10,22 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/kafka_properties.h"
 #include "kafka/admin.h"
 #include "kafka/properties.h"
 
-/* Names that only the Java client has. */
-struct foreign {
-    const char *name;
-    const char *hint;
-};
-
-static const struct foreign foreign[] = {
-    {"max.poll.records", "what is in flight is bounded by routes.limits"},
-    {"fetch.max.wait.ms", "librdkafka's name is fetch.wait.max.ms"},
-    {"buffer.memory", "librdkafka's name is queue.buffering.max.kbytes"},
-    {"max.block.ms", "there is nothing like it: nothing blocks here"},
-    {"max.request.size", "librdkafka's name is message.max.bytes"},
-    {"metadata.recovery.strategy", "not in this version of librdkafka"},
-    {"receive.buffer.bytes", "librdkafka's name is socket.receive.buffer.bytes"},
-    {"send.buffer.bytes", "librdkafka's name is socket.send.buffer.bytes"},
-    {"default.api.timeout.ms", "librdkafka's name is socket.timeout.ms"},
-    {"reconnect.backoff.max", "librdkafka's name is reconnect.backoff.max.ms"},
-    {"key.deserializer", "bytes are passed on as they are"},
-    {"value.deserializer", "bytes are passed on as they are"},
-    {"key.serializer", "bytes are passed on as they are"},
-    {"value.serializer", "bytes are passed on as they are"},
-    {"interceptor.classes", "there are no Java classes here"},
-    {"partitioner.class", "copies keep the partition of their origin"},
-    {"metric.reporters", "metrics are at /metrics"},
-    {"metrics.recording.level", "metrics are at /metrics"},
-    {"exclude.internal.topics", "topics are named, and internal ones never match"},
-    {"sasl.jaas.config", "use sasl.username and sasl.password_file"},
-    {"sasl.login.callback.handler.class", "there are no Java classes here"},
-    {"ssl.truststore.location", "use ssl.ca.location (PEM)"},
-    {"ssl.truststore.password", "use ssl.ca.location (PEM), which has no password"},
-    {"ssl.truststore.type", "use ssl.ca.location (PEM)"},
-    {"ssl.keystore.type", "ssl.keystore.location is PKCS#12; or ssl.certificate.location (PEM)"},
-};
-
-static const char *foreign_hint(const char *name)
-{
-    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-        if (strcmp(foreign[i].name, name) == 0)
-            return foreign[i].hint;
-    }
-    return NULL;
-}
-
 static void add_unknown(struct buf *out, const char *name)
 {
-    const char *hint = foreign_hint(name);
-    const char *nearest = hint == NULL ? properties_nearest(name) : NULL;
+    const char *hint = kafka_property_hint(name);
 
-    if (hint != NULL)
-        buf_printf(out, "%s: no property of librdkafka: %s\n", name, hint);
-    else if (nearest != NULL)
-        buf_printf(out, "%s: no property of librdkafka (did you mean %s?)\n", name, nearest);
-    else
+    if (hint == NULL)
+        hint = properties_nearest(name);
+    if (hint == NULL)
         buf_printf(out, "%s: no property of librdkafka\n", name);
+    else if (hint[0] == '!')
+        buf_printf(out, "%s: no property of librdkafka: %s\n", name, hint + 1);
+    else
+        buf_printf(out, "%s: no property of librdkafka (did you mean %s?)\n", name, hint);
 }
 
 /* linger.ms is the one value that we bound: it would make every retry late. */
@@ -79,7 +39,7 @@ static bool linger_too_long(const struct property *property)
 static void check_one(struct buf *out, rd_kafka_conf_t *conf, const struct property *property,
                       unsigned wanted)
 {
-    const char *reason = properties_refused(property->name, property->value);
+    const char *reason = kafka_property_refused(property->name, property->value);
     unsigned roles = properties_roles(property->name);
     char text[256];
 

@@ -67,7 +67,7 @@ static void test_check_own_ones_are_refused_with_the_reason(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         assert_problem("kafka", own[i], "1", "not configurable: ");
-    assert_problem("kafka", "partition.assignment.strategy", "cooperative-sticky", "always range");
+    assert_problem("kafka", "partition.assignment.strategy", "cooperative-sticky", "only range");
     assert_problem("kafka", "group.protocol", "consumer", "only classic");
 }
 
@@ -76,7 +76,7 @@ static void test_check_unknown_ones_get_a_hint(void **state)
     (void)state;
     assert_problem("kafka", "bootstrap.server", "x", "did you mean bootstrap.servers?");
     assert_problem("kafka", "fetch.max.wait.ms", "1", "fetch.wait.max.ms");
-    assert_problem("kafka", "max.poll.records", "1", "routes.limits");
+    assert_problem("kafka", "max.poll.records", "1", "limits.records of a route");
     assert_problem("kafka", "nothing.like.it.at.all", "1", "no property of librdkafka");
 }
 
