@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "handler/http_conn.h"
+#include "handler/http_connect.h"
 
 #define SWEEP_MIN_NS (5 * NS_PER_MS)
 
@@ -85,7 +86,7 @@ static void on_resolved(void *arg)
 
     for (struct handler_conn *conn = client->conns; conn; conn = next) {
         next = conn->next;
-        http_conn_on_resolved(conn);
+        http_connect_on_resolved(conn);
     }
 }
 
@@ -212,7 +213,7 @@ void handler_client_open(struct handler_client *client, struct handler_call *cal
     if (conn->next)
         conn->next->prev = conn;
     client->conns = conn;
-    http_conn_start(conn, call);
+    http_connect_start(conn, call);
 }
 
 static void begin_answer(struct handler_call *call)

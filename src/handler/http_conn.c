@@ -1,12 +1,13 @@
 /*
- * The state machine of one connection. One request at a time, written from where its bytes stand
+ * The state machine of one connection, from the moment that it can be written (http_connect.c
+ * brings it there). One request at a time, written from where its bytes stand
  * (request line, head, length, body) without a copy, and answered in place from the client's one
  * read buffer.
  *
  * Invariants: a connection has a call in every state but IDLE and DEAD; its read event is pending
  * from connected to closed, so an exchange costs no epoll_ctl; a call that ends does so through
- * finish() or fail(), once; a connection that is not exactly between two answers is never reused.
- * Must not: call the owner of a call (the client's task does), or free a connection (same).
+ * finish() or http_conn_fail(), once; a connection that is not exactly between two answers is never
+ * reused. Must not: call the owner of a call (the client's task does), or free a connection (same).
  */
 #include "handler/http_conn.h"
 
@@ -21,11 +22,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "handler/http_connect.h"
 
 /* Reads and writes of one wake-up, so that one connection does not hold up the others. */
 #define ROUNDS_MAX 8
-/* A unix socket whose backlog is full says so at once instead of making us wait. */
-#define CONNECT_AGAIN_NS (5 * NS_PER_MS)
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
@@ -47,7 +47,22 @@ void http_conn_free(struct handler_conn *conn)
     mem_free(conn);
 }
 
-static void close_socket(struct handler_conn *conn)
+bool http_conn_open_socket(struct handler_conn *conn, int family)
+{
+    int on = 1;
+
+    conn->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (conn->fd < 0)
+        return false;
+    if (family != AF_UNIX)
+        setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    event_assign(&conn->read_event, conn->client->base, conn->fd, EV_READ | EV_PERSIST, on_readable,
+                 conn);
+    event_assign(&conn->write_event, conn->client->base, conn->fd, EV_WRITE, on_writable, conn);
+    return true;
+}
+
+void http_conn_close_socket(struct handler_conn *conn)
 {
     if (conn->fd < 0)
         return;
@@ -62,7 +77,7 @@ void http_conn_close(struct handler_conn *conn)
 {
     if (conn->state == HTTP_CONN_DEAD)
         return;
-    close_socket(conn);
+    http_conn_close_socket(conn);
     handler_client_bury(conn->client, conn);
 }
 
@@ -76,7 +91,7 @@ static struct handler_call *take_call(struct handler_conn *conn)
 }
 
 /* Ends the connection and its call. The head of a broken answer still gives the status. */
-static void fail(struct handler_conn *conn, enum handler_error error, const char *text)
+void http_conn_fail(struct handler_conn *conn, enum handler_error error, const char *text)
 {
     struct handler_call *call = take_call(conn);
     struct handler_answer *answer = &call->answer;
@@ -102,7 +117,7 @@ static void fail_reset(struct handler_conn *conn, const char *text)
 
     if (!conn->reused || conn->answer.started || call->retried_reset ||
         clock_mono_ns() >= call->deadline_ns) {
-        fail(conn, HANDLER_RESET, text);
+        http_conn_fail(conn, HANDLER_RESET, text);
         return;
     }
     take_call(conn);
@@ -132,9 +147,14 @@ static void finish(struct handler_conn *conn)
 
 enum io { IO_DONE, IO_AGAIN, IO_CLOSED, IO_FAILED };
 
-static enum io await_writable(struct handler_conn *conn)
+void http_conn_await_writable(struct handler_conn *conn)
 {
     event_add(&conn->write_event, NULL);
+}
+
+static enum io again_when_writable(struct handler_conn *conn)
+{
+    http_conn_await_writable(conn);
     return IO_AGAIN;
 }
 
@@ -146,7 +166,7 @@ static enum io io_of(struct handler_conn *conn, enum http_tls_result result)
     case HTTP_TLS_WANT_READ:
         return IO_AGAIN;
     case HTTP_TLS_WANT_WRITE:
-        return await_writable(conn);
+        return again_when_writable(conn);
     case HTTP_TLS_CLOSED:
         return IO_CLOSED;
     case HTTP_TLS_FAILED:
@@ -205,7 +225,7 @@ static void read_answer(struct handler_conn *conn)
             finish(conn);
             return;
         case HTTP_ANSWER_BROKEN:
-            fail(conn, HANDLER_PROTOCOL, conn->answer.problem);
+            http_conn_fail(conn, HANDLER_PROTOCOL, conn->answer.problem);
             return;
         case HTTP_ANSWER_MORE:
             break;
@@ -287,7 +307,7 @@ static enum io write_some(struct handler_conn *conn)
         return IO_DONE;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return await_writable(conn);
+        return again_when_writable(conn);
     return IO_FAILED;
 }
 
@@ -303,7 +323,7 @@ static void write_request(struct handler_conn *conn)
 {
     for (int round = 0; conn->sent < conn->request_len; round++) {
         if (round == ROUNDS_MAX) {
-            await_writable(conn);
+            http_conn_await_writable(conn);
             return;
         }
         switch (write_some(conn)) {
@@ -340,7 +360,7 @@ static void set_length_line(struct handler_conn *conn, size_t len)
     conn->length_line_len = (size_t)(out - conn->length_line) + sizeof(end) - 1;
 }
 
-static void begin_request(struct handler_conn *conn)
+void http_conn_begin_request(struct handler_conn *conn)
 {
     const struct handler_call *call = conn->call;
 
@@ -359,184 +379,7 @@ void http_conn_send(struct handler_conn *conn, struct handler_call *call)
 {
     conn->call = call;
     call->conn = conn;
-    begin_request(conn);
-}
-
-/* ---- connecting ---- */
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static void fail_connect(struct handler_conn *conn, const char *why)
-{
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
-    char address[HTTP_ADDRESS_TEXT_MAX] = "the handler";
-    char text[256];
-
-    if (conn->address_at < known->count)
-        http_address_text(&known->items[conn->address_at], address);
-    snprintf(text, sizeof(text), "connect to %s: %s", address, why);
-    fail(conn, HANDLER_CONNECT, text);
-}
-
-static void handshake(struct handler_conn *conn)
-{
-    struct err err = {0};
-
-    conn->due_ns = conn->connect_due_ns;
-    handler_client_watch(conn->client, conn);
-    switch (http_tls_handshake(conn->tls, &err)) {
-    case HTTP_TLS_DONE:
-        begin_request(conn);
-        return;
-    case HTTP_TLS_WANT_READ:
-        return;
-    case HTTP_TLS_WANT_WRITE:
-        await_writable(conn);
-        return;
-    case HTTP_TLS_CLOSED:
-    case HTTP_TLS_FAILED:
-        fail(conn, HANDLER_TLS, err.text);
-        return;
-    }
-}
-
-static void on_connected(struct handler_conn *conn)
-{
-    struct err err = {0};
-
-    conn->client->address_hint = conn->address_at;
-    event_add(&conn->read_event, NULL);
-    if (!conn->client->tls) {
-        begin_request(conn);
-        return;
-    }
-    conn->tls = http_tls_session_new(conn->client->tls, conn->fd, &err);
-    if (!conn->tls) {
-        fail(conn, HANDLER_TLS, err.text);
-        return;
-    }
-    conn->state = HTTP_CONN_HANDSHAKE;
-    handshake(conn);
-}
-
-static bool open_socket(struct handler_conn *conn, const struct http_address *address)
-{
-    int family = address->name.ss_family;
-    int on = 1;
-
-    conn->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (conn->fd < 0)
-        return false;
-    if (family != AF_UNIX)
-        setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    event_assign(&conn->read_event, conn->client->base, conn->fd, EV_READ | EV_PERSIST, on_readable,
-                 conn);
-    event_assign(&conn->write_event, conn->client->base, conn->fd, EV_WRITE, on_writable, conn);
-    return true;
-}
-
-/* Begins to connect to the address at hand. False with errno set: it failed at once. */
-static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
-{
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
-    const struct http_address *address = &known->items[conn->address_at];
-
-    conn->state = HTTP_CONN_CONNECTING;
-    if (!open_socket(conn, address))
-        return false;
-    /* An address that swallows packets must leave time for the others. */
-    conn->due_ns = now_ns + (conn->connect_due_ns - now_ns) / conn->addresses_left;
-    handler_client_watch(conn->client, conn);
-    if (connect(conn->fd, (const struct sockaddr *)(const void *)&address->name, address->len) ==
-        0) {
-        on_connected(conn);
-        return true;
-    }
-    if (errno == EAGAIN && address->name.ss_family == AF_UNIX) {
-        close_socket(conn);
-        conn->connect_again = true;
-        conn->due_ns = earlier(now_ns + CONNECT_AGAIN_NS, conn->connect_due_ns);
-        handler_client_watch(conn->client, conn);
-        return true;
-    }
-    if (errno != EINPROGRESS && errno != EINTR)
-        return false;
-    await_writable(conn);
-    return true;
-}
-
-/* Goes on to the next address after a failure for the reason given; NULL: begins. */
-static void next_address(struct handler_conn *conn, const char *why)
-{
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
-
-    if (why) {
-        close_socket(conn);
-        conn->addresses_left--;
-        conn->address_at++;
-    }
-    conn->connect_again = false;
-    while (conn->addresses_left > 0) {
-        uint64_t now_ns = clock_mono_ns();
-        if (now_ns >= conn->connect_due_ns || known->count == 0)
-            break;
-        conn->address_at %= known->count;
-        if (connect_address(conn, now_ns))
-            return;
-        why = strerror(errno);
-        close_socket(conn);
-        conn->addresses_left--;
-        conn->address_at++;
-    }
-    /* Name the address that the reason belongs to. */
-    conn->address_at = known->count ? (conn->address_at + known->count - 1) % known->count : 0;
-    fail_connect(conn, why ? why : "timed out");
-}
-
-static void try_addresses(struct handler_conn *conn)
-{
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
-
-    conn->address_at = conn->client->address_hint % known->count;
-    conn->addresses_left = known->count;
-    next_address(conn, NULL);
-}
-
-void http_conn_start(struct handler_conn *conn, struct handler_call *call)
-{
-    struct handler_client *client = conn->client;
-    uint64_t now_ns = clock_mono_ns();
-
-    conn->call = call;
-    call->conn = conn;
-    conn->state = HTTP_CONN_RESOLVING;
-    conn->connect_due_ns = earlier(call->deadline_ns,
-                                   now_ns + (uint64_t)client->connect_timeout_ms * NS_PER_MS);
-    conn->due_ns = conn->connect_due_ns;
-    switch (http_resolver_look(client->resolver, now_ns)) {
-    case HTTP_RESOLVE_READY:
-        try_addresses(conn);
-        return;
-    case HTTP_RESOLVE_PENDING:
-        handler_client_watch(client, conn);
-        return;
-    case HTTP_RESOLVE_FAILED:
-        fail(conn, HANDLER_DNS, http_resolver_problem(client->resolver));
-        return;
-    }
-}
-
-void http_conn_on_resolved(struct handler_conn *conn)
-{
-    if (conn->state != HTTP_CONN_RESOLVING)
-        return;
-    if (http_resolver_result(conn->client->resolver) == HTTP_RESOLVE_READY)
-        try_addresses(conn);
-    else
-        fail(conn, HANDLER_DNS, http_resolver_problem(conn->client->resolver));
+    http_conn_begin_request(conn);
 }
 
 /* ---- events ---- */
@@ -549,7 +392,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     switch (conn->state) {
     case HTTP_CONN_HANDSHAKE:
-        handshake(conn);
+        http_connect_handshake(conn);
         return;
     case HTTP_CONN_SENDING:
         if (conn->tls) /* TLS may have had to read before it can write */
@@ -581,13 +424,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     case HTTP_CONN_CONNECTING:
         if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
             error = errno;
-        if (error)
-            next_address(conn, strerror(error));
-        else
-            on_connected(conn);
+        http_connect_on_socket(conn, error);
         return;
     case HTTP_CONN_HANDSHAKE:
-        handshake(conn);
+        http_connect_handshake(conn);
         return;
     case HTTP_CONN_SENDING:
         write_request(conn);
@@ -606,24 +446,15 @@ void http_conn_on_due(struct handler_conn *conn, uint64_t now_ns)
 {
     switch (conn->state) {
     case HTTP_CONN_RESOLVING:
-        fail(conn, HANDLER_DNS, "the name look-up took too long");
-        return;
     case HTTP_CONN_CONNECTING:
-        if (conn->connect_again && now_ns < conn->connect_due_ns)
-            next_address(conn, NULL);
-        else if (now_ns < conn->connect_due_ns && conn->addresses_left > 1)
-            next_address(conn, "timed out");
-        else
-            fail_connect(conn, "timed out");
-        return;
     case HTTP_CONN_HANDSHAKE:
-        fail(conn, HANDLER_TLS, "handshake: timed out");
+        http_connect_on_due(conn, now_ns);
         return;
     case HTTP_CONN_SENDING:
-        fail(conn, HANDLER_TIMEOUT, "the deadline passed while the request was sent");
+        http_conn_fail(conn, HANDLER_TIMEOUT, "the deadline passed while the request was sent");
         return;
     case HTTP_CONN_WAITING:
-        fail(conn, HANDLER_TIMEOUT, "the deadline passed without a whole answer");
+        http_conn_fail(conn, HANDLER_TIMEOUT, "the deadline passed without a whole answer");
         return;
     case HTTP_CONN_IDLE:
         http_conn_close(conn);
@@ -636,5 +467,5 @@ void http_conn_on_due(struct handler_conn *conn, uint64_t now_ns)
 void http_conn_cancel(struct handler_conn *conn)
 {
     conn->call->answer.cancelled = true;
-    fail(conn, HANDLER_RESET, "given up by the gateway");
+    http_conn_fail(conn, HANDLER_RESET, "given up by the gateway");
 }

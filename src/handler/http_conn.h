@@ -1,5 +1,6 @@
 /*
- * One connection to the handler and the client that owns it; private to client.c and http_conn.c.
+ * One connection to the handler and the client that owns it; private to client.c, http_conn.c and
+ * http_connect.c.
  *
  *                 handler_client_send
  *        idle one |            | none
@@ -96,16 +97,23 @@ void handler_client_open(struct handler_client *client, struct handler_call *cal
 
 struct handler_conn *http_conn_new(struct handler_client *client);
 void http_conn_free(struct handler_conn *conn);
-/* Begins to resolve and connect for the call. */
-void http_conn_start(struct handler_conn *conn, struct handler_call *call);
 /* Sends the call on an idle connection. */
 void http_conn_send(struct handler_conn *conn, struct handler_call *call);
-/* The look-up ended. */
-void http_conn_on_resolved(struct handler_conn *conn);
 /* due_ns has come. */
 void http_conn_on_due(struct handler_conn *conn, uint64_t now_ns);
 void http_conn_cancel(struct handler_conn *conn);
 /* Closes at once, whatever it does; it has no call. */
 void http_conn_close(struct handler_conn *conn);
+
+/* For http_connect.c. */
+
+/* A socket that does not block, with its events; false with errno set. */
+bool http_conn_open_socket(struct handler_conn *conn, int family);
+void http_conn_close_socket(struct handler_conn *conn);
+void http_conn_await_writable(struct handler_conn *conn);
+/* Connected, and TLS is up where it is wanted: sends the call. */
+void http_conn_begin_request(struct handler_conn *conn);
+/* Ends the connection and its call. The head of a broken answer still gives the status. */
+void http_conn_fail(struct handler_conn *conn, enum handler_error error, const char *text);
 
 #endif

@@ -1,0 +1,201 @@
+/*
+ * From a call without a connection to one that may be written: the look-up, one address after the
+ * other, each with its share of the time, and the TLS handshake. What the answer is about is in
+ * http_conn.c.
+ *
+ * Invariants: the connection has its call all along and is RESOLVING, CONNECTING or HANDSHAKE; it
+ * leaves through http_conn_begin_request() or http_conn_fail(), once. Must not: write or read a
+ * byte of HTTP.
+ */
+#include "handler/http_connect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+
+/* A unix socket whose backlog is full says so at once instead of making us wait. */
+#define CONNECT_AGAIN_NS (5 * NS_PER_MS)
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void fail_connect(struct handler_conn *conn, const char *why)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+    char address[HTTP_ADDRESS_TEXT_MAX] = "the handler";
+    char text[256];
+
+    if (conn->address_at < known->count)
+        http_address_text(&known->items[conn->address_at], address);
+    snprintf(text, sizeof(text), "connect to %s: %s", address, why);
+    http_conn_fail(conn, HANDLER_CONNECT, text);
+}
+
+void http_connect_handshake(struct handler_conn *conn)
+{
+    struct err err = {0};
+
+    conn->due_ns = conn->connect_due_ns;
+    handler_client_watch(conn->client, conn);
+    switch (http_tls_handshake(conn->tls, &err)) {
+    case HTTP_TLS_DONE:
+        http_conn_begin_request(conn);
+        return;
+    case HTTP_TLS_WANT_READ:
+        return;
+    case HTTP_TLS_WANT_WRITE:
+        http_conn_await_writable(conn);
+        return;
+    case HTTP_TLS_CLOSED:
+    case HTTP_TLS_FAILED:
+        http_conn_fail(conn, HANDLER_TLS, err.text);
+        return;
+    }
+}
+
+static void on_connected(struct handler_conn *conn)
+{
+    struct err err = {0};
+
+    conn->client->address_hint = conn->address_at;
+    event_add(&conn->read_event, NULL);
+    if (!conn->client->tls) {
+        http_conn_begin_request(conn);
+        return;
+    }
+    conn->tls = http_tls_session_new(conn->client->tls, conn->fd, &err);
+    if (!conn->tls) {
+        http_conn_fail(conn, HANDLER_TLS, err.text);
+        return;
+    }
+    conn->state = HTTP_CONN_HANDSHAKE;
+    http_connect_handshake(conn);
+}
+
+/* Begins to connect to the address at hand. False with errno set: it failed at once. */
+static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+    const struct http_address *address = &known->items[conn->address_at];
+
+    conn->state = HTTP_CONN_CONNECTING;
+    if (!http_conn_open_socket(conn, address->name.ss_family))
+        return false;
+    /* An address that swallows packets must leave time for the others. */
+    conn->due_ns = now_ns + (conn->connect_due_ns - now_ns) / conn->addresses_left;
+    handler_client_watch(conn->client, conn);
+    if (connect(conn->fd, (const struct sockaddr *)(const void *)&address->name, address->len) ==
+        0) {
+        on_connected(conn);
+        return true;
+    }
+    if (errno == EAGAIN && address->name.ss_family == AF_UNIX) {
+        http_conn_close_socket(conn);
+        conn->connect_again = true;
+        conn->due_ns = earlier(now_ns + CONNECT_AGAIN_NS, conn->connect_due_ns);
+        handler_client_watch(conn->client, conn);
+        return true;
+    }
+    if (errno != EINPROGRESS && errno != EINTR)
+        return false;
+    http_conn_await_writable(conn);
+    return true;
+}
+
+/* Goes on to the next address after a failure for the reason given; NULL: begins. */
+static void next_address(struct handler_conn *conn, const char *why)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+
+    if (why) {
+        http_conn_close_socket(conn);
+        conn->addresses_left--;
+        conn->address_at++;
+    }
+    conn->connect_again = false;
+    while (conn->addresses_left > 0) {
+        uint64_t now_ns = clock_mono_ns();
+        if (now_ns >= conn->connect_due_ns || known->count == 0)
+            break;
+        conn->address_at %= known->count;
+        if (connect_address(conn, now_ns))
+            return;
+        why = strerror(errno);
+        http_conn_close_socket(conn);
+        conn->addresses_left--;
+        conn->address_at++;
+    }
+    /* Name the address that the reason belongs to. */
+    conn->address_at = known->count ? (conn->address_at + known->count - 1) % known->count : 0;
+    fail_connect(conn, why ? why : "timed out");
+}
+
+static void try_addresses(struct handler_conn *conn)
+{
+    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+
+    conn->address_at = conn->client->address_hint % known->count;
+    conn->addresses_left = known->count;
+    next_address(conn, NULL);
+}
+
+void http_connect_start(struct handler_conn *conn, struct handler_call *call)
+{
+    struct handler_client *client = conn->client;
+    uint64_t now_ns = clock_mono_ns();
+
+    conn->call = call;
+    call->conn = conn;
+    conn->state = HTTP_CONN_RESOLVING;
+    conn->connect_due_ns = earlier(call->deadline_ns,
+                                   now_ns + (uint64_t)client->connect_timeout_ms * NS_PER_MS);
+    conn->due_ns = conn->connect_due_ns;
+    switch (http_resolver_look(client->resolver, now_ns)) {
+    case HTTP_RESOLVE_READY:
+        try_addresses(conn);
+        return;
+    case HTTP_RESOLVE_PENDING:
+        handler_client_watch(client, conn);
+        return;
+    case HTTP_RESOLVE_FAILED:
+        http_conn_fail(conn, HANDLER_DNS, http_resolver_problem(client->resolver));
+        return;
+    }
+}
+
+void http_connect_on_resolved(struct handler_conn *conn)
+{
+    if (conn->state != HTTP_CONN_RESOLVING)
+        return;
+    if (http_resolver_result(conn->client->resolver) == HTTP_RESOLVE_READY)
+        try_addresses(conn);
+    else
+        http_conn_fail(conn, HANDLER_DNS, http_resolver_problem(conn->client->resolver));
+}
+
+void http_connect_on_socket(struct handler_conn *conn, int error)
+{
+    if (error)
+        next_address(conn, strerror(error));
+    else
+        on_connected(conn);
+}
+
+void http_connect_on_due(struct handler_conn *conn, uint64_t now_ns)
+{
+    if (conn->state == HTTP_CONN_RESOLVING)
+        http_conn_fail(conn, HANDLER_DNS, "the name look-up took too long");
+    else if (conn->state == HTTP_CONN_HANDSHAKE)
+        http_conn_fail(conn, HANDLER_TLS, "handshake: timed out");
+    else if (conn->connect_again && now_ns < conn->connect_due_ns)
+        next_address(conn, NULL);
+    else if (now_ns < conn->connect_due_ns && conn->addresses_left > 1)
+        next_address(conn, "timed out");
+    else
+        fail_connect(conn, "timed out");
+}
