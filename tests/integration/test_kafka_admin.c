@@ -10,32 +10,14 @@
 #include "kafka/admin.h"
 #include "test_kafka_support.h"
 
-struct rig {
-    struct loop *loop;
-    struct config *config;
-    struct kafka_admin *admin;
-};
-
 static int set_up(void **state)
 {
-    static struct rig rig;
     struct err err;
 
-    rig.loop = support_loop();
-    rig.config = support_config(support_bootstrap());
-    rig.admin = kafka_admin_new(rig.loop, rig.config, &err);
-    *state = &rig;
-    return rig.admin == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
+    rig_set_up(state);
     struct rig *rig = *state;
-
-    kafka_admin_free(&rig->admin);
-    support_config_free(&rig->config);
-    loop_free(&rig->loop);
-    return 0;
+    rig->admin = kafka_admin_new(rig->loop, rig->config, &err);
+    return rig->admin == NULL ? -1 : 0;
 }
 
 struct answer {
@@ -243,16 +225,13 @@ static void test_no_broker_is_a_retriable_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_create_then_describe_tells_all, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_create_existing_is_fine_and_bad_ones_are_named, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_describe_a_name_twice_and_two_topics_by_uuid, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_create_a_name_twice_answers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_describe_nothing_answers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_list_names_topics_without_internal_ones, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_no_broker_is_a_retriable_error, set_up, tear_down),
+        RIGGED(test_create_then_describe_tells_all, set_up),
+        RIGGED(test_create_existing_is_fine_and_bad_ones_are_named, set_up),
+        RIGGED(test_describe_a_name_twice_and_two_topics_by_uuid, set_up),
+        RIGGED(test_create_a_name_twice_answers, set_up),
+        RIGGED(test_describe_nothing_answers, set_up),
+        RIGGED(test_list_names_topics_without_internal_ones, set_up),
+        RIGGED(test_no_broker_is_a_retriable_error, set_up),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

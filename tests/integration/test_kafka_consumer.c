@@ -11,32 +11,6 @@
 #include "kafka/watermark.h"
 #include "test_kafka_support.h"
 
-struct rig {
-    struct loop *loop;
-    struct config *config;
-    const char *bootstrap;
-};
-
-static int set_up(void **state)
-{
-    static struct rig rig;
-
-    rig.bootstrap = support_bootstrap();
-    rig.loop = support_loop();
-    rig.config = support_config(rig.bootstrap);
-    *state = &rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct rig *rig = *state;
-
-    support_config_free(&rig->config);
-    loop_free(&rig->loop);
-    return 0;
-}
-
 static const char *new_topic(struct rig *rig, int32_t partitions)
 {
     const char *topic = support_name("consumer");
@@ -470,26 +444,18 @@ static void test_untaken_partition_stalls_nobody_and_keeps_membership(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_take_odd_bytes_are_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_missing_earliest_is_committed_before_assigned, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_missing_latest_starts_at_the_end, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_missing_stop_leaves_the_partition_out, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_committed_is_where_it_starts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_committed_below_the_log_is_missing_and_out_of_range,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_out_of_range_above_the_log_begins_anew, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_out_of_range_below_the_log_goes_on_in_the_assignment,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_take_small_budget_leaves_none_behind, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_transactions_watermark_steps_over_markers, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_commit_never_rewinds, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_untaken_partition_stalls_nobody_and_keeps_membership,
-                                        set_up, tear_down),
+        RIGGED(test_take_odd_bytes_are_kept, rig_set_up),
+        RIGGED(test_missing_earliest_is_committed_before_assigned, rig_set_up),
+        RIGGED(test_missing_latest_starts_at_the_end, rig_set_up),
+        RIGGED(test_missing_stop_leaves_the_partition_out, rig_set_up),
+        RIGGED(test_committed_is_where_it_starts, rig_set_up),
+        RIGGED(test_committed_below_the_log_is_missing_and_out_of_range, rig_set_up),
+        RIGGED(test_out_of_range_above_the_log_begins_anew, rig_set_up),
+        RIGGED(test_out_of_range_below_the_log_goes_on_in_the_assignment, rig_set_up),
+        RIGGED(test_take_small_budget_leaves_none_behind, rig_set_up),
+        RIGGED(test_transactions_watermark_steps_over_markers, rig_set_up),
+        RIGGED(test_commit_never_rewinds, rig_set_up),
+        RIGGED(test_untaken_partition_stalls_nobody_and_keeps_membership, rig_set_up),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

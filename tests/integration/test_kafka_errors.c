@@ -22,7 +22,7 @@ enum {
     API_HEARTBEAT = 12
 };
 
-struct rig {
+struct mock {
     struct loop *loop;
     struct config *config;
     rd_kafka_t *rk;
@@ -33,7 +33,7 @@ struct rig {
 
 static int set_up(void **state)
 {
-    static struct rig rig;
+    static struct mock rig;
 
     rig.rk = support_client("127.0.0.1:1", RD_KAFKA_PRODUCER,
                             (const char *[]){"log_level", "0", NULL});
@@ -51,7 +51,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
 
     rd_kafka_mock_cluster_destroy(rig->cluster);
     rd_kafka_destroy(rig->rk);
@@ -60,14 +60,31 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void start(struct rig *rig, struct member *member)
+static void start(struct mock *rig, struct member *member)
 {
     member_start(member, rig->loop, rig->config, rig->group, &rig->topic, 1);
 }
 
-static void produce(struct rig *rig, int count)
+static void produce(struct mock *rig, int count)
 {
     support_produce(rd_kafka_mock_cluster_bootstraps(rig->cluster), rig->topic, 0, count);
+}
+
+/* A member that has its partitions, with ten records in the first. */
+static void join_at_ten(struct mock *rig, struct member *member)
+{
+    produce(rig, 10);
+    start(rig, member);
+    support_wait(rig->loop, member_is_assigned, member, 20, "assigned");
+}
+
+static struct err commit_at_four(struct mock *rig, struct member *member)
+{
+    struct commit_result result;
+
+    member_commit(member, member->partitions[0], 4, &result);
+    support_await_commit(rig->loop, &result);
+    return result.err;
 }
 
 static bool assigned_again(void *arg)
@@ -77,59 +94,43 @@ static bool assigned_again(void *arg)
 
 static void test_commit_refused_is_told_and_may_be_repeated(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     struct member member = {.start = OFFSET_EARLIEST};
-    struct commit_result result;
 
-    produce(rig, 10);
-    start(rig, &member);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    join_at_ten(rig, &member);
     rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
                                       RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
-    member_commit(&member, member.partitions[0], 4, &result);
-    support_await_commit(rig->loop, &result);
-    assert_int_equal(result.err.code, ERR_DENIED);
+    assert_int_equal(commit_at_four(rig, &member).code, ERR_DENIED);
     assert_int_equal(member.revoked, 0);
     /* The same offset again: a failed commit must not count as made. */
-    member_commit(&member, member.partitions[0], 4, &result);
-    support_await_commit(rig->loop, &result);
-    assert_int_equal(result.err.code, ERR_NONE);
+    assert_int_equal(commit_at_four(rig, &member).code, ERR_NONE);
     /* And unchanged: it goes to the broker all the same, whose answer proves the membership. */
     rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
                                       RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
-    member_commit(&member, member.partitions[0], 4, &result);
-    support_await_commit(rig->loop, &result);
-    assert_int_equal(result.err.code, ERR_DENIED);
+    assert_int_equal(commit_at_four(rig, &member).code, ERR_DENIED);
     member_stop(&member);
 }
 
 /* A zombie's commit: its assignment is lost, nothing of it may be committed, it joins again. */
 static void test_commit_of_a_zombie_loses_the_assignment(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     struct member member = {.start = OFFSET_EARLIEST};
-    struct commit_result result;
 
-    produce(rig, 10);
-    start(rig, &member);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    join_at_ten(rig, &member);
     rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
                                       RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
-    member_commit(&member, member.partitions[0], 4, &result);
-    support_await_commit(rig->loop, &result);
-    assert_int_not_equal(result.err.code, ERR_NONE);
+    assert_int_not_equal(commit_at_four(rig, &member).code, ERR_NONE);
     support_wait(rig->loop, assigned_again, &member, 30, "it joins again");
     assert_int_equal(member.lost, 1);
     assert_false(kafka_consumer_lost(member.consumer));
-    member_commit(&member, member.partitions[0], 4, &result);
-    support_await_commit(rig->loop, &result);
-    assert_int_equal(result.err.code, ERR_NONE);
+    assert_int_equal(commit_at_four(rig, &member).code, ERR_NONE);
     member_stop(&member);
 }
 
 static void test_heartbeat_unknown_member_loses_the_assignment(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     struct member member = {.start = OFFSET_EARLIEST};
 
     start(rig, &member);
@@ -144,7 +145,7 @@ static void test_heartbeat_unknown_member_loses_the_assignment(void **state)
 /* Not knowing a committed offset is no reason to believe that there is none. */
 static void test_start_offsets_denied_then_known(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     struct member member = {.start = OFFSET_LATEST};
 
     produce(rig, 10);
@@ -164,7 +165,7 @@ static void test_start_offsets_denied_then_known(void **state)
 
 static void test_start_commit_refused_is_repeated(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     struct member member = {.start = OFFSET_EARLIEST};
 
     rd_kafka_mock_push_request_errors(rig->cluster, API_COMMIT, 1,
@@ -182,7 +183,7 @@ static void test_start_commit_refused_is_repeated(void **state)
 /* A rebalance while the start offsets are still looked up ends that, without a word to the flow. */
 static void test_revoked_while_starting_begins_anew(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     struct member member = {.start = OFFSET_EARLIEST};
 
     rd_kafka_mock_push_request_errors(
@@ -199,13 +200,11 @@ static void test_revoked_while_starting_begins_anew(void **state)
 
 static void test_broker_away_and_back_goes_on(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     struct member member = {.start = OFFSET_EARLIEST};
     struct commit_result result;
 
-    produce(rig, 10);
-    start(rig, &member);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    join_at_ten(rig, &member);
     rd_kafka_mock_broker_set_down(rig->cluster, 1);
     member_commit(&member, member.partitions[0], 4, &result);
     for (int i = 0; i < 50; i++)
@@ -240,7 +239,7 @@ static bool is_described(void *arg)
  * once. */
 static void test_describe_without_a_controller(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
     const char *names[] = {rig->topic, "never-made"};
     struct err err;
     struct kafka_admin *admin = kafka_admin_new(rig->loop, rig->config, &err);
@@ -295,7 +294,7 @@ static const struct {
 
 static void test_produce_errors_heal_or_last(void **state)
 {
-    struct rig *rig = *state;
+    struct mock *rig = *state;
 
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
         struct sending sending = {0};
@@ -316,21 +315,20 @@ static void test_produce_errors_heal_or_last(void **state)
     }
 }
 
+#define MOCKED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_commit_refused_is_told_and_may_be_repeated, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_commit_of_a_zombie_loses_the_assignment, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_heartbeat_unknown_member_loses_the_assignment, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_start_offsets_denied_then_known, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_start_commit_refused_is_repeated, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_revoked_while_starting_begins_anew, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_broker_away_and_back_goes_on, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_describe_without_a_controller, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_produce_errors_heal_or_last, set_up, tear_down),
+        MOCKED(test_commit_refused_is_told_and_may_be_repeated),
+        MOCKED(test_commit_of_a_zombie_loses_the_assignment),
+        MOCKED(test_heartbeat_unknown_member_loses_the_assignment),
+        MOCKED(test_start_offsets_denied_then_known),
+        MOCKED(test_start_commit_refused_is_repeated),
+        MOCKED(test_revoked_while_starting_begins_anew),
+        MOCKED(test_broker_away_and_back_goes_on),
+        MOCKED(test_describe_without_a_controller),
+        MOCKED(test_produce_errors_heal_or_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,37 +8,16 @@
 #include "base/clock.h"
 #include "test_kafka_support.h"
 
-struct rig {
-    struct loop *loop;
-    struct config *config;
-    const char *bootstrap;
-    const char *topics[3];
-    const char *group;
-};
-
 /* As a route has them: a source, a tier and the redrive topic, of equal partition counts. */
 static int set_up(void **state)
 {
-    static struct rig rig;
-
-    rig.bootstrap = support_bootstrap();
-    rig.loop = support_loop();
-    rig.config = support_config(rig.bootstrap);
-    rig.group = support_name("group");
-    for (int i = 0; i < 3; i++) {
-        rig.topics[i] = support_name("topic");
-        support_topic(rig.loop, rig.config, rig.topics[i], 4, NULL, 0);
-    }
-    *state = &rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
+    rig_set_up(state);
     struct rig *rig = *state;
-
-    support_config_free(&rig->config);
-    loop_free(&rig->loop);
+    rig->group = support_name("group");
+    for (int i = 0; i < 3; i++) {
+        rig->topics[i] = support_name("topic");
+        support_topic(rig->loop, rig->config, rig->topics[i], 4, NULL, 0);
+    }
     return 0;
 }
 
@@ -244,18 +223,12 @@ static void test_static_member_restarts_without_a_rebalance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_range_gives_equal_partitions_to_one_owner, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_idle_member_is_assigned_nothing_and_joined, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_topic_that_comes_later_is_found_soon, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_static_members_differ_by_worker_and_fence_their_like,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_static_member_restarts_without_a_rebalance, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_revoked_commits_until_done_and_not_after, set_up,
-                                        tear_down),
+        RIGGED(test_range_gives_equal_partitions_to_one_owner, set_up),
+        RIGGED(test_idle_member_is_assigned_nothing_and_joined, set_up),
+        RIGGED(test_topic_that_comes_later_is_found_soon, set_up),
+        RIGGED(test_static_members_differ_by_worker_and_fence_their_like, set_up),
+        RIGGED(test_static_member_restarts_without_a_rebalance, set_up),
+        RIGGED(test_revoked_commits_until_done_and_not_after, set_up),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -12,35 +12,13 @@
 #include "kafka/producer_internal.h"
 #include "test_kafka_support.h"
 
-struct rig {
-    struct loop *loop;
-    struct config *config;
-    struct metrics *metrics;
-    const char *bootstrap;
-    const char *topic; /* two partitions */
-};
-
 static int set_up(void **state)
 {
-    static struct rig rig;
-
-    rig.bootstrap = support_bootstrap();
-    rig.loop = support_loop();
-    rig.config = support_config(rig.bootstrap);
-    rig.metrics = metrics_new();
-    rig.topic = support_name("producer");
-    support_topic(rig.loop, rig.config, rig.topic, 2, NULL, 0);
-    *state = &rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
+    rig_set_up(state);
     struct rig *rig = *state;
-
-    metrics_free(&rig->metrics);
-    support_config_free(&rig->config);
-    loop_free(&rig->loop);
+    rig->metrics = metrics_new();
+    rig->topic = support_name("producer"); /* two partitions */
+    support_topic(rig->loop, rig->config, rig->topic, 2, NULL, 0);
     return 0;
 }
 
@@ -296,15 +274,21 @@ static void test_send_no_such_topic_is_lasting(void **state)
     assert_result(&msg, PRODUCE_NO_TOPIC);
 }
 
+/* Of a client whose own queue holds few. */
+static void begin_batch(struct rig *rig, struct batch *batch, const char *queue)
+{
+    support_property(&rig->config->kafka_producer, "queue.buffering.max.messages", queue);
+    batch->producer = new_producer(rig);
+    batch_send(batch, rig->topic, 0);
+}
+
 /* What the client cannot take waits in our own list, and keeps its order. */
 static void test_send_beyond_the_client_queue_keeps_order(void **state)
 {
     struct rig *rig = *state;
     struct batch batch = {.count = 3000};
 
-    support_property(&rig->config->kafka_producer, "queue.buffering.max.messages", "50");
-    batch.producer = new_producer(rig);
-    batch_send(&batch, rig->topic, 0);
+    begin_batch(rig, &batch, "50");
     support_wait(rig->loop, all_done, &batch, 60, "all are acknowledged");
     for (size_t i = 0; i < batch.count; i++) {
         assert_result(&batch.messages[i], PRODUCE_ACKED);
@@ -327,9 +311,7 @@ static void test_fatal_client_is_made_anew_and_nothing_is_lost(void **state)
     struct rig *rig = *state;
     struct batch batch = {.count = 2000};
 
-    support_property(&rig->config->kafka_producer, "queue.buffering.max.messages", "100");
-    batch.producer = new_producer(rig);
-    batch_send(&batch, rig->topic, 0);
+    begin_batch(rig, &batch, "100");
     support_wait(rig->loop, some_done, &batch, 20, "it is under way");
     kafka_producer_break_for_test(batch.producer);
     support_wait(rig->loop, all_done, &batch, 60, "all are acknowledged");
@@ -362,19 +344,15 @@ static void test_free_cancels_what_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_send_acked_in_order_with_offsets, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_send_odd_bytes_are_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_send_too_large_for_the_broker_is_lasting, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_send_small_ones_beside_a_large_one_are_acked, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_send_no_such_partition_is_lasting, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_send_no_such_topic_is_lasting, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_send_beyond_the_client_queue_keeps_order, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_fatal_client_is_made_anew_and_nothing_is_lost, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_free_cancels_what_is_left, set_up, tear_down),
+        RIGGED(test_send_acked_in_order_with_offsets, set_up),
+        RIGGED(test_send_odd_bytes_are_kept, set_up),
+        RIGGED(test_send_too_large_for_the_broker_is_lasting, set_up),
+        RIGGED(test_send_small_ones_beside_a_large_one_are_acked, set_up),
+        RIGGED(test_send_no_such_partition_is_lasting, set_up),
+        RIGGED(test_send_no_such_topic_is_lasting, set_up),
+        RIGGED(test_send_beyond_the_client_queue_keeps_order, set_up),
+        RIGGED(test_fatal_client_is_made_anew_and_nothing_is_lost, set_up),
+        RIGGED(test_free_cancels_what_is_left, set_up),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

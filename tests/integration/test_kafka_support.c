@@ -453,3 +453,25 @@ bool member_is_out_of_range(void *arg)
 {
     return ((const struct member *)arg)->out_of_range > 0;
 }
+
+int rig_set_up(void **state)
+{
+    static struct rig rig;
+
+    rig = (struct rig){.bootstrap = support_bootstrap()};
+    rig.loop = support_loop();
+    rig.config = support_config(rig.bootstrap);
+    *state = &rig;
+    return 0;
+}
+
+int rig_tear_down(void **state)
+{
+    struct rig *rig = *state;
+
+    kafka_admin_free(&rig->admin);
+    metrics_free(&rig->metrics);
+    support_config_free(&rig->config);
+    loop_free(&rig->loop);
+    return 0;
+}

@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/loop.h"
+#include "base/metrics.h"
 #include "kafka/admin.h"
 #include "kafka/consumer.h"
 
@@ -43,6 +44,23 @@ void support_set_committed(const char *bootstrap, const char *group, const char 
                            int32_t partition, int64_t offset);
 void support_delete_records(const char *bootstrap, const char *topic, int32_t partition,
                             int64_t before);
+
+/* What a test stands on; the file's set-up adds what it needs, rig_tear_down frees what is there.
+ */
+struct rig {
+    struct loop *loop;
+    struct config *config;
+    const char *bootstrap;
+    const char *topic, *group;
+    const char *topics[3];
+    struct metrics *metrics;
+    struct kafka_admin *admin;
+};
+
+/* A loop and a configuration for the broker of support_bootstrap. Static: one at a time. */
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+#define RIGGED(test, set_up) cmocka_unit_test_setup_teardown(test, set_up, rig_tear_down)
 
 /* A group member. Takes nothing by itself unless `taking` is set. */
 #define MEMBER_MAX 64
