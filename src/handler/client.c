@@ -117,8 +117,8 @@ struct handler_client *handler_client_new(struct loop *loop, const struct handle
         if (!client->tls)
             goto failed;
     }
-    client->resolver = http_resolver_new(loop, client->url.host, client->url.port, config->socket,
-                                         on_resolved, client, err);
+    client->resolver = resolver_new(loop, client->url.host, client->url.port, config->socket,
+                                    on_resolved, client, err);
     if (!client->resolver)
         goto failed;
     build_prefix(client);
@@ -143,7 +143,7 @@ void handler_client_free(struct handler_client **owned)
     run_task(client); /* frees the dead */
     loop_task_cancel(client->loop, &client->task);
     loop_timer_deinit(&client->sweep);
-    http_resolver_free(&client->resolver);
+    resolver_free(&client->resolver);
     http_tls_free(&client->tls);
     http_url_deinit(&client->url);
     buf_deinit(&client->prefix);

@@ -19,9 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/resolver.h"
 #include "handler/client.h"
 #include "handler/http_answer.h"
-#include "handler/http_resolve.h"
 #include "handler/http_tls.h"
 #include "handler/http_url.h"
 
@@ -66,7 +66,7 @@ struct handler_client {
     struct event_base *base;
     struct http_url url;
     struct buf prefix; /* request line and Host */
-    struct http_resolver *resolver;
+    struct resolver *resolver;
     struct http_tls *tls; /* NULL: plain */
     int64_t connect_timeout_ms, idle_timeout_ms;
     uint64_t max_response_bytes;

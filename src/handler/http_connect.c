@@ -26,12 +26,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static void fail_connect(struct handler_conn *conn, const char *why)
 {
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
-    char address[HTTP_ADDRESS_TEXT_MAX] = "the handler";
+    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
+    char address[NET_ADDRESS_TEXT_MAX] = "the handler";
     char text[256];
 
     if (conn->address_at < known->count)
-        http_address_text(&known->items[conn->address_at], address);
+        net_address_text(&known->items[conn->address_at], address);
     snprintf(text, sizeof(text), "connect to %s: %s", address, why);
     http_conn_fail(conn, HANDLER_CONNECT, text);
 }
@@ -80,8 +80,8 @@ static void on_connected(struct handler_conn *conn)
 /* Begins to connect to the address at hand. False with errno set: it failed at once. */
 static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
 {
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
-    const struct http_address *address = &known->items[conn->address_at];
+    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
+    const struct net_address *address = &known->items[conn->address_at];
 
     conn->state = HTTP_CONN_CONNECTING;
     if (!http_conn_open_socket(conn, address->name.ss_family))
@@ -110,7 +110,7 @@ static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
 /* Goes on to the next address after a failure for the reason given; NULL: begins. */
 static void next_address(struct handler_conn *conn, const char *why)
 {
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
 
     if (why) {
         http_conn_close_socket(conn);
@@ -137,7 +137,7 @@ static void next_address(struct handler_conn *conn, const char *why)
 
 static void try_addresses(struct handler_conn *conn)
 {
-    const struct http_addresses *known = http_resolver_addresses(conn->client->resolver);
+    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
 
     conn->address_at = conn->client->address_hint % known->count;
     conn->addresses_left = known->count;
@@ -155,15 +155,15 @@ void http_connect_start(struct handler_conn *conn, struct handler_call *call)
     conn->connect_due_ns = earlier(call->deadline_ns,
                                    now_ns + (uint64_t)client->connect_timeout_ms * NS_PER_MS);
     conn->due_ns = conn->connect_due_ns;
-    switch (http_resolver_look(client->resolver, now_ns)) {
-    case HTTP_RESOLVE_READY:
+    switch (resolver_look(client->resolver, now_ns)) {
+    case RESOLVER_READY:
         try_addresses(conn);
         return;
-    case HTTP_RESOLVE_PENDING:
+    case RESOLVER_PENDING:
         handler_client_watch(client, conn);
         return;
-    case HTTP_RESOLVE_FAILED:
-        http_conn_fail(conn, HANDLER_DNS, http_resolver_problem(client->resolver));
+    case RESOLVER_FAILED:
+        http_conn_fail(conn, HANDLER_DNS, resolver_problem(client->resolver));
         return;
     }
 }
@@ -172,10 +172,10 @@ void http_connect_on_resolved(struct handler_conn *conn)
 {
     if (conn->state != HTTP_CONN_RESOLVING)
         return;
-    if (http_resolver_result(conn->client->resolver) == HTTP_RESOLVE_READY)
+    if (resolver_result(conn->client->resolver) == RESOLVER_READY)
         try_addresses(conn);
     else
-        http_conn_fail(conn, HANDLER_DNS, http_resolver_problem(conn->client->resolver));
+        http_conn_fail(conn, HANDLER_DNS, resolver_problem(conn->client->resolver));
 }
 
 void http_connect_on_socket(struct handler_conn *conn, int error)

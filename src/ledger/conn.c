@@ -1,14 +1,14 @@
 /*
  * The connection to Redis.
  *
- *   waiting --timer--> connecting --transport up--> connected
- *      ^                    |                           |
- *      +---- lost ----------+------- lost --------------+
+ *   waiting --timer--> resolving --address--> connecting --transport up--> connected
+ *      ^                   |                      |                           |
+ *      +------- lost ------+-------- lost --------+----------- lost ----------+
  *
  * Invariants: calls are answered in the order sent, so one timer on the oldest is enough; when the
  * connection goes, `lost` is told once, and the calls that were open are forgotten here (their
  * owner sends them again). hiredis' own command timeout is not used: it would be armed per
- * connection and not per call.
+ * connection and not per call. hiredis never sees a name: its look-up would block the loop.
  */
 #include "ledger/conn.h"
 
@@ -16,6 +16,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
+#include <netdb.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/resolver.h"
 #include "ledger/tls.h"
 
 #define PAUSE_MIN_MS 20
@@ -36,18 +38,23 @@ struct call {
     struct call *next;
 };
 
-enum conn_state { CONN_WAITING, CONN_CONNECTING, CONN_CONNECTED };
+enum conn_state { CONN_WAITING, CONN_RESOLVING, CONN_CONNECTING, CONN_CONNECTED };
 
 struct conn {
     struct loop *loop;
     const struct redis_config *config;
     struct conn_events events;
     struct tls *tls; /* NULL: plain */
-    char address[300];
+    struct tls_link link;
+    char *unix_path, *host; /* where it is aimed; both NULL: nowhere yet */
+    uint16_t port;
+    char address[300];         /* the same for people */
+    struct resolver *resolver; /* of host */
+    size_t address_at;         /* which of its addresses is next */
     enum conn_state state;
     redisAsyncContext *ac; /* NULL while waiting */
     struct call *first, *last;
-    struct loop_timer timer;   /* waiting: the pause; connecting: its deadline */
+    struct loop_timer timer;   /* waiting: the pause; resolving, connecting: the deadline */
     struct loop_timer overdue; /* connected: the oldest call's deadline */
     int64_t pause_ms;
 };
@@ -95,7 +102,9 @@ void conn_drop(struct conn *conn, const char *why)
     char text[400];
     snprintf(text, sizeof(text), "%s", why); /* why may live in what is freed now */
     conn->ac = NULL;
-    tls_forget(conn->tls);
+    if (conn->state == CONN_CONNECTING)
+        conn->address_at++;
+    tls_forget(&conn->link);
     forget_calls(conn);
     if (ac) {
         ac->data = NULL;
@@ -108,11 +117,13 @@ void conn_drop(struct conn *conn, const char *why)
 static void gone(struct conn *conn, const redisAsyncContext *ac, const char *doing)
 {
     char why[400];
-    const char *reason = tls_why(conn->tls);
+    const char *reason = conn->tls ? tls_why(&conn->link) : NULL;
     if (!reason)
         reason = ac->err && ac->errstr && ac->errstr[0] ? ac->errstr : "connection closed";
     snprintf(why, sizeof(why), "%s %.150s: %.200s", doing, conn->address, reason);
-    tls_forget(conn->tls);
+    tls_forget(&conn->link);
+    if (conn->state == CONN_CONNECTING)
+        conn->address_at++;
     conn->ac = NULL;
     forget_calls(conn);
     wait_and_tell(conn, why);
@@ -140,13 +151,26 @@ static void on_disconnect(const redisAsyncContext *ac, int status)
         gone(conn, ac, "connection to");
 }
 
+/* The next of the host's addresses as text, which hiredis takes without a look-up. */
+static bool numeric_host(struct conn *conn, char *out, size_t size, struct err *err)
+{
+    const struct net_addresses *known = resolver_addresses(conn->resolver);
+    const struct net_address *address = &known->items[conn->address_at % known->count];
+    const struct sockaddr *name = (const struct sockaddr *)(const void *)&address->name;
+    int failed = getnameinfo(name, address->len, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST);
+    return !failed || err_set(err, ERR_INTERNAL, "its address: %s", gai_strerror(failed));
+}
+
 static bool open_context(struct conn *conn, struct err *err)
 {
     redisOptions options = {0};
-    if (conn->config->unix_path)
-        REDIS_OPTIONS_SET_UNIX(&options, conn->config->unix_path);
+    char host[NI_MAXHOST];
+    if (!conn->unix_path && !numeric_host(conn, host, sizeof(host), err))
+        return false;
+    if (conn->unix_path)
+        REDIS_OPTIONS_SET_UNIX(&options, conn->unix_path);
     else
-        REDIS_OPTIONS_SET_TCP(&options, conn->config->host, conn->config->port);
+        REDIS_OPTIONS_SET_TCP(&options, host, conn->port);
     redisAsyncContext *ac = redisAsyncConnectWithOptions(&options);
     if (!ac)
         return err_set(err, ERR_INTERNAL, "no memory for a connection");
@@ -159,36 +183,73 @@ static bool open_context(struct conn *conn, struct err *err)
     ac->data = conn;
     if (redisLibeventAttach(ac, loop_base(conn->loop)) != REDIS_OK)
         return err_set(err, ERR_INTERNAL, "cannot watch the connection");
-    if (conn->tls && !tls_start(conn->tls, &ac->c, err))
+    const char *name = conn->config->tls.server_name ? conn->config->tls.server_name : conn->host;
+    if (conn->tls && !tls_start(conn->tls, &conn->link, &ac->c, name, err))
         return false;
     redisAsyncSetConnectCallback(ac, on_connect);
     redisAsyncSetDisconnectCallback(ac, on_disconnect);
     return true;
 }
 
+static void fail_connecting(struct conn *conn, const char *reason)
+{
+    char why[500];
+    snprintf(why, sizeof(why), "connecting to %.150s: %.200s", conn->address, reason);
+    conn_drop(conn, why);
+}
+
 static void connect_now(struct conn *conn)
 {
     struct err err = {0};
     conn->state = CONN_CONNECTING;
-    loop_timer_set_ms(&conn->timer, conn->config->timeout_ms);
-    if (open_context(conn, &err))
+    if (!open_context(conn, &err))
+        fail_connecting(conn, err.text);
+}
+
+static void on_resolved(void *arg)
+{
+    struct conn *conn = arg;
+    if (conn->state != CONN_RESOLVING)
         return;
-    char why[400];
-    snprintf(why, sizeof(why), "connecting to %.150s: %.200s", conn->address, err.text);
-    conn_drop(conn, why);
+    if (resolver_result(conn->resolver) == RESOLVER_READY)
+        connect_now(conn);
+    else
+        fail_connecting(conn, resolver_problem(conn->resolver));
+}
+
+static void begin(struct conn *conn)
+{
+    conn->state = CONN_RESOLVING;
+    loop_timer_set_ms(&conn->timer, conn->config->timeout_ms);
+    if (conn->unix_path) {
+        connect_now(conn);
+        return;
+    }
+    resolver_forget(conn->resolver);
+    switch (resolver_look(conn->resolver, clock_mono_ns())) {
+    case RESOLVER_READY:
+        connect_now(conn);
+        return;
+    case RESOLVER_FAILED:
+        fail_connecting(conn, resolver_problem(conn->resolver));
+        return;
+    case RESOLVER_PENDING:
+        return;
+    }
 }
 
 static void on_timer(void *arg)
 {
     struct conn *conn = arg;
     if (conn->state == CONN_WAITING) {
-        connect_now(conn);
+        begin(conn);
         return;
     }
-    char why[400];
-    snprintf(why, sizeof(why), "connecting to %s: no connection within %lld ms", conn->address,
+    char why[100];
+    snprintf(why, sizeof(why), "no %s within %lld ms",
+             conn->state == CONN_RESOLVING ? "answer of a name server" : "connection",
              (long long)conn->config->timeout_ms);
-    conn_drop(conn, why);
+    fail_connecting(conn, why);
 }
 
 static void on_overdue(void *arg)
@@ -266,12 +327,9 @@ static void ignore_sigpipe(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
-struct conn *conn_new(struct loop *loop, const struct redis_config *config,
-                      const struct conn_events *events, struct err *err)
+struct conn *conn_new(struct loop *loop, const struct redis_config *config, struct tls *tls,
+                      const struct conn_events *events)
 {
-    struct tls *tls = NULL;
-    if (config->tls_on && !(tls = tls_new(config, err)))
-        return NULL;
     struct conn *conn = mem_zalloc(sizeof(*conn));
     ignore_sigpipe();
     conn->loop = loop;
@@ -279,15 +337,40 @@ struct conn *conn_new(struct loop *loop, const struct redis_config *config,
     conn->events = *events;
     conn->tls = tls;
     conn->pause_ms = PAUSE_MIN_MS;
-    if (config->unix_path)
-        snprintf(conn->address, sizeof(conn->address), "%s", config->unix_path);
-    else
-        snprintf(conn->address, sizeof(conn->address), "%s:%u", config->host,
-                 (unsigned)config->port);
+    snprintf(conn->address, sizeof(conn->address), "an unknown address");
     loop_timer_init(&conn->timer, loop, on_timer, conn);
     loop_timer_init(&conn->overdue, loop, on_overdue, conn);
-    loop_timer_set_ms(&conn->timer, 0);
     return conn;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+void conn_aim(struct conn *conn, const char *unix_path, const char *host, uint16_t port,
+              const char *why)
+{
+    struct err err = {0};
+    if (same_text(conn->unix_path, unix_path) && same_text(conn->host, host) && conn->port == port)
+        return;
+    conn_drop(conn, why);
+    resolver_free(&conn->resolver);
+    mem_free(conn->unix_path);
+    mem_free(conn->host);
+    conn->unix_path = unix_path ? mem_strdup(unix_path) : NULL;
+    conn->host = host ? mem_strdup(host) : NULL;
+    conn->port = port;
+    conn->address_at = 0;
+    if (unix_path)
+        snprintf(conn->address, sizeof(conn->address), "%s", unix_path);
+    else
+        snprintf(conn->address, sizeof(conn->address), "%s:%u", host, (unsigned)port);
+    /* Only the path of a socket can be refused. */
+    if (host)
+        conn->resolver = resolver_new(conn->loop, host, port, NULL, on_resolved, conn, &err);
+    conn->pause_ms = PAUSE_MIN_MS;
+    loop_timer_set_ms(&conn->timer, 0);
 }
 
 void conn_free(struct conn **conn_ptr)
@@ -303,6 +386,8 @@ void conn_free(struct conn **conn_ptr)
     }
     loop_timer_deinit(&conn->timer);
     loop_timer_deinit(&conn->overdue);
-    tls_free(&conn->tls);
+    resolver_free(&conn->resolver);
+    mem_free(conn->unix_path);
+    mem_free(conn->host);
     mem_free(conn);
 }

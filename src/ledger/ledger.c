@@ -387,9 +387,12 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
     snprintf(ledger->why, sizeof(ledger->why), "not connected to Redis yet");
     init_metrics(ledger, metrics);
     holds_init(ledger);
-    ledger->session = session_new(loop, config, &session_events, err);
-    if (!ledger->session)
+    if (config->tls_on && !(ledger->tls = tls_new(&config->tls, err)))
         ledger_free(&ledger);
+    else if (!(ledger->session = session_new(loop, config, ledger->tls, &session_events, err)))
+        ledger_free(&ledger);
+    else
+        session_aim(ledger->session, config->unix_path, config->host, config->port, "");
     return ledger;
 }
 
@@ -421,6 +424,7 @@ void ledger_free(struct ledger **ledger_ptr)
     loop_task_cancel(ledger->loop, &ledger->end_task);
     holds_deinit(ledger);
     name_cache_free(&ledger->names);
+    tls_free(&ledger->tls);
     buf_deinit(&ledger->out);
     mem_free(ledger);
 }

@@ -15,6 +15,7 @@
 #include "ledger/batch.h"
 #include "ledger/ledger.h"
 #include "ledger/session.h"
+#include "ledger/tls.h"
 
 /* Counts of operations under way, by hash of their key. A collision makes an operation wait for one
  * more answer, no more. */
@@ -55,6 +56,7 @@ struct ledger {
     struct loop *loop;
     const struct redis_config *config;
     struct ledger_events events;
+    struct tls *tls; /* NULL: plain connections */
     struct session *session;
     struct name_cache *names;
     bool freeing;

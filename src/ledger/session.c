@@ -286,25 +286,30 @@ static void on_lost(void *ctx, const char *why)
     session->events.down(session->events.ctx, why);
 }
 
-struct session *session_new(struct loop *loop, const struct redis_config *config,
+struct session *session_new(struct loop *loop, const struct redis_config *config, struct tls *tls,
                             const struct session_events *events, struct err *err)
 {
-    struct session *session = mem_zalloc(sizeof(*session));
-    struct conn_events conn_events = {.connected = on_connected, .lost = on_lost, .ctx = session};
+    struct conn_events conn_events = {.connected = on_connected, .lost = on_lost};
     unsigned char random[16];
-    session->config = config;
-    session->events = *events;
-    session->conn = conn_new(loop, config, &conn_events, err);
-    if (!session->conn || RAND_bytes(random, sizeof(random)) != 1) {
-        if (session->conn)
-            err_set(err, ERR_INTERNAL, "no random numbers");
-        session_free(&session);
+    if (RAND_bytes(random, sizeof(random)) != 1) {
+        err_set(err, ERR_INTERNAL, "no random numbers");
         return NULL;
     }
+    struct session *session = mem_zalloc(sizeof(*session));
+    conn_events.ctx = session;
+    session->config = config;
+    session->events = *events;
+    session->conn = conn_new(loop, config, tls, &conn_events);
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(session->random + 2 * i, 3, "%02x", random[i]);
     renew_own(session);
     return session;
+}
+
+void session_aim(struct session *session, const char *unix_path, const char *host, uint16_t port,
+                 const char *why)
+{
+    conn_aim(session->conn, unix_path, host, port, why);
 }
 
 void session_free(struct session **session_ptr)

@@ -8,12 +8,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/loop.h"
 #include "config/config.h"
 
 struct session;
+struct tls;
 struct redisReply; /* hiredis */
 
 struct session_events {
@@ -25,8 +27,11 @@ struct session_events {
     void *ctx;
 };
 
-struct session *session_new(struct loop *loop, const struct redis_config *config,
+/* config and tls are borrowed. Does nothing before it is aimed (see conn_aim). */
+struct session *session_new(struct loop *loop, const struct redis_config *config, struct tls *tls,
                             const struct session_events *events, struct err *err) MUST_CHECK;
+void session_aim(struct session *session, const char *unix_path, const char *host, uint16_t port,
+                 const char *why);
 void session_free(struct session **session);
 bool session_is_up(const struct session *session);
 

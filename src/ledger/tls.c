@@ -16,9 +16,6 @@
 
 struct tls {
     SSL_CTX *ctx;
-    SSL *current; /* of the connection that is open; hiredis owns it */
-    char why[200];
-    const char *name; /* of the server; borrowed from the configuration */
 };
 
 static bool fail(struct err *err, const char *what, const char *file)
@@ -45,20 +42,19 @@ static bool load(SSL_CTX *ctx, const struct tls_config *config, struct err *err)
     return true;
 }
 
-struct tls *tls_new(const struct redis_config *config, struct err *err)
+struct tls *tls_new(const struct tls_config *config, struct err *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx) {
         fail(err, "context", NULL);
         return NULL;
     }
-    if (!load(ctx, &config->tls, err)) {
+    if (!load(ctx, config, err)) {
         SSL_CTX_free(ctx);
         return NULL;
     }
     struct tls *tls = mem_zalloc(sizeof(*tls));
     tls->ctx = ctx;
-    tls->name = config->tls.server_name ? config->tls.server_name : config->host;
     return tls;
 }
 
@@ -81,42 +77,40 @@ static bool name_peer(SSL *ssl, const char *name)
     return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
 }
 
-bool tls_start(struct tls *tls, struct redisContext *context, struct err *err)
+bool tls_start(struct tls *tls, struct tls_link *link, struct redisContext *context,
+               const char *name, struct err *err)
 {
     SSL *ssl = SSL_new(tls->ctx);
     if (!ssl)
         return fail(err, "session", NULL);
-    if (!name_peer(ssl, tls->name)) {
+    if (!name_peer(ssl, name)) {
         SSL_free(ssl);
-        return fail(err, "server name", tls->name);
+        return fail(err, "server name", name);
     }
     /* hiredis owns ssl from here where it succeeds. */
     if (redisInitiateSSL(context, ssl) != REDIS_OK) {
         SSL_free(ssl);
         return err_set_retriable(err, ERR_UNAVAILABLE, "TLS: %s", context->errstr);
     }
-    tls->current = ssl;
+    link->ssl = ssl;
     return true;
 }
 
-const char *tls_why(struct tls *tls)
+const char *tls_why(struct tls_link *link)
 {
-    if (!tls)
-        return NULL;
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    long verified = tls->current ? SSL_get_verify_result(tls->current) : X509_V_OK;
+    long verified = link->ssl ? SSL_get_verify_result(link->ssl) : X509_V_OK;
     ERR_clear_error();
     if (verified != X509_V_OK)
-        snprintf(tls->why, sizeof(tls->why), "certificate verify failed: %s",
+        snprintf(link->why, sizeof(link->why), "certificate verify failed: %s",
                  X509_verify_cert_error_string(verified));
     else
-        snprintf(tls->why, sizeof(tls->why), "TLS: %s", reason ? reason : "");
-    return verified != X509_V_OK || reason ? tls->why : NULL;
+        snprintf(link->why, sizeof(link->why), "TLS: %s", reason ? reason : "");
+    return verified != X509_V_OK || reason ? link->why : NULL;
 }
 
-void tls_forget(struct tls *tls)
+void tls_forget(struct tls_link *link)
 {
-    if (tls)
-        tls->current = NULL;
+    link->ssl = NULL;
 }

@@ -2,7 +2,9 @@
  * that. */
 #include "redis_peer.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,6 +108,29 @@ void redis_peer_stop(struct redis_peer *peer)
     }
     waitpid(pid, NULL, 0);
     peer->dir[0] = '\0';
+}
+
+unsigned short redis_peer_free_port(void)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(name);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&name, len) != 0 ||
+        getsockname(fd, (struct sockaddr *)&name, &len) != 0)
+        give_up("no free port");
+    close(fd);
+    return ntohs(name.sin_port);
+}
+
+unsigned short redis_peer_listen(struct redis_peer *peer)
+{
+    for (int tries = 0; tries < 20; tries++) {
+        unsigned short port = redis_peer_free_port();
+        if (strcmp(redis_peer_do(peer, "CONFIG SET port %u", (unsigned)port), "OK") == 0)
+            return port;
+    }
+    give_up("listens nowhere");
+    return 0;
 }
 
 static redisReply *run(struct redis_peer *peer, const char *format, va_list args)

@@ -22,6 +22,10 @@ void redis_peer_stop(struct redis_peer *peer);
  * with appendonly. */
 void redis_peer_kill(struct redis_peer *peer);
 void redis_peer_resume(struct redis_peer *peer);
+/* Lets it listen at a free TCP port as well (until it is killed); returns the port. */
+unsigned short redis_peer_listen(struct redis_peer *peer);
+/* A port of 127.0.0.1 that nobody listens at. */
+unsigned short redis_peer_free_port(void);
 /* One command, words split at blanks; the text, number or error of the answer as text ("(nil)" for
  * nothing). */
 const char *redis_peer_do(struct redis_peer *peer, const char *format, ...)

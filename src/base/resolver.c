@@ -7,7 +7,7 @@
  * The thread and the loop share one job. Whoever comes second frees it: the loop when the result
  * was posted, the thread when the resolver had gone before. The thread must not touch the resolver.
  */
-#include "handler/http_resolve.h"
+#include "base/resolver.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -27,24 +27,25 @@
 #define FAILED_NS (200 * NS_PER_MS)
 
 struct job {
-    pthread_mutex_t lock;           /* guards abandoned and the decision to post */
-    bool abandoned;                 /* the resolver has gone */
-    struct http_resolver *resolver; /* read on the loop only */
+    pthread_mutex_t lock;      /* guards abandoned and the decision to post */
+    bool abandoned;            /* the resolver has gone */
+    struct resolver *resolver; /* read on the loop only */
     struct loop *loop;
     char *host;
     char port[8];
     int status; /* of getaddrinfo */
-    struct http_addresses found;
+    struct net_addresses found;
 };
 
-struct http_resolver {
+struct resolver {
     struct loop *loop;
     void (*ready)(void *arg);
     void *arg;
     char *host;
     uint16_t port;
-    bool fixed; /* nothing to look up, ever */
-    struct http_addresses known;
+    bool fixed;   /* nothing to look up, ever */
+    bool doubted; /* see resolver_forget */
+    struct net_addresses known;
     uint64_t known_until_ns;
     uint64_t failed_until_ns;
     struct job *job; /* under way, or NULL */
@@ -61,19 +62,19 @@ static void job_free(struct job *job)
     mem_free(job);
 }
 
-static void take_found(struct http_addresses *out, const struct addrinfo *list)
+static void take_found(struct net_addresses *out, const struct addrinfo *list)
 {
     out->count = 0;
-    for (; list && out->count < HTTP_ADDRESSES_MAX; list = list->ai_next) {
+    for (; list && out->count < NET_ADDRESSES_MAX; list = list->ai_next) {
         if (list->ai_addrlen > sizeof(out->items[0].name))
             continue;
-        struct http_address *address = &out->items[out->count++];
+        struct net_address *address = &out->items[out->count++];
         memcpy(&address->name, list->ai_addr, list->ai_addrlen);
         address->len = list->ai_addrlen;
     }
 }
 
-static int look_up(const char *host, const char *port, int flags, struct http_addresses *out)
+static int look_up(const char *host, const char *port, int flags, struct net_addresses *out)
 {
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
@@ -94,9 +95,10 @@ static void on_looked_up(void *arg)
         job_free(job);
         return;
     }
-    struct http_resolver *resolver = job->resolver;
+    struct resolver *resolver = job->resolver;
     uint64_t now_ns = clock_mono_ns();
     resolver->job = NULL;
+    resolver->doubted = false;
     if (job->status == 0) {
         resolver->known = job->found;
         resolver->known_until_ns = now_ns + FRESH_NS;
@@ -130,7 +132,7 @@ static void *run_job(void *arg)
     return NULL;
 }
 
-static void begin_job(struct http_resolver *resolver)
+static void begin_job(struct resolver *resolver)
 {
     struct job *job = mem_zalloc(sizeof(*job));
     pthread_attr_t attr;
@@ -153,7 +155,7 @@ static void begin_job(struct http_resolver *resolver)
     }
 }
 
-static bool set_unix(struct http_addresses *known, const char *path, struct err *err)
+static bool set_unix(struct net_addresses *known, const char *path, struct err *err)
 {
     struct sockaddr_un *name = (struct sockaddr_un *)(void *)&known->items[0].name;
 
@@ -167,11 +169,11 @@ static bool set_unix(struct http_addresses *known, const char *path, struct err 
     return true;
 }
 
-struct http_resolver *http_resolver_new(struct loop *loop, const char *host, uint16_t port,
-                                        const char *unix_path, void (*ready)(void *arg), void *arg,
-                                        struct err *err)
+struct resolver *resolver_new(struct loop *loop, const char *host, uint16_t port,
+                              const char *unix_path, void (*ready)(void *arg), void *arg,
+                              struct err *err)
 {
-    struct http_resolver *resolver = mem_zalloc(sizeof(*resolver));
+    struct resolver *resolver = mem_zalloc(sizeof(*resolver));
     char port_text[8];
 
     resolver->loop = loop;
@@ -181,7 +183,7 @@ struct http_resolver *http_resolver_new(struct loop *loop, const char *host, uin
         resolver->fixed = true;
         if (set_unix(&resolver->known, unix_path, err))
             return resolver;
-        http_resolver_free(&resolver);
+        resolver_free(&resolver);
         return NULL;
     }
     resolver->host = mem_strdup(host);
@@ -191,7 +193,7 @@ struct http_resolver *http_resolver_new(struct loop *loop, const char *host, uin
     return resolver;
 }
 
-void http_resolver_free(struct http_resolver **resolver)
+void resolver_free(struct resolver **resolver)
 {
     if (!*resolver)
         return;
@@ -206,48 +208,54 @@ void http_resolver_free(struct http_resolver **resolver)
     *resolver = NULL;
 }
 
-enum http_resolve_state http_resolver_look(struct http_resolver *resolver, uint64_t now_ns)
+enum resolver_state resolver_look(struct resolver *resolver, uint64_t now_ns)
 {
-    if (resolver->fixed || (resolver->known.count && now_ns < resolver->known_until_ns))
-        return HTTP_RESOLVE_READY;
-    bool usable = resolver->known.count && now_ns < resolver->known_until_ns + STALE_NS;
+    bool believed = resolver->known.count && !resolver->doubted;
+    if (resolver->fixed || (believed && now_ns < resolver->known_until_ns))
+        return RESOLVER_READY;
+    bool usable = believed && now_ns < resolver->known_until_ns + STALE_NS;
     if (!resolver->job && now_ns < resolver->failed_until_ns)
-        return usable ? HTTP_RESOLVE_READY : HTTP_RESOLVE_FAILED;
+        return usable ? RESOLVER_READY : RESOLVER_FAILED;
     if (!resolver->job)
         begin_job(resolver);
-    return usable ? HTTP_RESOLVE_READY : HTTP_RESOLVE_PENDING;
+    return usable ? RESOLVER_READY : RESOLVER_PENDING;
 }
 
-enum http_resolve_state http_resolver_result(const struct http_resolver *resolver)
+enum resolver_state resolver_result(const struct resolver *resolver)
 {
-    return resolver->known.count ? HTTP_RESOLVE_READY : HTTP_RESOLVE_FAILED;
+    return resolver->known.count ? RESOLVER_READY : RESOLVER_FAILED;
 }
 
-const struct http_addresses *http_resolver_addresses(const struct http_resolver *resolver)
+const struct net_addresses *resolver_addresses(const struct resolver *resolver)
 {
     return &resolver->known;
 }
 
-const char *http_resolver_problem(const struct http_resolver *resolver)
+const char *resolver_problem(const struct resolver *resolver)
 {
     return resolver->problem;
 }
 
-void http_address_text(const struct http_address *address, char out[HTTP_ADDRESS_TEXT_MAX])
+void resolver_forget(struct resolver *resolver)
+{
+    resolver->doubted = true;
+}
+
+void net_address_text(const struct net_address *address, char out[NET_ADDRESS_TEXT_MAX])
 {
     const struct sockaddr *name = (const struct sockaddr *)(const void *)&address->name;
     char host[INET6_ADDRSTRLEN] = "?";
 
     if (name->sa_family == AF_UNIX) {
         const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)name;
-        snprintf(out, HTTP_ADDRESS_TEXT_MAX, "unix:%s", un->sun_path);
+        snprintf(out, NET_ADDRESS_TEXT_MAX, "unix:%s", un->sun_path);
     } else if (name->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)name;
         inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-        snprintf(out, HTTP_ADDRESS_TEXT_MAX, "[%s]:%u", host, (unsigned)ntohs(v6->sin6_port));
+        snprintf(out, NET_ADDRESS_TEXT_MAX, "[%s]:%u", host, (unsigned)ntohs(v6->sin6_port));
     } else {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)name;
         inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-        snprintf(out, HTTP_ADDRESS_TEXT_MAX, "%s:%u", host, (unsigned)ntohs(v4->sin_port));
+        snprintf(out, NET_ADDRESS_TEXT_MAX, "%s:%u", host, (unsigned)ntohs(v4->sin_port));
     }
 }
