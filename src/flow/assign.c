@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/attempt.h"
@@ -61,6 +62,7 @@ static void committed(void *arg, const struct err *err)
     struct route *route = arg;
     struct part *part;
     bool again = false;
+    CRASH_POINT("commit");
     route->committing = false;
     metric_add(err ? route->metrics.commits_failed : route->metrics.commits_ok, 1);
     if (err)

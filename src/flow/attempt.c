@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/claim.h"
@@ -258,6 +259,7 @@ static void answered(struct handler_call *call)
     struct attempt *attempt = d->attempt_now;
     struct verdict verdict;
     bool lonely = d->probe && route->delivery_count == 1;
+    CRASH_POINT("answer");
     classify_answer(route->config, &call->answer, &verdict);
     d->attempt_now = NULL;
     d->ambiguous = verdict.ambiguous || call->answer.cancelled;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "flow/assign.h"
 #include "flow/attempt.h"
@@ -64,7 +65,8 @@ void claim_start(struct delivery *d)
     }
     step_begin(d, DELIVERY_CLAIMING);
     d->ambiguous = false;
-    op->verb = LEDGER_CLAIM;
+    op->verb = PLANTED("mark-first") ? LEDGER_FINISH : LEDGER_CLAIM;
+    op->fact = LEDGER_SUCCEEDED;                    /* of no meaning to a claim */
     op->source = d->twin ? LEDGER_TIER : d->source; /* a twin speaks for its copy */
     op->hop = d->hop;
     op->lease_ms = (uint32_t)(config->handler.timeout_ms + LEASE_MARGIN_MS);
@@ -276,12 +278,25 @@ static bool may_deliver(const struct delivery *d)
            (d->probe || breaker_state(d->route->breaker) == BREAKER_CLOSED);
 }
 
+/* Planted faults: answers that are taken for GO. */
+static void plant(struct ledger_op *op)
+{
+    if ((PLANTED("mark-first") && (op->code == LEDGER_OK || op->code == LEDGER_LOST)) ||
+        (PLANTED("no-fence") && op->code == LEDGER_FENCED) ||
+        (PLANTED("no-lease-wait") && op->code == LEDGER_BUSY)) {
+        op->code = LEDGER_GO;
+        op->lease_deadline_ns = clock_mono_ns() + op->lease_ms * (uint64_t)NS_PER_MS;
+    }
+}
+
 static void claimed(struct ledger_op *op)
 {
     struct delivery *d = op->arg;
+    plant(op);
     bool held = op->code == LEDGER_GO || op->code == LEDGER_INDETERMINATE ||
                 op->code == LEDGER_STALE;
     bool had_evidence = op->has_ghost;
+    CRASH_POINT("claim");
     if (op->cancelled) {
         delivery_drop(d);
         return;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/claim.h"
@@ -255,6 +256,7 @@ static unsigned take_from(struct part *part, unsigned budget)
         struct record rec = {0};
         if (kafka_consumer_take(route->consumer, part->kafka, &rec) != KAFKA_TAKE_RECORD)
             break;
+        CRASH_POINT("poll");
         d = delivery_new(route, part);
         d->rec = rec;
         accept(part, d);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -76,6 +77,7 @@ static void parked(struct ledger_op *op)
         delivery_drop(d);
         return;
     }
+    CRASH_POINT("finish");
     d->holds_claim = false;
     if (op->code == LEDGER_REFUSED &&
         d->source == LEDGER_SOURCE) { /* a tier's new copy is durable all the same */
@@ -100,6 +102,7 @@ static void tier_written(struct delivery *d)
         write_failed(d);
         return;
     }
+    CRASH_POINT("produce-acknowledged");
     d->hop++;
     d->tier_ms = job->tier_ms;
     d->copy_offset = job->msg.offset;
@@ -111,7 +114,7 @@ static void tier_written(struct delivery *d)
     }
     step_begin(d, DELIVERY_FINISHING);
     d->op.verb = LEDGER_FINISH;
-    d->op.fact = LEDGER_PARKED;
+    d->op.fact = PLANTED("seen-without-parked") ? LEDGER_SUCCEEDED : LEDGER_PARKED;
     d->op.keep_claim = d->ambiguous && d->purpose == COPY_TO_TIER_FAILED;
     d->op.hop = d->hop;
     d->op.tier = d->tier_ms;
@@ -128,6 +131,8 @@ static void to_tier(struct delivery *d, enum copy_purpose purpose, int32_t tier_
     if (d->lane && purpose != COPY_TO_TIER_FOLLOWER)
         d->lane->drain = false; /* the key's head is parked again */
     step_begin(d, DELIVERY_PRODUCING);
+    if (PLANTED("settle-before-ack"))
+        delivery_settle_offset(d);
     copy_to_tier(d, tier_ms, not_before_ms, tier_written);
 }
 
@@ -162,6 +167,7 @@ static void dlq_written(struct delivery *d)
         write_failed(d);
         return;
     }
+    CRASH_POINT("produce-acknowledged");
     route_metrics_dead_letter(&d->route->metrics, job->code);
     log_warn("dead_letter", LOG_STR("route", d->route->config->name), LOG_STR("code", job->code),
              LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/mem.h"
 #include "flow/assign.h"
 #include "flow/claim.h"
@@ -235,6 +236,7 @@ void delivery_settle(struct delivery *d)
 static void finished(struct ledger_op *op)
 {
     struct delivery *d = op->arg;
+    CRASH_POINT("finish");
     if (op->cancelled)
         delivery_drop(d);
     else

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/mem.h"
 #include "handler/http_connect.h"
 
@@ -338,6 +339,7 @@ static void write_request(struct handler_conn *conn)
         }
     }
     conn->state = HTTP_CONN_WAITING;
+    CRASH_POINT("request-sent");
 }
 
 static void set_length_line(struct handler_conn *conn, size_t len)

@@ -15,6 +15,7 @@
  */
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "kafka/client_error.h"
@@ -227,7 +228,7 @@ static bool judge(struct start *start, size_t *missing, struct err *err)
 
         item->out_of_range = item->committed >= 0 && item->committed < item->earliest;
         item->missing = item->committed < 0 || item->out_of_range;
-        item->chosen = item->missing ? -1 : item->committed;
+        item->chosen = item->missing ? -1 : PLANTED("rewind") ? 0 : item->committed;
         if (!item->missing)
             continue;
         ++*missing;
