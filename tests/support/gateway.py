@@ -72,12 +72,15 @@ class Gateway:
         self.config = merge(config, {"admin": {"listen": "127.0.0.1:%d" % self.port}})
         self.child = None
         self.expected_exit = 0
+        self.program = None  # another build than the one under test
+        self.environment = {}
 
     def start(self, wait=True, timeout=20):
         self.config_path.write_text(to_yaml(self.config) + "\n", encoding="utf-8")
-        env = dict(os.environ)
+        env = {**os.environ, **self.environment}
         env.pop("ONCEGATE_CONFIG", None)
-        self.child = Child([places.find_gateway(), "run", "-c", self.config_path], self.log, env=env)
+        self.child = Child([self.program or places.find_gateway(), "run", "-c", self.config_path],
+                           self.log, env=env)
         if wait:
             self.wait_ready(timeout)
         return self

@@ -99,19 +99,37 @@ static void teardown(struct server *srv)
         unlink(srv->main.address);
 }
 
+/* O_DSYNC cannot be set by fcntl: the log is opened anew through its descriptor. */
+static void sync_log(struct server *srv)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", srv->log_fd);
+    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_DSYNC);
+    if (fd < 0)
+        tool_die("--sync goes with --log: %s", strerror(errno));
+    close(srv->log_fd);
+    srv->log_fd = fd;
+}
+
 static void usage(void)
 {
     puts("usage: og-support handler [--listen HOST:PORT|/PATH] [--control HOST:PORT]\n"
-         "                          [--tls CERT,KEY] [--log FILE] [--capture]");
+         "                          [--tls CERT,KEY] [--log FILE [--sync]] [--capture]");
     exit(64);
 }
 
 static void options(struct server *srv, int argc, char **argv, const char **listen_at,
                     const char **control_at)
 {
-    static const struct option table[] = {{"listen", 1, NULL, 'l'},  {"control", 1, NULL, 'c'},
-                                          {"tls", 1, NULL, 't'},     {"log", 1, NULL, 'o'},
-                                          {"capture", 0, NULL, 'x'}, {0}};
+    static const struct option table[] = {{"listen", 1, NULL, 'l'},
+                                          {"control", 1, NULL, 'c'},
+                                          {"tls", 1, NULL, 't'},
+                                          {"log", 1, NULL, 'o'},
+                                          {"capture", 0, NULL, 'x'},
+                                          {"sync", 0, NULL, 's'},
+                                          {0}};
     int opt;
 
     while ((opt = getopt_long(argc, argv, "", table, NULL)) != -1) {
@@ -127,6 +145,8 @@ static void options(struct server *srv, int argc, char **argv, const char **list
                 tool_die("cannot open %s: %s", optarg, strerror(errno));
         } else if (opt == 'x') {
             srv->capture = true;
+        } else if (opt == 's') { /* a line is on the disk when its answer is read */
+            sync_log(srv);
         } else {
             usage();
         }

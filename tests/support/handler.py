@@ -10,11 +10,12 @@ from support import checker, places
 class Handler:
     """og-support handler with its log; `listen` is host:port or the path of a unix socket."""
 
-    def __init__(self, log, listen="127.0.0.1:0", tls=None):
+    def __init__(self, log, listen="127.0.0.1:0", tls=None, capture=True, sync=False):
         self.log = log
         open(log, "ab").close()
-        args = [str(places.find_support()), "handler", "--log", str(log), "--capture", "--listen",
-                listen]
+        args = [str(places.find_support()), "handler", "--log", str(log), "--listen", listen]
+        args += ["--capture"] if capture else []
+        args += ["--sync"] if sync else []
         if tls is not None:
             args += ["--tls", ",".join(map(str, tls))]
         self.errors = open(str(log) + ".stderr", "wb")

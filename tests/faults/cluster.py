@@ -1,0 +1,120 @@
+"""One or three real brokers, each with a second listener that is advertised through a proxy."""
+
+import base64
+import os
+import random
+import signal
+import socket
+import subprocess
+
+from support import places
+from support.broker import Broker
+
+from faults.proxy import Proxy
+
+LOG4J = places.ROOT / "tests" / "faults" / "kafka.log4j2.xml"
+PORTS = (12000, 32000)  # below those that the kernel hands out to clients
+
+
+def choose_port(taken):
+    """A port that nobody listens on, and that was not chosen before."""
+    while True:
+        port = random.randint(*PORTS)
+        if port in taken:
+            continue
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        taken.add(port)
+        return port
+
+
+class Cluster(Broker):
+    """bootstrap goes straight to the brokers, proxied through the proxies."""
+
+    def __init__(self, directory, loop, brokers=1, log_dirs=None, properties=""):
+        self.loop = loop
+        self.brokers = brokers
+        self.log_dirs = log_dirs or {}
+        self.properties = properties
+        self.proxies = []
+        for _ in range(5):
+            self._choose(directory)
+            try:
+                super().__init__(directory)
+                return
+            except subprocess.CalledProcessError as error:  # a port was taken in between
+                said = error.stderr
+        raise AssertionError("the brokers did not start: " + said)
+
+    def _choose(self, directory):
+        """Writes DIR/cluster, which scripts/kafka takes over, and the properties of the listeners."""
+        taken = set()
+        self.ports, controllers, far = ([choose_port(taken) for _ in range(self.brokers)]
+                                        for _ in range(3))
+        for proxy in self.proxies:
+            proxy.close()
+        self.proxies = [Proxy(self.loop, ("127.0.0.1", port)) for port in far]
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "cluster").write_text(
+            "brokers=%d\nports=(%s)\ncontroller_ports=(%s)\ncluster_id=%s\n" % (
+                self.brokers, " ".join(map(str, self.ports)), " ".join(map(str, controllers)),
+                "A" + base64.urlsafe_b64encode(os.urandom(16)).decode()[1:22]), encoding="utf-8")
+        for node in range(self.brokers):
+            path = directory / ("node-%d" % (node + 1))
+            path.mkdir(exist_ok=True)
+            near = "BROKER://127.0.0.1:%d" % self.ports[node]
+            lines = ["listeners=%s,CONTROLLER://127.0.0.1:%d,PROXIED://127.0.0.1:%d" % (
+                near, controllers[node], far[node]),
+                "advertised.listeners=%s,PROXIED://%s" % (near, self.proxies[node].address),
+                "listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,"
+                "PROXIED:PLAINTEXT", self.properties]
+            if node + 1 in self.log_dirs:
+                lines.append("log.dirs=%s" % self.log_dirs[node + 1])
+            (path / "extra.properties").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def _script(self, *args):
+        env = {**os.environ, "ONCEGATE_KAFKA_LOG4J": str(LOG4J)}
+        more = ["--brokers", str(self.brokers)] if args[0] == "start" else []
+        return subprocess.run(
+            [str(places.KAFKA), *args, *more, "--dir", str(self.directory)], text=True,
+            stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=180, env=env).stdout
+
+    @property
+    def proxied(self):
+        return ",".join(proxy.address for proxy in self.proxies)
+
+    # One broker, by its number from 1
+
+    def pid(self, node):
+        return int((self.directory / ("node-%d" % node) / "pid").read_text())
+
+    def kill_node(self, node):
+        self._script("stop", "--node", str(node), "--kill")
+
+    def stop_node(self, node):
+        self._script("stop", "--node", str(node))
+
+    def start_node(self, node):
+        self._script("start", "--node", str(node))
+
+    def freeze_node(self, node):
+        os.kill(self.pid(node), signal.SIGSTOP)
+
+    def thaw_node(self, node):
+        os.kill(self.pid(node), signal.SIGCONT)
+
+    def request_logs(self):
+        return sorted(self.directory.glob("node-*/requests.log"))
+
+    def close(self):
+        for node in range(self.brokers):
+            try:
+                self.thaw_node(node + 1)
+            except (OSError, ValueError):
+                pass
+        self.stop(kill=True)
+        for proxy in self.proxies:
+            proxy.close()

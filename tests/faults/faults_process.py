@@ -1,0 +1,82 @@
+"""Processes that die or stand still: rows 1 and 2."""
+
+from support.waiting import wait_until
+
+from faults.catalog import row
+
+TROUBLE = ('0.02:{"fail_first":1}', '0.004:{"fail_for_ms":1200}', '0.05:{"delay_ms":30}',
+           '0.002:{"poison":true}')
+# Dead members are noticed sooner, so that a run is shorter.
+HASTE = {"kafka": {"session.timeout.ms": 3000, "heartbeat.interval.ms": 300}}
+POINTS = ("poll", "claim", "request-sent", "answer", "produce-acknowledged", "finish", "commit")
+
+
+@row("1", "SIGKILL at each named point, one after the other", short=True, crash_points=True,
+     rate=400, rules=TROUBLE, timeout_ms=1500, config=HASTE)
+def kill_at_points(scene):
+    """The victim starts anew with the next point armed; where it dies is the point, when the seed."""
+    points = list(POINTS)
+    scene.schedule.stream("points").shuffle(points)
+    victim = scene.gateways[0]
+    scene.kill(victim)
+    for point in points:
+        seldom = point in ("produce-acknowledged", "commit")
+        count = scene.schedule.number("counts", 1, 6 if seldom else 200)
+        victim.environment = {**scene.spec.environment,
+                              "ONCEGATE_CRASH_AT": "%s:%d" % (point, count)}
+        scene.revive(victim, wait=False)
+        wait_until(lambda: not victim.alive(), 60, "it dies at %s" % point)
+        code = victim.child.process.returncode
+        scene.demand(code == -9, "ended with %s at %s" % (code, point))
+        scene.crashed(victim)
+    victim.environment = dict(scene.spec.environment)
+    scene.revive(victim)
+    scene.wait_everything_assigned()
+
+
+@row("1", "SIGKILL at random, three times, of two gateways", short=True, rules=TROUBLE,
+     config=HASTE)
+def kill_at_random(scene):
+    for _ in range(3):
+        scene.pass_time(0.3, 2)
+        victim = scene.kill()
+        scene.pass_time(0.2, 3)
+        scene.revive(victim)
+        scene.wait_shared()
+
+
+@row("1", "SIGKILL of all gateways at once", rules=TROUBLE, gateways=3)
+def kill_all(scene):
+    for _ in range(2):
+        scene.pass_time(0.5, 2)
+        for gateway in scene.running():
+            scene.kill(gateway)
+        for gateway in scene.gateways:
+            scene.revive(gateway, wait=False)
+        scene.wait_everything_assigned(60)
+        scene.traffic(400)
+
+
+@row("2", "SIGSTOP beyond the session timeout, then SIGCONT", short=True, rate=240, keys=12,
+     rules=('1:{"delay_ms":40}',))
+def zombie(scene):
+    """Fenced, commits nothing; what it had open joins as a fact. Its lanes are full when it stops, so
+    that it wakes with records that it would claim at once."""
+    before = scene.metric_of_all("fenced_claims_total")
+    victim = scene.freeze()
+    scene.wait_everything_assigned(but=[victim])
+    scene.traffic(200)
+    scene.thaw(victim)
+    scene.traffic(300)
+    scene.wait_shared()
+    scene.notes["fenced"] = int(scene.metric_of_all("fenced_claims_total") - before)
+
+
+@row("2", "SIGSTOP shorter than the session timeout, again and again", rate=300,
+     rules=('0.1:{"delay_ms":30}',))
+def short_freeze(scene):
+    for _ in range(6):
+        victim = scene.freeze()
+        scene.pass_time(0.5, 4)
+        scene.thaw(victim)
+        scene.pass_time(0.3, 1)

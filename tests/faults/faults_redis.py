@@ -1,0 +1,161 @@
+"""Redis alone: row 8. Whatever it does, the gateway fails closed and sends again; every operation is
+idempotent, so that a call whose fate is unknown does no harm."""
+
+from support.waiting import holds_for, wait_until
+
+from faults.catalog import row
+from faults.faults_process import TROUBLE
+
+
+def wait_down(scene, timeout=20):
+    wait_until(lambda: all(g.metric("redis_up") == 0 for g in scene.running()), timeout,
+               "all gateways say that Redis is away")
+
+
+def wait_up(scene, timeout=30):
+    wait_until(lambda: all(g.metric("redis_up") == 1 for g in scene.running()), timeout,
+               "all gateways have Redis again")
+
+
+def stands_still(scene, seconds=1.0):
+    """Fail closed: once the open requests ended, nothing more is delivered."""
+    wait_until(lambda: scene.handler.stats()["open"] == 0, 10, "no open request")
+    before = scene.handler.stats()["requests"]
+    holds_for(lambda: scene.handler.stats()["requests"] <= before, seconds,
+              "no delivery without Redis")
+
+
+@row("8", "kill -9 of Redis, which keeps its data", short=True, rules=TROUBLE)
+def redis_killed(scene):
+    for _ in range(2):
+        scene.redis.kill()
+        wait_down(scene)
+        stands_still(scene)
+        scene.pass_time(0.5, 2)
+        scene.redis.start()
+        wait_up(scene)
+        scene.traffic(500)
+
+
+def lose(scene, how):
+    """What was not committed may come twice from here on, where a member dies too."""
+    scene.windows.open("redis-lost", before_us=3_000_000)
+    wipes = scene.metric_of_all("ledger_wipes_total")
+    how()
+    wait_up(scene)
+    wait_until(lambda: scene.metric_of_all("ledger_wipes_total") > wipes, 20, "the wipe is noticed")
+    scene.traffic(500)
+
+
+@row("8", "Redis restarted without its data", short=True, rules=TROUBLE)
+def redis_without_data(scene):
+    def restart():
+        scene.redis.kill()
+        wait_down(scene)
+        scene.redis.wipe_files()
+        scene.redis.start()
+    lose(scene, restart)
+    lose(scene, restart)
+
+
+@row("8", "FLUSHALL", rules=TROUBLE)
+def redis_flushed(scene):
+    for _ in range(3):
+        lose(scene, lambda: scene.redis.call("FLUSHALL"))
+
+
+@row("8", "FLUSHALL, and a gateway killed at the same moment", rules=TROUBLE,
+     allow={"order": 10})
+def redis_flushed_and_kill(scene):
+    """Redis and the owner's memory at once: the one case in which order is not kept."""
+    def both():
+        victim = scene.kill()
+        scene.redis.call("FLUSHALL")
+        scene.revive(victim)
+    lose(scene, both)
+
+
+@row("8", "SCRIPT FLUSH again and again", short=True, rules=TROUBLE, rate=800)
+def script_flush(scene):
+    for _ in range(40):
+        scene.redis.call("SCRIPT", "FLUSH", "SYNC")
+        scene.pass_time(0.02, 0.15)
+
+
+@row("8", "answers of Redis lost after execution", short=True, rules=TROUBLE, redis_proxy=True)
+def replies_dropped(scene):
+    for _ in range(4):
+        scene.redis_proxy.swallow(["down"])
+        scene.pass_time(0.3, 2.5)
+        scene.redis_proxy.heal()
+        wait_up(scene)
+        scene.traffic(250)
+
+
+@row("8", "half an answer of Redis, then a reset", rules=TROUBLE, redis_proxy=True)
+def half_replies(scene):
+    for _ in range(10):
+        scene.redis_proxy.half()
+        scene.pass_time(0.05, 0.5)
+        scene.redis_proxy.heal()
+        wait_up(scene)
+        scene.traffic(100)
+
+
+@row("8", "connections to Redis reset", rules=TROUBLE, redis_proxy=True)
+def redis_reset(scene):
+    for _ in range(20):
+        scene.redis_proxy.reset()
+        scene.pass_time(0.1, 0.6)
+
+
+@row("8", "Redis answers 150 ms late", rules=TROUBLE, redis_proxy=True, rate=250)
+def redis_slow(scene):
+    scene.redis_proxy.delay(75)
+    scene.pass_time(8)
+    scene.redis_proxy.heal()
+
+
+@row("8", "Redis stopped (SIGSTOP) for longer than its timeout", rules=TROUBLE)
+def redis_frozen(scene):
+    for _ in range(2):
+        scene.redis.freeze()
+        wait_down(scene)
+        stands_still(scene)
+        scene.redis.thaw()
+        wait_up(scene)
+        scene.traffic(300)
+
+
+@row("8", "maxmemory reached", short=True, rules=TROUBLE)
+def redis_out_of_memory(scene):
+    scene.redis.call("CONFIG", "SET", "maxmemory", "1mb")
+    wait_down(scene)
+    stands_still(scene)
+    scene.redis.call("CONFIG", "SET", "maxmemory", "0")
+    wait_up(scene)
+    scene.traffic(300)
+
+
+@row("8", "Redis made read-only (a replica), and writable again", rules=TROUBLE)
+def redis_read_only(scene):
+    scene.redis.call("REPLICAOF", "127.0.0.1", "1")
+    wait_down(scene)
+    stands_still(scene)
+    scene.redis.call("REPLICAOF", "NO", "ONE")
+    wait_up(scene)
+    scene.traffic(300)
+
+
+@row("8", "eviction policy changed while running", rules=TROUBLE)
+def eviction_policy(scene):
+    """An evicted state is a second delivery: it must be said, at the latest with the next session."""
+    scene.redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    scene.redis.call("CLIENT", "KILL", "TYPE", "normal")
+    wait_down(scene)
+    stands_still(scene)
+    scene.demand(all("maxmemory" in g.status_text() or "evict" in g.status_text()
+                     for g in scene.running()), "the status does not name the eviction policy")
+    scene.redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    wait_up(scene)
+    scene.traffic(300)

@@ -1,0 +1,127 @@
+"""The bench's own accounts: commits held against assignments, doubles against windows."""
+
+import base64
+import json
+import struct
+
+from faults import commits, windows
+from support import checker
+
+GROUP, TOPIC = "app", "orders"
+
+
+def assignment(*partitions):
+    data = struct.pack(">hih", 0, 1, len(TOPIC)) + TOPIC.encode() + struct.pack(
+        ">i%di" % len(partitions), len(partitions), *partitions) + struct.pack(">i", 0)
+    return base64.b64encode(data).decode()
+
+
+class Log:
+    def __init__(self, path):
+        self.path = path
+        self.lines = []
+
+    def add(self, kind, request, response):
+        body = {"requestHeader": {"requestApiKeyName": kind, "clientId": "g1"},
+                "request": {"groupId": GROUP, **request}, "response": response}
+        self.lines.append("%d Completed request:%s\n" % (
+            len(self.lines), json.dumps(body, separators=(",", ":"))))
+
+    def sync(self, member, generation, *partitions):
+        self.add("SYNC_GROUP", {"memberId": member, "generationId": generation},
+                 {"errorCode": 0, "assignment": assignment(*partitions)})
+
+    def commit(self, member, generation, partition, offset, error=0):
+        self.add("OFFSET_COMMIT", {
+            "memberId": member, "generationIdOrMemberEpoch": generation,
+            "topics": [{"name": TOPIC, "partitions": [
+                {"partitionIndex": partition, "committedOffset": offset}]}]},
+            {"topics": [{"name": TOPIC, "partitions": [
+                {"partitionIndex": partition, "errorCode": error}]}]})
+
+    def account(self):
+        self.path.write_text("".join(self.lines))
+        return commits.Account([self.path], GROUP)
+
+
+def test_commit_of_what_was_assigned_is_owned(tmp_path):
+    log = Log(tmp_path / "requests.log")
+    log.sync("m1", 1, 0, 1)
+    log.commit("m1", 1, 0, 5)
+    log.commit("m1", 1, 1, 7)
+    account = log.account()
+    assert len(account.commits) == 2 and not account.unowned() and not account.rewound()
+
+
+def test_commit_of_anothers_partition_is_seen(tmp_path):
+    log = Log(tmp_path / "requests.log")
+    log.sync("m1", 2, 0)
+    log.sync("m2", 2, 1)
+    log.commit("m1", 2, 1, 5)
+    assert [(c.member, c.partition) for c in log.account().unowned()] == [("m1", 1)]
+
+
+def test_commit_with_the_generation_before_is_seen(tmp_path):
+    log = Log(tmp_path / "requests.log")
+    log.sync("m1", 1, 0)
+    log.commit("m1", 2, 0, 5)
+    assert len(log.account().unowned()) == 1
+
+
+def test_commit_that_the_broker_refused_is_none(tmp_path):
+    log = Log(tmp_path / "requests.log")
+    log.commit("m1", 1, 0, 5, error=22)
+    account = log.account()
+    assert not account.commits and not account.unowned()
+
+
+def test_commit_below_an_earlier_one_is_seen(tmp_path):
+    log = Log(tmp_path / "requests.log")
+    log.sync("m1", 1, 0)
+    log.sync("m2", 2, 0)
+    log.commit("m1", 1, 0, 9)
+    log.commit("m2", 2, 0, 4)
+    assert [c.offset for c in log.account().rewound()] == [4]
+
+
+def call(number, begin_ms, end_ms, gateway="g1", how="answer"):
+    return checker.Call(n=number, record_id="k/0/1", key="k", attempt=1, idempotency_key=None,
+                        begin_us=begin_ms * 1000, begin_ms=begin_ms, end_us=end_ms * 1000,
+                        end_ms=end_ms, how=how, effect=True, line={"gw": gateway})
+
+
+def explain(first, name="crash", gateway="g1", limit=1, begin=100, end=200):
+    found = windows.Windows(3000)
+    found.all.append(windows.Window(name, begin * 1000, end * 1000, gateway, limit))
+    return found.explain([first])
+
+
+def test_double_after_an_effect_at_the_kill_is_inside():
+    assert explain(call(1, 120, 150)) == "crash"
+
+
+def test_double_of_another_gateway_is_outside():
+    assert explain(call(1, 120, 150, gateway="g2")) is None
+
+
+def test_double_of_an_effect_long_before_is_outside():
+    assert explain(call(1, 20, 50)) is None
+
+
+def test_double_after_a_broken_answer_is_ambiguous():
+    assert explain(call(1, 20, 50, how="reset")) == "ambiguous"
+
+
+def test_window_explains_no_more_than_its_limit():
+    found = windows.Windows(3000)
+    found.crash("g1", limit=1)
+    first = call(1, windows.now_us() // 1000, windows.now_us() // 1000)
+    assert [found.explain([first]), found.explain([first])] == ["crash", None]
+
+
+def test_third_effect_is_explained_by_the_second():
+    found = windows.Windows(3000)
+    found.all += [windows.Window("crash", 0, 50_000, "g1", 2), windows.Window("crash", 90_000, 150_000, "g1", 1)]
+    calls = [call(1, 10, 20), call(2, 100, 110)]
+    assert found.explain(calls[:1]) and found.explain(calls)
+    assert [window.used for window in found.all] == [1, 1]
