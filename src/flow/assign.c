@@ -20,6 +20,7 @@
 #include "flow/meet.h"
 #include "flow/missing.h"
 #include "flow/part.h"
+#include "flow/rebuild.h"
 #include "flow/route_state.h"
 #include "flow/worker_state.h"
 
@@ -33,11 +34,8 @@ static void fenced(void *arg, const struct err *err)
                  LOG_END);
         part->fence = PART_FENCE_PROVING; /* the next commit takes it up again */
     }
-    if (!err && !part->gone) {
-        part->fence = PART_FENCE_HELD;
-        intake_wake(part->route);
-        route_pump(part->route);
-    }
+    if (!err && !part->gone)
+        rebuild_token_taken(part);
     part_unref(&part);
 }
 
@@ -50,7 +48,7 @@ static void take_fence(struct part *part)
         return;
     }
     part_ref(part);
-    ledger_fence(route->worker->ledger, route->config->group, &part->owner, fenced, part);
+    ledger_fence(route->worker->ledger, route->config->group, &part->next, fenced, part);
 }
 
 /* ---- commits ---- */
@@ -109,6 +107,11 @@ static void commit_now(struct route *route)
         kafka_consumer_commit(route->consumer, items, count, committed, route);
     }
     mem_free(items);
+}
+
+void assign_commit(struct route *route)
+{
+    commit_now(route);
 }
 
 static void commit_due(void *arg)
@@ -203,6 +206,7 @@ void assign_drain(struct route *route, int64_t limit_ms, void (*done)(struct rou
 {
     route->drained = done;
     route->drain_late = route->drain_committed = false;
+    rebuild_cancel(route);
     intake_drop_queued(route);
     loop_timer_set_ms(&route->drain_timer, limit_ms);
     assign_check_drained(route);
@@ -211,6 +215,7 @@ void assign_drain(struct route *route, int64_t limit_ms, void (*done)(struct rou
 void assign_forget(struct route *route)
 {
     struct part *part;
+    rebuild_cancel(route);
     while ((part = TAILQ_FIRST(&route->parts)) != NULL) {
         TAILQ_REMOVE(&route->parts, part, in_route);
         route->part_count--;

@@ -23,6 +23,8 @@ void assign_settled(struct route *route);
 /* A claim was fenced: stops the partition until a commit proves that it is ours, and then takes a
  * new token. */
 void assign_prove(struct part *part);
+/* Commits what is settled, unless a commit is under way; proves what has to be proven. */
+void assign_commit(struct route *route);
 /* The ledger lost its data: tells it again which partitions this group has offsets on. */
 void assign_remark(struct route *route);
 /* A step ended: goes on with a drain that waits for the last one. */

@@ -24,7 +24,7 @@
 /* The lease outlives the handler's deadline by this: the time that a late finish may take. */
 #define LEASE_MARGIN_MS  5000
 #define BUSY_WAIT_MAX_MS 1000
-#define FENCED_WAIT_MS   100
+#define FENCED_WAIT_MS   1000 /* claim_unfenced ends it earlier */
 
 static void claimed(struct ledger_op *op);
 
@@ -73,6 +73,17 @@ void claim_start(struct delivery *d)
     op->observe = config->dedup.mode == DEDUP_OBSERVE || d->deliver_outdated;
     op->done = claimed;
     ledger_submit(d->route->worker->ledger, op);
+}
+
+void claim_unfenced(struct route *route)
+{
+    struct delivery *d;
+    TAILQ_FOREACH(d, &route->all, in_route)
+    {
+        if (d->state == DELIVERY_WAITING && d->wait == WAIT_FENCED &&
+            d->part->fence == PART_FENCE_HELD)
+            loop_timer_set_ms(&d->timer, 0);
+    }
 }
 
 static void end_probe(struct delivery *d)

@@ -4,9 +4,13 @@
 
 #include "flow/delivery.h"
 
+struct route;
+
 /* Fills what all of the delivery's operations have in common; once, when its identity is known. */
 void claim_prepare(struct delivery *d);
 /* The delivery is current in its lane and holds a slot. */
 void claim_start(struct delivery *d);
+/* Tokens came into use: what waited for them claims at once. */
+void claim_unfenced(struct route *route);
 
 #endif

@@ -30,6 +30,8 @@ struct part *part_new(struct route *route, struct kafka_partition *kafka, enum p
     part->lost_offset = -1;
     snprintf(part->owner.name, sizeof(part->owner.name), "%s/%d", kafka->topic,
              (int)kafka->partition);
+    part->next = part->owner;
+    part->fresh = true;
     loop_timer_init(&part->due, route->loop, part_due, part);
     kafka->user = part;
     return part;

@@ -21,7 +21,13 @@ struct route;
 struct route_topic;
 
 enum part_kind { PART_SOURCE, PART_TIER, PART_REDRIVE };
-enum part_fence { PART_FENCE_TAKING, PART_FENCE_HELD, PART_FENCE_PROVING };
+enum part_fence {
+    PART_FENCE_TAKING,   /* a token was asked for */
+    PART_FENCE_TAKEN,    /* it is there, others of the route are awaited: see rebuild.h */
+    PART_FENCE_BUILDING, /* the ledger is told first what is parked */
+    PART_FENCE_HELD,     /* in use */
+    PART_FENCE_PROVING,  /* a commit has to show that the partition is still ours */
+};
 
 struct part {
     struct route *route;
@@ -36,8 +42,10 @@ struct part {
     int32_t tier_ms; /* of a tier */
     bool retiring;   /* a tier that the configuration does not name any more */
 
-    struct ledger_owner owner;
+    struct ledger_owner owner; /* what operations borrow: its token is in use */
+    struct ledger_owner next;  /* the token that was taken last */
     enum part_fence fence;
+    bool fresh; /* no token was in use since it was assigned */
 
     struct watermark *watermark;
     int64_t committed;  /* as acknowledged by the broker */

@@ -19,10 +19,10 @@
 #include "flow/intake.h"
 #include "flow/meet.h"
 #include "flow/missing.h"
+#include "flow/rebuild.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/topics.h"
-#include "flow/twins.h"
 #include "flow/worker_state.h"
 
 /* What `topics apply` made a moment ago may not be in every broker's metadata yet. */
@@ -69,9 +69,10 @@ bool route_delivers(const struct route *route)
     return route->phase == ROUTE_RUNNING && route->holds == 0;
 }
 
-static void note_stops(struct route *route)
+void route_note_stops(struct route *route)
 {
-    bool stopped = route->holds != 0 || breaker_state(route->breaker) != BREAKER_CLOSED;
+    bool stopped = route->holds != 0 || breaker_state(route->breaker) != BREAKER_CLOSED ||
+                   rebuild_running(route);
     stops_set(&route->stops, stopped, clock_wall_ms());
 }
 
@@ -89,7 +90,7 @@ void route_hold(struct route *route, enum route_hold hold, const char *why)
              LOG_END);
     if (hold & (HOLD_FLOOD | HOLD_HANDLER))
         ledger_set_hold(route->worker->ledger, route->config->name, true, why, NULL, NULL);
-    note_stops(route);
+    route_note_stops(route);
 }
 
 void route_unhold(struct route *route, unsigned holds)
@@ -100,7 +101,7 @@ void route_unhold(struct route *route, unsigned holds)
     if (holds != HOLD_MEETING)
         log_info("route_resumed", LOG_STR("route", route->config->name),
                  LOG_BOOL("still_held", route->holds != 0), LOG_END);
-    note_stops(route);
+    route_note_stops(route);
     route_pump(route);
 }
 
@@ -108,7 +109,7 @@ void route_held(struct route *route, bool held, const char *by)
 {
     bool first = (route->holds & HOLD_UNREAD) != 0;
     route->holds &= ~(unsigned)HOLD_UNREAD;
-    note_stops(route);
+    route_note_stops(route);
     if (held) {
         if (!(route->holds & (HOLD_FLOOD | HOLD_HANDLER)))
             route_hold(route, HOLD_PERSON, by);
@@ -139,11 +140,9 @@ void route_ledger_available(struct route *route, bool up, const char *why)
 void route_ledger_wiped(struct route *route)
 {
     log_error("ledger_wiped", LOG_STR("route", route->config->name),
-              LOG_STR("then", "records that were done may be delivered again; copies that wait in "
-                              "tiers are parked anew as they come"),
-              LOG_END);
+              LOG_STR("then", "records that were done may be delivered again"), LOG_END);
     assign_remark(route);
-    twins_repark_all(route);
+    rebuild_ledger_wiped(route);
 }
 
 /* The records whose inline retries fell into the run that opened it begin anew: the handler was to
@@ -170,7 +169,7 @@ void route_breaker_changed(struct route *route)
     metric_set(route->metrics.breaker_open, state == BREAKER_CLOSED ? 0 : 1);
     if (state == BREAKER_OPEN)
         refund(route);
-    note_stops(route);
+    route_note_stops(route);
     route_pump(route);
 }
 
@@ -484,6 +483,7 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     assign_init(route);
     missing_init(route);
     meet_init(route);
+    rebuild_init(route);
     topics_init(route);
     make_scopes(route);
     ledger_watch_hold(worker->ledger, config->name);
@@ -556,6 +556,7 @@ void route_free(struct route **route_p)
     assign_deinit(route);
     missing_deinit(route);
     meet_deinit(route);
+    rebuild_deinit(route);
     topics_deinit(route);
     mem_free(route);
 }

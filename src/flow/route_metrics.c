@@ -55,6 +55,8 @@ static void init_counters(struct route_metrics *m)
     m->commits_ok = counter2(m, "offset_commits_total", "Offset commits.", "result", "ok");
     m->commits_failed = counter2(m, "offset_commits_total", "Offset commits.", "result", "failed");
     m->fenced = counter(m, "fenced_claims_total", "Claims refused because a newer owner exists.");
+    m->rebuilt = counter(m, "parked_rebuilt_total",
+                         "Copies read from tier topics to tell the ledger what is parked.");
     m->offset_resets = counter(
         m, "offset_resets_total",
         "Partitions that had to start where no offset was committed or held.");
@@ -86,6 +88,8 @@ void route_metrics_init(struct route_metrics *m, struct metrics *registry, const
     m->stuck = gauge(m, "stuck_partitions", "Partitions that cannot go on by themselves.");
     m->oldest_unsettled = gauge(m, "oldest_unsettled_timestamp_seconds",
                                 "Timestamp of the oldest record not settled.");
+    m->rebuilding = gauge(m, "rebuilding",
+                          "1 while the ledger is told from the tier topics what is parked.");
     m->twins = gauge(m, "followers_in_memory", "Parked followers kept in memory.");
     for (int i = 0; i < ROUTE_PHASES; i++) {
         struct metric_label state[] = {{"route", route},

@@ -108,7 +108,9 @@ struct route {
     uint64_t open_bytes;
     size_t twin_records;
     uint64_t twin_bytes;
-    uint32_t slots_used; /* claiming or handling */
+    size_t twins_telling;    /* of them, those that are being parked again */
+    struct rebuild *rebuild; /* see rebuild.h */
+    uint32_t slots_used;     /* claiming or handling */
     uint32_t slots;
     size_t busy; /* deliveries with a step under way: a drain waits for them */
     struct attempt *attempts_free;
@@ -141,6 +143,9 @@ void route_unhold(struct route *route, unsigned holds);
 /* The breaker opened or closed: says so, refunds the attempts of the run, starts or stops probing.
  */
 void route_breaker_changed(struct route *route);
+/* It begins or ends to stand still by its own decision: that time does not count to give_up_after.
+ */
+void route_note_stops(struct route *route);
 /* Lanes whose source is held for a full parked list are tried again in a while. */
 void route_unhold_sources_later(struct route *route);
 void route_pump(struct route *route);             /* soon: gives free slots to ready lanes */

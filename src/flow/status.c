@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "flow/part.h"
+#include "flow/rebuild.h"
 #include "flow/route.h"
 #include "flow/route_state.h"
 #include "flow/worker_state.h"
@@ -37,6 +38,8 @@ static const char *state_of(const struct route *route)
     if (route->holds) /* another instance's flood comes as a hold with its reason */
         return strncmp(route->hold_why, "dead-letter-flood", 17) == 0 ? "dead-letter-flood"
                                                                       : "paused";
+    if (rebuild_running(route))
+        return "rebuilding";
     if (breaker == BREAKER_SUSPECT_POISON)
         return "suspect-poison";
     if (breaker == BREAKER_OPEN)
@@ -47,6 +50,7 @@ static const char *state_of(const struct route *route)
 static void add_why(const struct route *route, struct buf *out)
 {
     const char *why = "";
+    char text[160];
     if (route->holds & HOLD_LEDGER)
         why = ledger_why_down(route->worker->ledger);
     else if (route->holds & HOLD_UNREAD)
@@ -55,6 +59,8 @@ static void add_why(const struct route *route, struct buf *out)
         why = "its topics are being looked at";
     else if (route->holds)
         why = route->hold_why;
+    else if (rebuild_running(route))
+        why = rebuild_text(route, text, sizeof(text));
     else if (breaker_state(route->breaker) != BREAKER_CLOSED)
         why = "the handler fails for many keys: one probe at a time goes out, one success closes "
               "the breaker";
@@ -116,6 +122,8 @@ static void add_part_why(const struct route *route, const struct part *part, str
     if (part->out_of_range) {
         snprintf(why, sizeof(why), "offset %lld is out of range and on_offset_lost is stop",
                  (long long)part->lost_offset);
+    } else if (part->fence == PART_FENCE_BUILDING) {
+        (void)rebuild_text(route, why, sizeof(why));
     } else if (part->fence != PART_FENCE_HELD) {
         snprintf(why, sizeof(why), "its fence token is being taken from the ledger");
     } else if (part->waiting) {

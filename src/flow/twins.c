@@ -11,6 +11,7 @@
 #include "flow/copy.h"
 #include "flow/lane.h"
 #include "flow/part.h"
+#include "flow/rebuild.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/worker_state.h"
@@ -78,6 +79,8 @@ static void reparked(struct ledger_op *op)
     struct lane *lane = d->lane;
     bool forget = op->cancelled || op->code == LEDGER_DONE || delivery_unwanted(d);
     claim_prepare(d); /* its own kind again */
+    route->twins_telling--;
+    rebuild_twin_told(route);
     if (forget) {
         lane_remove(lane, d);
         d->lane = NULL;
@@ -117,6 +120,7 @@ void twins_repark(struct lane *lane)
             continue;
         }
         d->op.kind = IDENTITY_NONE;
+        d->route->twins_telling++;
         step_begin(d, DELIVERY_TWIN);
         d->op.verb = LEDGER_FINISH;
         d->op.fact = LEDGER_PARKED;

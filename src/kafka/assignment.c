@@ -58,6 +58,7 @@ static struct partition *partition_new(struct kafka_consumer *consumer,
     part->pub.topic = consumer_topic(consumer, from->topic);
     part->pub.partition = from->partition;
     part->pub.start_offset = from->offset;
+    part->pub.end_offset = (int64_t)(intptr_t)from->opaque - 1; /* see chosen_list in start.c */
     part->position = from->offset;
     part->position_epoch = rd_kafka_topic_partition_get_leader_epoch(from);
     part->committed = from->offset; /* committed before, or just now */

@@ -31,7 +31,8 @@ struct kafka_partition {
     const char *topic; /* owned by the consumer module */
     int32_t partition;
     int64_t start_offset;
-    void *user; /* the flow's */
+    int64_t end_offset; /* the end of the log when it was assigned, or -1 (not known) */
+    void *user;         /* the flow's */
 };
 
 struct kafka_missing_offset { /* a partition of the assignment for which the group has no (valid)

@@ -92,6 +92,8 @@ static rd_kafka_topic_partition_list_t *chosen_list(const struct start *start, b
             continue;
         entry = rd_kafka_topic_partition_list_add(list, item->topic, item->partition);
         entry->offset = item->chosen;
+        entry->opaque = (void *)(intptr_t)(item->latest +
+                                           1); /* NOLINT(performance-no-int-to-ptr) */
         rd_kafka_topic_partition_set_leader_epoch(entry, item->missing ? -1 : item->epoch);
     }
     return list;

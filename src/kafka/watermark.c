@@ -113,3 +113,24 @@ int64_t watermark_oldest_open(const struct watermark *watermark)
         return -1;
     return entry_at(watermark, watermark->base)->offset;
 }
+
+bool watermark_is_settled(const struct watermark *watermark, int64_t offset)
+{
+    uint64_t low = watermark->base;
+    uint64_t high = watermark->next;
+
+    if (offset < watermark->offset)
+        return true;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        const struct entry *entry = entry_at(watermark, middle);
+
+        if (entry->offset == offset)
+            return entry->settled;
+        if (entry->offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}

@@ -23,6 +23,8 @@ int64_t watermark_offset(const struct watermark *watermark);
 size_t watermark_open(const struct watermark *watermark); /* arrived and not settled */
 size_t watermark_span(
     const struct watermark *watermark); /* slots between the watermark and the newest arrival */
+/* Is a record at that offset dealt with, be it before others that are open? */
+bool watermark_is_settled(const struct watermark *watermark, int64_t offset);
 /* The oldest open offset, or -1. */
 int64_t watermark_oldest_open(const struct watermark *watermark);
 

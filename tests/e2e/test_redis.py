@@ -61,6 +61,143 @@ def test_wiped_while_records_are_parked(world):
     world.check(doubled=5)
 
 
+def park(world, keys, followers, rule):
+    """Sends a failing head and followers for each key, and waits until all of them are parked."""
+    ids = []
+    for key in range(keys):
+        ids.append(world.send("w%d" % key, 1, rule=rule))
+        ids += [world.send("w%d" % key, number) for number in range(2, 2 + followers)]
+    wait_until(lambda: sum(gateway.metric("retry_scheduled_total") for gateway in world.gateways
+                           if gateway.alive()) >= len(ids), 40, "all are parked")
+    return ids
+
+
+def follow(world, keys, number):
+    """One more record of each key, that must not overtake those that are parked."""
+    return [world.send("w%d" % key, number) for key in range(keys)]
+
+
+def settle(world, ids, doubled):
+    world.wait_effects(ids, 60)
+    world.wait_committed(40)
+    return world.check(doubled=doubled)
+
+
+def slow_tiers(world, member="one"):
+    """A static member: the group takes it back at once after a kill, before the first tier is due."""
+    return world.config(world.route(retry__tiers=["5s", "9s"], retry__inline__max_retries=0),
+                        kafka={"group.instance.id": member})
+
+
+def test_killed_while_records_are_parked_and_wiped_meanwhile(world):
+    """What is parked is known to the tiers alone: nobody's memory, nothing in Redis."""
+    gateway = world.start(slow_tiers(world))
+    ids = park(world, 5, 6, {"fail_first": 1})
+    gateway.kill()
+    world.redis.call("FLUSHALL")
+    ids += follow(world, 5, 8)
+    again = world.start(slow_tiers(world))
+    ids += follow(world, 5, 9)
+    settle(world, ids, doubled=len(ids))
+    assert again.metric("parked_rebuilt_total") >= 35
+    assert again.metric("ledger_wipes_total") == 0 and again.metric("rebuilding") == 0
+
+
+def test_wiped_soon_after_a_restart(world):
+    """The new process has parked nothing itself; the wipe comes while it runs."""
+    world.start(slow_tiers(world))
+    ids = park(world, 5, 6, {"fail_first": 1})
+    world.gateways[0].kill()
+    gateway = world.start(slow_tiers(world))
+    wait_until(lambda: gateway.metric("partitions_assigned") > 0, 20, "assigned")
+    world.wait_effects(world.send("other", 1))
+    world.redis.call("FLUSHALL")
+    ids += follow(world, 5, 8)
+    settle(world, ids, doubled=len(ids))
+    assert gateway.metric("ledger_wipes_total") >= 1
+    assert gateway.metric("parked_rebuilt_total") >= 35
+
+
+def test_killed_and_wiped_in_mid_stream(world):
+    """Followers keep coming all the time, by SIGKILL and by a Redis that starts without data."""
+    config = world.config(world.route(retry__tiers=["2s", "4s"]),
+                          kafka={"group.instance.id": "one"})
+    gateway = world.start(config)
+    stream = world.stream(count=4000, rate=400, keys=40, seed=25, rule='0.02:{"fail_first":2}')
+    for _ in range(2):
+        traffic(world, 500)
+        gateway.kill()
+        world.redis.restart(keep_data=False)
+        gateway = world.start(config)
+        traffic(world, 300)
+        world.redis.call("FLUSHALL")
+    stream.wait()
+    world.wait_all_effects(60)
+    world.wait_committed(40)
+    world.check(doubled=4000)
+    assert gateway.metric("parked_rebuilt_total") > 0
+
+
+def in_mid_rebuild(world, keys=8, followers=150):
+    """A gateway that reads its tiers while Redis does not answer; with the ids that are parked."""
+    config = slow_tiers(world)
+    world.start(config)
+    ids = park(world, keys, followers, {"fail_first": 1})
+    world.gateways[0].kill()
+    world.redis.call("FLUSHALL")
+    gateway = world.gateway(config).start(wait=False)
+    wait_until(lambda: '"rebuilding"' in gateway.status_text(), 30, gateway.status_text,
+               every=0.001)
+    world.redis.freeze()
+    gateway.wait_status(["rebuilding from tier topics", "copies read"])
+    assert gateway.metric("rebuilding") == 1, "the test came too late"
+    return gateway, ids + follow(world, keys, followers + 2)
+
+
+def test_redis_away_in_mid_rebuild(world):
+    gateway, ids = in_mid_rebuild(world)
+    gateway.wait_status("ledger-down", 10)
+    holds_for(lambda: gateway.metric("rebuilding") == 1, 0.5, "it is not called built")
+    world.redis.thaw()
+    settle(world, ids, doubled=len(ids))
+    assert gateway.metric("rebuilding") == 0
+
+
+def test_wiped_again_in_mid_rebuild(world):
+    gateway, ids = in_mid_rebuild(world)
+    world.redis.thaw()
+    world.redis.call("FLUSHALL")
+    settle(world, ids, doubled=len(ids))
+    assert gateway.metric("ledger_wipes_total") >= 1
+
+
+def test_revoked_in_mid_rebuild(world):
+    """The member that takes over half of the partitions is told that they are not built."""
+    gateway, ids = in_mid_rebuild(world)
+    other = world.gateway(slow_tiers(world, "two")).start(wait=False)
+    wait_until(lambda: gateway.metric("rebalances_total", kind="revoked") >= 1, 30, "revoked")
+    world.redis.thaw()
+    wait_until(lambda: other.metric("partitions_assigned") > 0, 30, "it has partitions")
+    settle(world, ids, doubled=len(ids))
+    assert other.metric("parked_rebuilt_total") > 0
+
+
+def test_rebuild_ends_where_the_tiers_end_in_no_record(world):
+    """An aborted transaction at the end of each tier partition: offsets that hold nothing to read."""
+    world.start(slow_tiers(world))
+    ids = park(world, 5, 6, {"fail_first": 1})
+    world.gateways[0].kill()
+    for tier in world.copy_topics():
+        if tier.endswith("s"):
+            for partition in range(world.partitions):
+                world.broker.tool("aborted", tier, str(partition))
+    world.redis.call("FLUSHALL")
+    world.start(slow_tiers(world))
+    ids += follow(world, 5, 8)
+    world.wait_effects(ids, 60)
+    world.check(settled=False, doubled=len(ids))
+
+
 def test_question_about_lost_offsets_is_never_answered_by_a_guess(world):
     """The group's offsets are gone and Redis is silent: whether the group is new cannot be known. An
     end at that moment must not commit initial_offset in its name."""

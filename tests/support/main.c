@@ -14,6 +14,7 @@ static const struct {
     {"dump", verb_dump, "what topics hold, from beginning to end"},
     {"committed", verb_committed, "what a group has committed"},
     {"topics", verb_topics, "create, delete, config, list"},
+    {"aborted", verb_aborted, "ends a partition in an aborted transaction"},
     {"group", verb_group, "a group's state and members"},
 };
 

@@ -7,6 +7,7 @@ int verb_produce(int argc, char **argv);
 int verb_dump(int argc, char **argv);
 int verb_committed(int argc, char **argv);
 int verb_topics(int argc, char **argv);
+int verb_aborted(int argc, char **argv);
 int verb_group(int argc, char **argv);
 
 #endif

@@ -61,6 +61,26 @@ static void test_watermark_sparse_offsets_steps_over_holes(void **state)
     watermark_free(&watermark);
 }
 
+/* A rebuild must not park what was dealt with out of order. */
+static void test_watermark_is_settled_knows_what_is_beyond_the_mark(void **state)
+{
+    (void)state;
+    struct watermark *watermark = watermark_new(10);
+
+    (void)watermark_add(watermark, 10);
+    for (int64_t offset = 12; offset < 400; offset += 3)
+        watermark_settle(watermark, watermark_add(watermark, offset));
+    (void)watermark_add(watermark, 400);
+    assert_true(watermark_is_settled(watermark, 9));
+    assert_false(watermark_is_settled(watermark, 10));
+    assert_false(watermark_is_settled(watermark, 11)); /* no record: nothing is known of it */
+    for (int64_t offset = 12; offset < 400; offset += 3)
+        assert_true(watermark_is_settled(watermark, offset));
+    assert_false(watermark_is_settled(watermark, 400));
+    assert_false(watermark_is_settled(watermark, 401));
+    watermark_free(&watermark);
+}
+
 /* A newer settled record never moves the mark past an older one that failed. */
 static void test_watermark_one_open_among_many_holds_all(void **state)
 {
@@ -140,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_watermark_new_stands_at_start),
         cmocka_unit_test(test_watermark_settle_out_of_order_waits_for_the_oldest),
         cmocka_unit_test(test_watermark_sparse_offsets_steps_over_holes),
+        cmocka_unit_test(test_watermark_is_settled_knows_what_is_beyond_the_mark),
         cmocka_unit_test(test_watermark_one_open_among_many_holds_all),
         cmocka_unit_test(test_watermark_random_order_equals_model),
     };
