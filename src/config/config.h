@@ -159,10 +159,23 @@ struct route_config {
     unsigned line; /* where the route stands in the file */
 };
 
-struct redis_config {
-    bool tls_on;
-    char *host; /* NULL where unix is set */
+enum redis_kind { REDIS_ALONE, REDIS_SENTINEL, REDIS_CLUSTER };
+
+struct redis_place {
+    char *host;
     uint16_t port;
+};
+
+struct redis_config {
+    enum redis_kind kind;
+    bool tls_on;
+    char *host; /* REDIS_ALONE; NULL where unix_path is set */
+    uint16_t port;
+    struct redis_place
+        *places; /* REDIS_SENTINEL: the sentinels; REDIS_CLUSTER: nodes to ask first */
+    size_t place_count;
+    char *master; /* REDIS_SENTINEL: the name that the sentinels know it by */
+    char *sentinel_username, *sentinel_password; /* NULL: none */
     char *unix_path;
     int db;
     char *username, *password; /* NULL: none; password read from password_file or the URL */

@@ -1,4 +1,8 @@
-/* redis://[user[:password]@]host[:port][/db], rediss://..., unix:///path[?db=N]. */
+/*
+ * redis://[user[:password]@]host[:port][/db], unix:///path[?db=N],
+ * redis+sentinel://[user[:password]@]host[:port],.../master[?db=N],
+ * redis+cluster://[user[:password]@]host[:port],...; with rediss for TLS.
+ */
 #include <string.h>
 
 #include "base/mem.h"
@@ -6,14 +10,20 @@
 #include "config/load.h"
 #include "config/schema_checks.h"
 
-enum scheme { SCHEME_PLAIN, SCHEME_TLS, SCHEME_UNIX, SCHEME_CLUSTER, SCHEME_SENTINEL };
+#define PLACES_MAX 64
 
-static const struct schema_choice schemes[] = {
-    {"redis://", SCHEME_PLAIN, false, NULL},
-    {"rediss://", SCHEME_TLS, false, NULL},
-    {"unix://", SCHEME_UNIX, false, NULL},
-    {"redis+cluster://", SCHEME_CLUSTER, true, NULL},
-    {"redis+sentinel://", SCHEME_SENTINEL, true, NULL},
+static const struct scheme {
+    const char *name;
+    enum redis_kind kind;
+    bool tls, is_unix, later;
+} schemes[] = {
+    {.name = "redis://"},
+    {.name = "rediss://", .tls = true},
+    {.name = "unix://", .is_unix = true},
+    {.name = "redis+sentinel://", .kind = REDIS_SENTINEL},
+    {.name = "rediss+sentinel://", .kind = REDIS_SENTINEL, .tls = true},
+    {.name = "redis+cluster://", .kind = REDIS_CLUSTER, .later = true},
+    {.name = "rediss+cluster://", .kind = REDIS_CLUSTER, .tls = true, .later = true},
     {0},
 };
 
@@ -89,32 +99,102 @@ static const char *read_user(const char *text, size_t len, struct redis_config *
     return NULL;
 }
 
-static const char *read_host(char *text, struct redis_config *redis)
+/* Cuts host[:port] into its parts, in place; port holds the default. */
+static const char *read_place(char *text, char **host, uint16_t *port)
 {
-    uint64_t port = 6379;
-    char *host = text;
+    uint64_t number = *port;
     char *rest;
 
+    *host = text;
     if (text[0] == '[') {
         rest = strchr(text, ']');
         if (!rest)
             return "the [IPv6 address] is not closed";
-        host++;
+        (*host)++;
         *rest++ = '\0';
     } else {
         rest = text + strcspn(text, ":");
     }
     if (*rest == ':') {
         *rest++ = '\0';
-        if (!str_to_u64(slice_of(rest), &port) || port < 1 || port > 65535)
+        if (!str_to_u64(slice_of(rest), &number) || number < 1 || number > 65535)
             return "the port is none of 1 to 65535";
     } else if (*rest != '\0') {
-        return "behind the host only :port and /db may stand";
+        return "behind the host only :port and what follows the / may stand";
     }
-    if (check_host(host))
+    if (check_host(*host))
         return "it names no legal host";
-    replace(&redis->host, mem_strdup(host));
-    redis->port = (uint16_t)port;
+    *port = (uint16_t)number;
+    return NULL;
+}
+
+static const char *read_host(char *text, struct redis_config *redis)
+{
+    char *host;
+    const char *why;
+
+    redis->port = 6379;
+    why = read_place(text, &host, &redis->port);
+    if (!why)
+        replace(&redis->host, mem_strdup(host));
+    return why;
+}
+
+/* host[:port],host[:port],... */
+static const char *read_places(char *text, struct redis_config *redis)
+{
+    const char *why = NULL;
+
+    for (char *next = text; next && !why; text = next) {
+        struct redis_place place = {NULL, redis->kind == REDIS_SENTINEL ? 26379 : 6379};
+        char *host;
+        next = strchr(text, ',');
+        if (next)
+            *next++ = '\0';
+        why = redis->place_count == PLACES_MAX ? "it names more than 64 hosts"
+                                               : read_place(text, &host, &place.port);
+        if (why)
+            break;
+        place.host = mem_strdup(host);
+        redis->places = mem_realloc(redis->places,
+                                    (redis->place_count + 1) * sizeof(*redis->places));
+        redis->places[redis->place_count++] = place;
+    }
+    return why;
+}
+
+static bool read_master(const char *text, size_t len, struct redis_config *redis)
+{
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    if (len == 0 || len > 200 || strspn(text, legal) < len)
+        return false;
+    replace(&redis->master, mem_strndup(text, len));
+    return true;
+}
+
+/* What follows the hosts. */
+static const char *read_tail(const char *tail, struct redis_config *redis)
+{
+    const char *path = tail[0] == '/' ? tail + 1 : "";
+    size_t len = strcspn(path, "?");
+
+    if (strchr(tail, '#') || (redis->kind != REDIS_SENTINEL && strchr(tail, '?')))
+        return "it may have no query and no fragment";
+    switch (redis->kind) {
+    case REDIS_ALONE:
+        return read_db(path, &redis->db) ? NULL : "behind the / only a database number may stand";
+    case REDIS_CLUSTER:
+        return path[0] == '\0' || strcmp(path, "0") == 0 ? NULL
+                                                         : "a cluster has database 0 and no other";
+    case REDIS_SENTINEL:
+        break;
+    }
+    if (!read_master(path, len, redis))
+        return "behind the / the sentinels' name of the master must stand";
+    if (path[len] == '?' && (strncmp(path + len, "?db=", 4) != 0 || path[len + 4] == '\0' ||
+                             !read_db(path + len + 4, &redis->db)))
+        return "behind the master's name only ?db=NUMBER may stand";
     return NULL;
 }
 
@@ -126,14 +206,12 @@ static const char *read_tcp(const char *text, struct redis_config *redis)
     for (size_t i = 0; i < authority; i++)
         if (text[i] == '@')
             at = text + i;
-    if (strpbrk(text, "?#"))
-        return "it may have no query and no fragment";
-    const char *db = text[authority] == '/' ? text + authority + 1 : "";
-    if (!read_db(db, &redis->db))
-        return "behind the / only a database number may stand";
+    const char *why = read_tail(text + authority, redis);
+    if (why)
+        return why;
     const char *host = at ? at + 1 : text;
     char *copy = mem_strndup(host, authority - (size_t)(host - text));
-    const char *why = read_host(copy, redis);
+    why = redis->kind == REDIS_ALONE ? read_host(copy, redis) : read_places(copy, redis);
     mem_free(copy);
     return why || !at ? why : read_user(text, (size_t)(at - text), redis);
 }
@@ -161,7 +239,7 @@ static const char *read_unix(const char *text, struct redis_config *redis)
 void load_redis_url(struct load *load, struct node *node, struct redis_config *redis)
 {
     static const struct schema_key url_key = {.path = "url", .type = TYPE_REDIS_URL};
-    const struct schema_choice *scheme = schemes;
+    const struct scheme *scheme = schemes;
 
     if (!load_wants_text(load, &url_key, node))
         return;
@@ -169,8 +247,8 @@ void load_redis_url(struct load *load, struct node *node, struct redis_config *r
         scheme++;
     if (!scheme->name) {
         node_error(node, load->problems,
-                   "must begin with redis://, rediss:// or unix:// (a URL such as "
-                   "redis://127.0.0.1:6379/0)");
+                   "must begin with redis://, rediss://, unix://, redis+sentinel:// or "
+                   "redis+cluster:// (a URL such as redis://127.0.0.1:6379/0)");
         return;
     }
     if (scheme->later) {
@@ -178,8 +256,9 @@ void load_redis_url(struct load *load, struct node *node, struct redis_config *r
         return;
     }
     const char *rest = node->text + strlen(scheme->name);
-    redis->tls_on = scheme->value == SCHEME_TLS;
-    const char *why = scheme->value == SCHEME_UNIX ? read_unix(rest, redis) : read_tcp(rest, redis);
+    redis->kind = scheme->kind;
+    redis->tls_on = scheme->tls;
+    const char *why = scheme->is_unix ? read_unix(rest, redis) : read_tcp(rest, redis);
     if (why)
         node_error(node, load->problems, "no usable URL: %s", why);
 }

@@ -133,6 +133,15 @@ static void check_redis(struct load *load, struct node *root)
                                                                          : "redis.password_file",
                                         "redis.url"},
                      false, "redis.url holds a password already");
+    exclude(load, root, "redis.sentinel.password", "redis.sentinel.password_file",
+            "redis.sentinel.password and redis.sentinel.password_file are both given: only one of "
+            "them");
+    if (redis->kind != REDIS_SENTINEL &&
+        (is_given(root, "redis.sentinel.username") || is_given(root, "redis.sentinel.password") ||
+         is_given(root, "redis.sentinel.password_file")))
+        relation_add(load, &(struct relation){root, "redis.sentinel", "redis.url"}, false,
+                     "redis.sentinel is given, but redis.url does not begin with "
+                     "redis+sentinel://");
     need(load, root, "redis.tls.cert_file", "redis.tls.key_file");
     need(load, root, "redis.tls.key_file", "redis.tls.cert_file");
     if (tls && !redis->tls_on)

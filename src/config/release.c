@@ -55,6 +55,18 @@ static void release_items(const struct schema_key *key, void **items, size_t *co
     *count = 0;
 }
 
+static void release_redis_url(struct redis_config *redis)
+{
+    release_text(&redis->host);
+    release_text(&redis->unix_path);
+    release_text(&redis->master);
+    for (size_t i = 0; i < redis->place_count; i++)
+        mem_free(redis->places[i].host);
+    mem_free(redis->places);
+    redis->places = NULL;
+    redis->place_count = 0;
+}
+
 static void release_key(const struct schema_key *key, void *item)
 {
     char section[SCHEMA_PATH_MAX];
@@ -94,8 +106,7 @@ static void release_key(const struct schema_key *key, void *item)
         release_text(&((struct config *)place)->admin_host);
         break;
     case TYPE_REDIS_URL:
-        release_text(&((struct redis_config *)place)->host);
-        release_text(&((struct redis_config *)place)->unix_path);
+        release_redis_url(place);
         break;
     default:
         break;

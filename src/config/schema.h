@@ -33,12 +33,11 @@ enum schema_type {
     TYPE_SWITCH,        /* a bool written as one of two words */
     TYPE_FIELD,         /* struct field_source */
     TYPE_LISTEN,        /* admin_host, admin_port of struct config */
-    TYPE_REDIS_URL,  /* tls_on, host, port, unix_path, db, username, password of struct redis_config
-                      */
-    TYPE_PROPERTIES, /* struct properties */
-    TYPE_HEADERS,    /* struct request_header * and a size_t */
-    TYPE_STATUSES,   /* uint64_t[8] of struct classify_rule */
-    TYPE_ERRORS,     /* unsigned */
+    TYPE_REDIS_URL,     /* kind, tls_on, where, db, username, password of struct redis_config */
+    TYPE_PROPERTIES,    /* struct properties */
+    TYPE_HEADERS,       /* struct request_header * and a size_t */
+    TYPE_STATUSES,      /* uint64_t[8] of struct classify_rule */
+    TYPE_ERRORS,        /* unsigned */
 };
 
 struct schema_choice {

@@ -169,15 +169,30 @@ const struct schema_key schema_keys[] = {
 
     {"redis", TYPE_SECTION, .doc = "Where the ledger is kept: Redis or Valkey, 7.0 or later."},
     {"redis.url", TYPE_REDIS_URL, .preset = "redis://127.0.0.1:6379/0", .at = C(redis),
-     .doc = "redis://[user:password@]host:port/db, rediss:// for TLS, or unix:///path?db=0."},
+     .doc =
+         "redis://[user:password@]host:port/db, unix:///path?db=0, "
+         "redis+sentinel://host:port,host:port/master?db=0 (the sentinels, and their name of the "
+         "master) or redis+cluster://host:port,host:port (some nodes; the others are found); "
+         "rediss://, rediss+sentinel:// and rediss+cluster:// for TLS."},
     {"redis.username", TYPE_TEXT, .at = C(redis.username), .check = check_not_empty,
      .unset = "Redis' default user", .doc = "The ACL user."},
     {"redis.password", TYPE_SECRET, .at = C(redis.password), .unset = "none",
      .doc = "The password; better kept out of this file by ${NAME} or password_file."},
     {"redis.password_file", TYPE_SECRET_FILE, .at = C(redis.password), .check = check_path,
      .unset = "none", .doc = "A file that holds the password; one line end behind it is left out."},
+    {"redis.sentinel", TYPE_SECTION,
+     .doc = "How to log in to the sentinels of redis+sentinel://; the user and password above are "
+            "the master's."},
+    {"redis.sentinel.username", TYPE_TEXT, .at = C(redis.sentinel_username),
+     .check = check_not_empty, .unset = "the sentinels' default user", .doc = "The ACL user."},
+    {"redis.sentinel.password", TYPE_SECRET, .at = C(redis.sentinel_password), .unset = "none",
+     .doc = "The sentinels' password."},
+    {"redis.sentinel.password_file", TYPE_SECRET_FILE, .at = C(redis.sentinel_password),
+     .check = check_path, .unset = "none",
+     .doc = "A file that holds the password; one line end behind it is left out."},
     {"redis.tls", TYPE_SECTION,
-     .doc = "TLS of rediss:// connections; the server's certificate is always verified."},
+     .doc = "TLS of rediss:// connections, to sentinels too; the server's certificate is always "
+            "verified."},
     {"redis.tls.ca_file", TYPE_TEXT, .at = C(redis.tls.ca_file), .check = check_path,
      .unset = "the system's", .doc = "The authorities that are trusted, PEM."},
     {"redis.tls.cert_file", TYPE_TEXT, .at = C(redis.tls.cert_file), .check = check_path,
@@ -185,18 +200,21 @@ const struct schema_key schema_keys[] = {
     {"redis.tls.key_file", TYPE_TEXT, .at = C(redis.tls.key_file), .check = check_path,
      .unset = "none", .doc = "The key of cert_file, PEM."},
     {"redis.tls.server_name", TYPE_TEXT, .at = C(redis.tls.server_name), .check = check_host,
-     .unset = "the URL's host", .doc = "The name that the server's certificate must carry."},
+     .unset = "the host it connects to",
+     .doc = "The name that the certificate of every server must carry."},
     {"redis.namespace", TYPE_TEXT, .preset = "og", .at = C(redis.ns), .check = check_namespace,
      .doc = "The prefix of all keys in Redis."},
     {"redis.shards", TYPE_COUNT, .preset = "64", .at = C(redis.shards), .min = 1, .max = 4096,
      .doc = "Into how many hash tags the keys are spread. Written into Redis at first use; a "
-            "mismatch is refused."},
+            "mismatch is refused. In a cluster a call serves one of them only, so 4 to 8 for each "
+            "master serve best."},
     {"redis.timeout", TYPE_DURATION, .preset = "2s", .at = C(redis.timeout_ms), .min = 10 * MS,
      .max = MIN, .doc = "How long a call may take before the connection is given up."},
     {"redis.wait", TYPE_SECTION, .doc = "WAIT for replicas after each batch of finishes."},
     {"redis.wait.replicas", TYPE_COUNT, .preset = "0", .at = C(redis.wait_replicas), .min = 0,
-     .max = 16, .later = LATER_ABOVE,
-     .doc = "How many replicas must have a finish; 0: do not wait."},
+     .max = 16,
+     .doc = "How many replicas must have a finish before it counts; 0: do not wait. While fewer "
+            "have it, nothing is confirmed."},
     {"redis.wait.timeout", TYPE_DURATION, .preset = "100ms", .at = C(redis.wait_timeout_ms),
      .min = MS, .max = MIN, .doc = "How long to wait for them."},
     {"redis.allow_eviction", TYPE_BOOL, .preset = "false", .at = C(redis.allow_eviction),

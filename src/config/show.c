@@ -91,19 +91,36 @@ static void add_field(struct buf *out, const struct field_source *field)
     buf_deinit(&text);
 }
 
+static void add_place(struct buf *out, const char *host, uint16_t port)
+{
+    bool six = strchr(host, ':') != NULL;
+    buf_printf(out, "%s%s%s:%u", six ? "[" : "", host, six ? "]" : "", (unsigned)port);
+}
+
 static void add_redis_url(struct buf *out, const struct redis_config *redis)
 {
+    static const char *const kinds[] = {
+        [REDIS_ALONE] = "", [REDIS_SENTINEL] = "+sentinel", [REDIS_CLUSTER] = "+cluster"};
     struct buf url = {0};
 
     if (redis->unix_path) {
         buf_add_text(&url, "unix://");
         buf_add_percent(&url, slice_of(redis->unix_path), "/");
-        buf_printf(&url, "?db=%d", redis->db);
     } else {
-        bool six = strchr(redis->host, ':') != NULL;
-        buf_printf(&url, "%s://%s%s%s:%u/%d", redis->tls_on ? "rediss" : "redis", six ? "[" : "",
-                   redis->host, six ? "]" : "", (unsigned)redis->port, redis->db);
+        buf_printf(&url, "redis%s%s://", redis->tls_on ? "s" : "", kinds[redis->kind]);
+        if (redis->kind == REDIS_ALONE)
+            add_place(&url, redis->host, redis->port);
+        for (size_t i = 0; i < redis->place_count; i++) {
+            buf_add_text(&url, i ? "," : "");
+            add_place(&url, redis->places[i].host, redis->places[i].port);
+        }
     }
+    if (redis->master)
+        buf_printf(&url, "/%s", redis->master);
+    if (redis->unix_path || redis->master)
+        buf_printf(&url, "?db=%d", redis->db);
+    else if (redis->kind == REDIS_ALONE)
+        buf_printf(&url, "/%d", redis->db);
     yaml_add_text(out, url.data);
     buf_deinit(&url);
 }

@@ -26,6 +26,7 @@
 #include "ledger/resp.h"
 #include "ledger/scope.h"
 #include "ledger/scripts.h"
+#include "ledger/sentinel.h"
 
 #define CALLS_MAX 8
 #define CALLS_EAGER                                                                                \
@@ -305,6 +306,8 @@ static void on_down(void *ctx, const char *why)
     requeue(ledger);
     requests_requeue(ledger);
     holds_connection_lost(ledger);
+    if (ledger->sentinel)
+        sentinel_ask(ledger->sentinel);
     if (ledger->up_gauge)
         metric_set(ledger->up_gauge, 0);
     if (!changed)
@@ -323,6 +326,33 @@ static void on_wiped(void *ctx)
               LOG_STR("why", "the sentinel key is gone or another: Redis lost its data"), LOG_END);
     if (ledger->events.wiped)
         ledger->events.wiped(ledger->events.ctx);
+}
+
+static void on_master(void *ctx, const char *host, uint16_t port)
+{
+    struct ledger *ledger = ctx;
+    char place[sizeof(ledger->place)], why[400];
+    snprintf(place, sizeof(place), "%s:%u", host, (unsigned)port);
+    snprintf(why, sizeof(why), "the sentinels name another master: %s", place);
+    if (ledger->place[0]) {
+        log_warn("redis_master_moved", LOG_STR("from", ledger->place), LOG_STR("to", place),
+                 LOG_END);
+        if (ledger->failovers)
+            metric_add(ledger->failovers, 1);
+    }
+    snprintf(ledger->place, sizeof(ledger->place), "%s", place);
+    session_aim(ledger->session, NULL, host, port, why);
+}
+
+static void on_master_unknown(void *ctx, const char *why)
+{
+    struct ledger *ledger = ctx;
+    char text[sizeof(ledger->why)];
+    if (ledger->up)
+        return;
+    snprintf(text, sizeof(text), "no sentinel names the master %.60s: %.300s",
+             ledger->config->master, why);
+    on_down(ledger, text);
 }
 
 bool ledger_is_refusal(const char *error)
@@ -364,6 +394,9 @@ static void init_metrics(struct ledger *ledger, struct metrics *metrics)
                                      NULL, 0);
     ledger->wipes = metrics_counter(metrics, "ledger_wipes_total",
                                     "Times that Redis was found to have lost its data.", NULL, 0);
+    ledger->failovers = metrics_counter(
+        metrics, "redis_failovers_total",
+        "Times that another server became the master; it may lack the last writes.", NULL, 0);
     ledger->call_seconds = metrics_histogram(metrics, "redis_call_duration_seconds",
                                              "From sending a call to its answer.", bounds,
                                              sizeof(bounds) / sizeof(bounds[0]), &script, 1);
@@ -377,6 +410,8 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
     struct ledger *ledger = mem_zalloc(sizeof(*ledger));
     struct session_events session_events = {
         .up = on_up, .down = on_down, .wiped = on_wiped, .ctx = ledger};
+    struct sentinel_events sentinel_events = {
+        .master = on_master, .unknown = on_master_unknown, .ctx = ledger};
     ledger->loop = loop;
     ledger->config = config;
     if (events)
@@ -391,6 +426,8 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
         ledger_free(&ledger);
     else if (!(ledger->session = session_new(loop, config, ledger->tls, &session_events, err)))
         ledger_free(&ledger);
+    else if (config->kind == REDIS_SENTINEL)
+        ledger->sentinel = sentinel_new(loop, config, ledger->tls, &sentinel_events);
     else
         session_aim(ledger->session, config->unix_path, config->host, config->port, "");
     return ledger;
@@ -412,6 +449,7 @@ void ledger_free(struct ledger **ledger_ptr)
     if (!ledger)
         return;
     ledger->up = false;
+    sentinel_free(&ledger->sentinel);
     session_free(&ledger->session);
     requeue(ledger);
     requests_requeue(ledger);

@@ -58,6 +58,9 @@ struct ledger {
     struct ledger_events events;
     struct tls *tls; /* NULL: plain connections */
     struct session *session;
+    struct sentinel
+        *sentinel;   /* says where the session's server is; NULL: the configuration does */
+    char place[280]; /* what it said last, for people; "" before */
     struct name_cache *names;
     bool freeing;
     bool up;
@@ -79,7 +82,7 @@ struct ledger {
     struct loop_timer poll_timer;
 
     struct metrics *metrics; /* NULL: none */
-    struct metric *up_gauge, *wipes, *call_seconds;
+    struct metric *up_gauge, *wipes, *failovers, *call_seconds;
 };
 
 /* requests.c */

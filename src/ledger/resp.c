@@ -82,3 +82,11 @@ void resp_command(struct buf *out, const char *name, ...)
         resp_text(out, text);
     va_end(args);
 }
+
+void resp_login(struct buf *out, const char *username, const char *password)
+{
+    if (username)
+        resp_command(out, "AUTH", username, password ? password : "", NULL);
+    else
+        resp_command(out, "AUTH", password, NULL);
+}

@@ -13,5 +13,7 @@ void resp_text(struct buf *out, const char *text);
 void resp_number(struct buf *out, uint64_t n);
 /* A whole command of texts; ends with NULL. */
 void resp_command(struct buf *out, const char *name, ...) __attribute__((sentinel));
+/* AUTH; username may be NULL. */
+void resp_login(struct buf *out, const char *username, const char *password);
 
 #endif

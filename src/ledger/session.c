@@ -1,7 +1,8 @@
 /*
  * Opens a session step by step, each waiting for the answer of the one before:
  *
- *   login -> database -> version -> memory policy -> shards -> sentinel -> an empty batch -> up
+ *   login -> role -> database -> version -> memory policy -> shards -> sentinel -> an empty batch
+ *   -> up                (the role only where sentinels named the server)
  *
  * The empty batch of apply_ops is refused exactly when real ones would be (out of memory,
  * read-only, too few replicas, no permission for scripts ...), writes nothing, and loads the
@@ -26,6 +27,7 @@
 
 enum step {
     STEP_LOGIN,
+    STEP_ROLE,
     STEP_DATABASE,
     STEP_VERSION,
     STEP_MEMORY,
@@ -81,6 +83,24 @@ static bool info_field(const redisReply *reply, const char *name, char *out, siz
         }
     }
     return false;
+}
+
+/* The sentinels may be behind, or ahead: a server that was demoted is not to be written to. */
+static void on_role(struct session *session, const redisReply *reply)
+{
+    char text[150];
+    if (is_error(session, "ROLE", reply))
+        return;
+    const char *role = reply->type == REDIS_REPLY_ARRAY && reply->elements &&
+                               reply->element[0]->type == REDIS_REPLY_STRING
+                           ? reply->element[0]->str
+                           : "of an unknown role";
+    if (strcmp(role, "master") == 0) {
+        next_step(session, STEP_DATABASE);
+        return;
+    }
+    snprintf(text, sizeof(text), "it is %.40s, though the sentinels name it the master", role);
+    fail(session, "", text);
 }
 
 static void on_version(struct session *session, const redisReply *reply)
@@ -183,7 +203,10 @@ static void on_step(void *arg, const redisReply *reply)
     switch (session->step) {
     case STEP_LOGIN:
         if (!is_error(session, "login", reply))
-            next_step(session, STEP_DATABASE);
+            next_step(session, STEP_ROLE);
+        return;
+    case STEP_ROLE:
+        on_role(session, reply);
         return;
     case STEP_DATABASE:
         if (!is_error(session, "SELECT", reply))
@@ -219,18 +242,11 @@ static void add_set_if_new(struct session *session, const char *key, const char 
     resp_command(&session->out, "SET", name, value, "NX", "GET", NULL);
 }
 
-static void add_login(struct session *session)
-{
-    const char *user = session->config->username, *password = session->config->password;
-    if (user)
-        resp_command(&session->out, "AUTH", user, password ? password : "", NULL);
-    else
-        resp_command(&session->out, "AUTH", password, NULL);
-}
-
 static enum step skip(const struct session *session, enum step step)
 {
     if (step == STEP_LOGIN && !session->config->password && !session->config->username)
+        step = STEP_ROLE;
+    if (step == STEP_ROLE && session->config->kind != REDIS_SENTINEL)
         step = STEP_DATABASE;
     if (step == STEP_DATABASE && session->config->db == 0)
         step = STEP_VERSION;
@@ -244,7 +260,10 @@ static void next_step(struct session *session, enum step step)
     buf_reset(&session->out);
     switch (session->step) {
     case STEP_LOGIN:
-        add_login(session);
+        resp_login(&session->out, session->config->username, session->config->password);
+        break;
+    case STEP_ROLE:
+        resp_command(&session->out, "ROLE", NULL);
         break;
     case STEP_DATABASE:
         snprintf(number, sizeof(number), "%d", session->config->db);

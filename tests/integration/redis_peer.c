@@ -24,12 +24,28 @@ static void give_up(const char *what)
 
 static void exec_server(const struct redis_peer *peer)
 {
-    const char *argv[40] = {
-        "redis-server", "--port", "0", "--unixsocket", peer->socket, "--dir",
-        peer->dir,      "--save", "",  "--logfile",    "log",        "--enable-debug-command",
-        "yes"};
-    size_t n = 13;
-    for (size_t i = 0; peer->options[i] && n < 39; i++)
+    const char *fixed[] = {"--port",
+                           "0",
+                           "--unixsocket",
+                           peer->socket,
+                           "--dir",
+                           peer->dir,
+                           "--save",
+                           "",
+                           "--logfile",
+                           "log",
+                           "--enable-debug-command",
+                           "yes"};
+    const char *argv[48] = {"redis-server"};
+    char config[80];
+    size_t n = 1;
+    if (peer->config) {
+        snprintf(config, sizeof(config), "%s/redis.conf", peer->dir);
+        argv[n++] = config;
+    }
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        argv[n++] = fixed[i];
+    for (size_t i = 0; peer->options[i] && n < 47; i++)
         argv[n++] = peer->options[i];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execvp(argv[0], (char *const *)argv);
@@ -72,16 +88,33 @@ void redis_peer_resume(struct redis_peer *peer)
     connect_admin(peer);
 }
 
-void redis_peer_start(struct redis_peer *peer, const char *const *options)
+static void write_config(const struct redis_peer *peer)
+{
+    char path[80];
+    snprintf(path, sizeof(path), "%s/redis.conf", peer->dir);
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(peer->config, file) < 0 || fclose(file) != 0)
+        give_up(path);
+}
+
+void redis_peer_start_with(struct redis_peer *peer, const char *config, const char *const *options)
 {
     memset(peer, 0, sizeof(*peer));
-    for (size_t i = 0; options && options[i] && i < 19; i++)
+    for (size_t i = 0; options && options[i] && i < 23; i++)
         peer->options[i] = options[i];
     snprintf(peer->dir, sizeof(peer->dir), "/tmp/og-redis-XXXXXX");
     if (!mkdtemp(peer->dir))
         give_up("mkdtemp");
     snprintf(peer->socket, sizeof(peer->socket), "%s/socket", peer->dir);
+    peer->config = config;
+    if (config)
+        write_config(peer);
     redis_peer_resume(peer);
+}
+
+void redis_peer_start(struct redis_peer *peer, const char *const *options)
+{
+    redis_peer_start_with(peer, NULL, options);
 }
 
 void redis_peer_kill(struct redis_peer *peer)
@@ -108,6 +141,12 @@ void redis_peer_stop(struct redis_peer *peer)
     }
     waitpid(pid, NULL, 0);
     peer->dir[0] = '\0';
+}
+
+void redis_peer_signal(struct redis_peer *peer, int signo)
+{
+    if (peer->pid <= 0 || kill(peer->pid, signo) != 0)
+        give_up("no signal");
 }
 
 unsigned short redis_peer_free_port(void)
@@ -144,6 +183,12 @@ static redisReply *run(struct redis_peer *peer, const char *format, va_list args
          word = strtok_r(NULL, " ", &save))
         argv[argc++] = word;
     redisReply *reply = redisCommandArgv(peer->admin, argc, argv, NULL);
+    if (!reply) {
+        /* A sentinel ends the connections of a server that it demotes. */
+        redisFree(peer->admin);
+        connect_admin(peer);
+        reply = redisCommandArgv(peer->admin, argc, argv, NULL);
+    }
     if (!reply)
         give_up("no answer to the test's own connection");
     return reply;

@@ -12,16 +12,21 @@ struct redis_peer {
     char socket[96];
     pid_t pid;
     redisContext *admin;
-    const char *options[20]; /* extra command line, NULL-terminated */
+    const char *config;      /* a configuration file, or NULL */
+    const char *options[24]; /* extra command line, NULL-terminated; borrowed */
 };
 
 /* Skips the whole program (exit 77) where there is no redis-server. */
 void redis_peer_start(struct redis_peer *peer, const char *const *options);
+/* The same with a configuration file of this text, as a sentinel needs one. */
+void redis_peer_start_with(struct redis_peer *peer, const char *config, const char *const *options);
 void redis_peer_stop(struct redis_peer *peer);
 /* Ends the server (as kill -9 does) and starts it again; with its data only where it was started
  * with appendonly. */
 void redis_peer_kill(struct redis_peer *peer);
 void redis_peer_resume(struct redis_peer *peer);
+/* SIGSTOP and SIGCONT: connections stay, nothing answers. */
+void redis_peer_signal(struct redis_peer *peer, int signo);
 /* Lets it listen at a free TCP port as well (until it is killed); returns the port. */
 unsigned short redis_peer_listen(struct redis_peer *peer);
 /* A port of 127.0.0.1 that nobody listens at. */

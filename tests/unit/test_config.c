@@ -275,6 +275,47 @@ static void test_show_is_read_back_the_same(void **state)
     buf_deinit(&told);
 }
 
+static void test_show_of_redis_urls_is_read_back_the_same(void **state)
+{
+    static const char *const urls[] = {"rediss://[::1]:6380/3", "unix:///run/a%20b.sock?db=3",
+                                       "rediss+sentinel://a:26379,[::1]:1/my.master-1?db=3", NULL};
+    (void)state;
+    for (const char *const *url = urls; *url; url++) {
+        char text[400];
+        struct buf shown = {0};
+        snprintf(text, sizeof(text), HEAD "redis: {url: \"%s\"}\n" ROUTE, *url);
+        struct config *config = parse(text);
+        config_show(config, &shown);
+        if (!strstr(shown.data, *url))
+            fail_msg("%s is not shown", *url);
+        config_free(&config);
+        buf_deinit(&shown);
+    }
+}
+
+static void test_redis_sentinel_url_says_all(void **state)
+{
+    struct config *config = parse(HEAD "redis:\n"
+                                       "  url: rediss+sentinel://me:pw@a,b:1,[::1]:2/m?db=3\n"
+                                       "  sentinel: {username: watcher, password: hush}\n" ROUTE);
+    const struct redis_config *redis = &config->redis;
+    (void)state;
+    assert_int_equal(redis->kind, REDIS_SENTINEL);
+    assert_true(redis->tls_on);
+    assert_int_equal(redis->place_count, 3);
+    assert_string_equal(redis->places[0].host, "a");
+    assert_int_equal(redis->places[0].port, 26379);
+    assert_string_equal(redis->places[2].host, "::1");
+    assert_int_equal(redis->places[2].port, 2);
+    assert_string_equal(redis->master, "m");
+    assert_int_equal(redis->db, 3);
+    assert_string_equal(redis->username, "me");
+    assert_string_equal(redis->password, "pw");
+    assert_string_equal(redis->sentinel_username, "watcher");
+    assert_string_equal(redis->sentinel_password, "hush");
+    config_free(&config);
+}
+
 static void test_show_text_that_needs_care_is_read_back(void **state)
 {
     struct config *config = parse(
@@ -568,14 +609,42 @@ static void test_redis_urls(void **state)
                                        "redis://[::1]:6379/0",
                                        "unix:///run/redis.sock",
                                        "unix:///run/a%20b.sock?db=3",
+                                       "redis+sentinel://h/m",
+                                       "redis+sentinel://a,b:1,[::1]:2/my.master-1?db=3",
+                                       "rediss+sentinel://me:pw@a/m",
                                        NULL};
-    static const char *const bad[] = {"redis://",        "redis:///0",      "redis://h:0",
-                                      "redis://h:65536", "redis://h/x",     "redis://h/70000",
-                                      "redis://h?db=1",  "redis://h#1",     "redis://[::1",
-                                      "redis://[::1]x",  "redis://a:%zz@h", "redis://a:%0@h",
-                                      "redis://a:%00@h", "redis://a b",     "unix://run/redis.sock",
-                                      "unix:///a?x=1",   "unix:///a?db=",   "unix:///%00",
-                                      "http://h",        "h:6379",          NULL};
+    static const char *const bad[] = {"redis://",
+                                      "redis:///0",
+                                      "redis://h:0",
+                                      "redis://h:65536",
+                                      "redis://h/x",
+                                      "redis://h/70000",
+                                      "redis://h?db=1",
+                                      "redis://h#1",
+                                      "redis://[::1",
+                                      "redis://[::1]x",
+                                      "redis://a:%zz@h",
+                                      "redis://a:%0@h",
+                                      "redis://a:%00@h",
+                                      "redis://a b",
+                                      "unix://run/redis.sock",
+                                      "unix:///a?x=1",
+                                      "unix:///a?db=",
+                                      "unix:///%00",
+                                      "http://h",
+                                      "h:6379",
+                                      "redis+sentinel://h",
+                                      "redis+sentinel://h/",
+                                      "redis+sentinel://h,/m",
+                                      "redis+sentinel://,h/m",
+                                      "redis+sentinel://h:0/m",
+                                      "redis+sentinel://h/m m",
+                                      "redis+sentinel://h/m/1",
+                                      "redis+sentinel://h/m?db=",
+                                      "redis+sentinel://h/m?x=1",
+                                      "redis+sentinel://h/m#1",
+                                      "redis+sentinel:///m",
+                                      NULL};
 
     (void)state;
     expect_all("redis:\n  url: \"", good, true);
@@ -639,6 +708,8 @@ int main(void)
         cmocka_unit_test(test_reference_page_is_current),
         cmocka_unit_test(test_parse_hostile_sizes_are_bounded),
         cmocka_unit_test(test_redis_urls),
+        cmocka_unit_test(test_redis_sentinel_url_says_all),
+        cmocka_unit_test(test_show_of_redis_urls_is_read_back_the_same),
         cmocka_unit_test(test_handler_urls),
         cmocka_unit_test(test_config_file_is_chosen_by_precedence),
     };

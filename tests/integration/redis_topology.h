@@ -1,0 +1,40 @@
+/* Several redis-servers that belong together: a master with a replica and three sentinels, or a
+ * cluster of three masters with a replica each. All on 127.0.0.1, all end with the test. */
+#ifndef OG_TESTS_REDIS_TOPOLOGY_H
+#define OG_TESTS_REDIS_TOPOLOGY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "redis_peer.h"
+
+#define TOPOLOGY_SENTINELS 3
+#define TOPOLOGY_MASTERS   3
+
+/* A server, its port, and the words of its command line. */
+struct topology_node {
+    struct redis_peer peer;
+    uint16_t port;
+    char words[12][80];
+    char id[41]; /* cluster */
+};
+
+struct sentinel_topology {
+    struct topology_node data[2]; /* 0 is the master at first */
+    struct topology_node sentinels[TOPOLOGY_SENTINELS];
+    char config[2000]; /* of the sentinels */
+    struct redis_place places[TOPOLOGY_SENTINELS];
+    char host[16];
+};
+
+/* password: of the sentinels' user "watcher", who may ask only what the ledger asks; NULL: all may.
+ * Returns when every sentinel knows the replica and the other sentinels. */
+void sentinel_topology_start(struct sentinel_topology *topology, const char *password);
+void sentinel_topology_stop(struct sentinel_topology *topology);
+/* What the ledger needs to know; borrowed from the topology. */
+void sentinel_topology_configure(struct sentinel_topology *topology, struct redis_config *config);
+/* Which of data the sentinels name, or -1 while they disagree. */
+int sentinel_topology_master(struct sentinel_topology *topology);
+
+#endif
