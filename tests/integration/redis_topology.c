@@ -82,7 +82,7 @@ static bool sentinels_know_all(void *arg)
     return true;
 }
 
-static void start_sentinel(struct sentinel_topology *topology, size_t i)
+void sentinel_topology_add(struct sentinel_topology *topology, size_t i)
 {
     struct topology_node *node = &topology->sentinels[i];
     node->port = redis_peer_free_port();
@@ -117,7 +117,7 @@ void sentinel_topology_start(struct sentinel_topology *topology, const char *pas
                  "+sentinel|get-master-addr-by-name\n",
                  password);
     for (size_t i = 0; i < TOPOLOGY_SENTINELS; i++)
-        start_sentinel(topology, i);
+        sentinel_topology_add(topology, i);
     wait_for(sentinels_know_all, topology, "the sentinels do not find each other");
     /* A sentinel that has not heard of a promotion within four periods takes it back. */
     for (size_t i = 0; i < TOPOLOGY_SENTINELS; i++)

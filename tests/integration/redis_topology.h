@@ -31,6 +31,8 @@ struct sentinel_topology {
 /* password: of the sentinels' user "watcher", who may ask only what the ledger asks; NULL: all may.
  * Returns when every sentinel knows the replica and the other sentinels. */
 void sentinel_topology_start(struct sentinel_topology *topology, const char *password);
+/* Starts sentinel i alone, from the configuration that stands there. */
+void sentinel_topology_add(struct sentinel_topology *topology, size_t i);
 void sentinel_topology_stop(struct sentinel_topology *topology);
 /* What the ledger needs to know; borrowed from the topology. */
 void sentinel_topology_configure(struct sentinel_topology *topology, struct redis_config *config);
