@@ -12,17 +12,21 @@ from support.waiting import wait_until
 class Redis:
     """One server with its own directory. Its data survive restart(), unless asked otherwise."""
 
-    def __init__(self, directory, tls=None):
-        """tls: (certificate, key), for a second port with TLS."""
+    def __init__(self, directory, tls=None, options=(), config=None):
+        """tls: (certificate, key), for a second port with TLS. options: more of the command line.
+        config: the text of a configuration file, which a sentinel needs."""
         self.directory = directory
+        self.config = config
         self.tls_port = free_port()
-        self.options = [] if tls is None else [
+        self.options = list(options) if tls is None else [
             "--tls-port", self.tls_port, "--tls-cert-file", tls[0], "--tls-key-file", tls[1],
             "--tls-ca-cert-file", tls[0], "--tls-auth-clients", "no"]
         self.socket_path = str(directory / "redis.sock")
         self.port = free_port()
         self.child = None
         directory.mkdir(parents=True, exist_ok=True)
+        if config is not None:
+            (directory / "redis.conf").write_text(config)
         self.start()
 
     @property
@@ -35,7 +39,8 @@ class Redis:
 
     def start(self):
         self.child = Child(
-            ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--unixsocket",
+            ["redis-server", *([] if self.config is None else [self.directory / "redis.conf"]),
+             "--port", self.port, "--bind", "127.0.0.1", "--unixsocket",
              self.socket_path, "--dir", self.directory, "--save", "", "--appendonly", "yes",
              "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--daemonize", "no",
              *self.options], self.directory / "redis.log")
