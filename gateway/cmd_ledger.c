@@ -13,6 +13,8 @@ struct request {
     struct redis_task task;
     struct buf text;
     bool found;
+    int32_t partitions;
+    enum ledger_topic topic;
 };
 
 static void described(void *arg, bool found, const struct err *err)
@@ -71,6 +73,33 @@ static void adopt_one(void *arg, const struct kafka_topic *topics, size_t count,
         request->task.err = *err;
     else if (count == 1 && topics[0].exists)
         buf_add_text(&request->text, topics[0].uuid);
+    if (!err && count == 1)
+        request->partitions = topics[0].partitions;
+}
+
+static void topic_met(void *arg, enum ledger_topic found, const struct err *err)
+{
+    struct request *request = arg;
+    request->topic = found;
+    redis_task_done(&request->task, err);
+}
+
+/* The identifier last: gateways that wait for it find the rest done. */
+static bool adopt_in_ledger(struct request *request, const char *group, const char *topic,
+                            struct err *err)
+{
+    struct ledger *ledger = request->task.ledger;
+    const char *uuid = request->text.data;
+    request->task.done = false;
+    ledger_meet_topic(ledger, group, topic, uuid, topic_met, request);
+    if (!redis_task_wait(&request->task, TIMEOUT_MS, err))
+        return false;
+    request->task.done = false;
+    if (request->topic == LEDGER_TOPIC_OTHER)
+        ledger_add_adoption(ledger, group, topic, NULL, NULL);
+    ledger_forget_partitions(ledger, group, topic, request->partitions, NULL, NULL);
+    ledger_adopt_topic(ledger, group, topic, uuid, redis_task_done, &request->task);
+    return redis_task_wait(&request->task, TIMEOUT_MS, err);
 }
 
 static int adopt(const struct config *config, const struct route_config *route, const char *topic)
@@ -90,18 +119,15 @@ static int adopt(const struct config *config, const struct route_config *route, 
     }
     if (ok && request.text.len == 0)
         ok = err_set(&err, ERR_CONFIG, "no such topic: %s", topic);
-    if (ok) {
-        request.task.done = false;
-        ledger_adopt_topic(request.task.ledger, route->group, topic, request.text.data,
-                           redis_task_done, &request.task);
-        ok = redis_task_wait(&request.task, TIMEOUT_MS, &err);
-    }
+    ok = ok && adopt_in_ledger(&request, route->group, topic, &err);
     redis_task_deinit(&request.task);
     buf_deinit(&request.text);
     if (!ok)
         return cli_fail(&err);
-    fprintf(stderr, "%s is taken as it is now; restart the gateways of group %s\n", topic,
-            route->group);
+    fprintf(stderr,
+            "%s is taken as it is now: where the group has no offset it begins at the earliest; "
+            "gateways that wait for this go on within seconds\n",
+            topic);
     return EXIT_OK;
 }
 

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "flow/attempt.h"
 #include "flow/intake.h"
+#include "flow/lift.h"
 #include "flow/meet.h"
 #include "flow/missing.h"
 #include "flow/part.h"
@@ -299,6 +300,7 @@ void assign_assigned(void *ctx, struct kafka_partition **partitions, size_t coun
 static void revoke_drained(struct route *route)
 {
     assign_forget(route);
+    lift_forget(route);
     if (route->phase == ROUTE_REVOKING)
         route->phase = ROUTE_RUNNING;
     kafka_consumer_revoke_done(route->consumer);
@@ -314,6 +316,7 @@ void assign_revoked(void *ctx, bool lost)
     if (lost) {
         intake_drop_queued(route);
         assign_forget(route);
+        lift_forget(route);
         assign_check_drained(route);
         return;
     }

@@ -18,15 +18,28 @@
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
+#include "flow/topics.h"
 #include "flow/twins.h"
 #include "flow/worker_state.h"
 
 /* The lease outlives the handler's deadline by this: the time that a late finish may take. */
 #define LEASE_MARGIN_MS  5000
 #define BUSY_WAIT_MAX_MS 1000
+#define EPOCHS_EACH      (1 << 16)
+#define INCARNATIONS_MAX (1 << 14)
 #define FENCED_WAIT_MS   1000 /* claim_unfenced ends it earlier */
 
 static void claimed(struct ledger_op *op);
+
+/* A new incarnation counts as a higher leader epoch, too: ranges of offsets go by that alone. */
+void claim_set_rank(struct ledger_op *op, struct route_topic *topic, const struct origin *origin)
+{
+    op->origin_topic = topics_rank_name(topic, origin->incarnation);
+    op->origin_partition = origin->partition;
+    op->origin_leader_epoch = origin->leader_epoch +
+                              (int32_t)(origin->incarnation % INCARNATIONS_MAX) * EPOCHS_EACH;
+    op->origin_offset = origin->offset;
+}
 
 void claim_prepare(struct delivery *d)
 {
@@ -39,10 +52,9 @@ void claim_prepare(struct delivery *d)
     op->event_id = id->event_id;
     op->epoch = id->epoch;
     op->number = id->number;
-    op->origin_topic = d->origin.topic;
-    op->origin_partition = d->origin.partition;
-    op->origin_leader_epoch = d->origin.leader_epoch;
-    op->origin_offset = d->origin.offset;
+    claim_set_rank(op, d->topic, &d->origin);
+    if (d->bad_copy)
+        op->origin_topic = d->origin.topic;
     op->redrive_id = d->redrive_id;
     op->redrive_force = d->redrive_force;
     op->source = d->twin ? LEDGER_TIER : d->source;

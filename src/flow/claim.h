@@ -5,9 +5,12 @@
 #include "flow/delivery.h"
 
 struct route;
+struct route_topic;
 
 /* Fills what all of the delivery's operations have in common; once, when its identity is known. */
 void claim_prepare(struct delivery *d);
+/* The record's place in the order of its key, for an operation on it. */
+void claim_set_rank(struct ledger_op *op, struct route_topic *topic, const struct origin *origin);
 /* The delivery is current in its lane and holds a slot. */
 void claim_start(struct delivery *d);
 /* Tokens came into use: what waited for them claims at once. */

@@ -108,7 +108,8 @@ static void origin_of_source(struct delivery *d)
                                 .partition = d->rec.partition,
                                 .leader_epoch = d->rec.leader_epoch,
                                 .offset = d->rec.offset,
-                                .timestamp_ms = d->rec.timestamp_ms};
+                                .timestamp_ms = d->rec.timestamp_ms,
+                                .incarnation = d->topic->incarnation};
 }
 
 static void read_copy(struct delivery *d)
@@ -278,7 +279,7 @@ static void run(void *arg)
     unsigned budget = TAKES_PER_TURN;
     unsigned share = route->part_count > 0 ? TAKES_PER_TURN / (unsigned)route->part_count + 1 : 1;
     struct part *part;
-    if (route->phase != ROUTE_RUNNING)
+    if (route->phase != ROUTE_RUNNING || route->holds & HOLD_MEETING)
         return;
     bool copies = false;
     for (int pass = 0; pass < 2; pass++) {

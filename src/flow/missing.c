@@ -16,6 +16,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/lift.h"
+#include "flow/meet.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/worker_state.h"
@@ -42,6 +44,16 @@ struct missing_set {
     struct missing_item items[];
 };
 
+static void stop_route(struct route *route, const char *topic, int32_t partition)
+{
+    route_hold(route, HOLD_OFFSETS,
+               route->uses_ledger
+                   ? "committed offsets are gone or out of range, and on_offset_lost is stop: "
+                     "`oncegate ledger adopt ROUTE TOPIC` begins at the earliest"
+                   : "committed offsets are gone or out of range, and on_offset_lost is stop");
+    lift_stopped(route, topic, partition);
+}
+
 static enum offset_start lost_start(struct route *route, const char *topic, int32_t partition,
                                     int64_t committed)
 {
@@ -59,8 +71,7 @@ static enum offset_start lost_start(struct route *route, const char *topic, int3
                       "records expired, then set on_offset_lost, or reset the group's offsets"),
               LOG_END);
     if (start == OFFSET_STOP)
-        route_hold(route, HOLD_OFFSETS,
-                   "committed offsets are gone or out of range, and on_offset_lost is stop");
+        stop_route(route, topic, partition);
     return start;
 }
 
@@ -209,15 +220,17 @@ void missing_out_of_range(void *ctx, struct kafka_partition *partition, int64_t 
     enum offset_start start = OFFSET_EARLIEST;
     if (!part)
         return; /* not ours any more */
-    if (part->kind == PART_SOURCE)
+    if (part->kind == PART_SOURCE) {
         start = lost_start(route, partition->topic, partition->partition, offset);
-    else
+        meet_topics(route); /* or is it another topic of that name? */
+    } else {
         log_error("retry_records_expired", LOG_STR("route", route->config->name),
                   LOG_STR("topic", partition->topic), LOG_INT("partition", partition->partition),
                   LOG_INT("offset", offset),
                   LOG_STR("hint",
                           "the retention of the retry topic is too short: `oncegate topics plan`"),
                   LOG_END);
+    }
     part->lost_offset = offset;
     part->out_of_range = start == OFFSET_STOP;
     if (start != OFFSET_STOP &&

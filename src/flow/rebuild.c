@@ -245,10 +245,7 @@ static void tell(struct rebuild *rebuild, struct part *part, const struct record
     op->source = LEDGER_TIER;
     op->kind = IDENTITY_NONE;
     op->key = (struct slice){identity.key.data ? telling->key : NULL, identity.key.len};
-    op->origin_topic = slice_of(part->topic->name);
-    op->origin_partition = info.origin.partition;
-    op->origin_leader_epoch = info.origin.leader_epoch;
-    op->origin_offset = info.origin.offset;
+    claim_set_rank(op, part->topic, &info.origin);
     op->hop = info.hop;
     op->tier = part->tier_ms;
     op->copy_offset = rec->offset;

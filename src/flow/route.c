@@ -17,6 +17,7 @@
 #include "flow/assign.h"
 #include "flow/attempt.h"
 #include "flow/intake.h"
+#include "flow/lift.h"
 #include "flow/meet.h"
 #include "flow/missing.h"
 #include "flow/rebuild.h"
@@ -483,6 +484,7 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     assign_init(route);
     missing_init(route);
     meet_init(route);
+    lift_init(route);
     rebuild_init(route);
     topics_init(route);
     make_scopes(route);
@@ -556,6 +558,7 @@ void route_free(struct route **route_p)
     assign_deinit(route);
     missing_deinit(route);
     meet_deinit(route);
+    lift_deinit(route);
     rebuild_deinit(route);
     topics_deinit(route);
     mem_free(route);

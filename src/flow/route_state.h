@@ -43,6 +43,12 @@ struct route_topic {
     char *dlq;
     int32_t dlq_partitions;
     struct ledger_scope *scope;
+    uint32_t incarnation; /* how often it was adopted: what is consumed now is of this one */
+    struct rank_name {
+        uint32_t incarnation;
+        char *name;
+    } * rank_names; /* "<name>~<incarnation>", as far as such were met */
+    size_t rank_name_count;
 };
 
 /* The attempt on the wire: pooled, at most max_in_flight of them. */
@@ -129,6 +135,7 @@ struct route {
     struct loop_timer missing_timer;
     struct meeting *meeting; /* under way, or NULL */
     struct loop_timer meet_timer;
+    struct lift *lift; /* see lift.h */
 
     uint64_t started_ms; /* monotonic */
 };

@@ -53,12 +53,32 @@ void topics_init(struct route *route)
         init_topic(route, i);
 }
 
+struct slice topics_rank_name(struct route_topic *topic, uint32_t incarnation)
+{
+    struct rank_name *made;
+    if (incarnation == 0)
+        return slice_of(topic->name);
+    for (size_t i = 0; i < topic->rank_name_count; i++) {
+        if (topic->rank_names[i].incarnation == incarnation)
+            return slice_of(topic->rank_names[i].name);
+    }
+    topic->rank_names = mem_realloc(topic->rank_names,
+                                    (topic->rank_name_count + 1) * sizeof(*topic->rank_names));
+    made = &topic->rank_names[topic->rank_name_count++];
+    made->incarnation = incarnation;
+    made->name = mem_printf("%s~%u", topic->name, (unsigned)incarnation);
+    return slice_of(made->name);
+}
+
 void topics_deinit(struct route *route)
 {
     for (size_t t = 0; t < route->topic_count; t++) {
         struct route_topic *topic = &route->topics[t];
         for (size_t i = 0; i < topic->tier_count; i++)
             mem_free(topic->tiers[i].name);
+        for (size_t i = 0; i < topic->rank_name_count; i++)
+            mem_free(topic->rank_names[i].name);
+        mem_free(topic->rank_names);
         mem_free(topic->tiers);
         mem_free(topic->redrive);
         mem_free(topic->dlq);

@@ -5,8 +5,11 @@
  */
 #include "flow/worker.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/route.h"
@@ -86,6 +89,7 @@ struct worker *worker_new(const struct config *config, uint32_t index, struct me
                           const struct worker_events *events, struct err *err)
 {
     struct worker *worker = mem_zalloc(sizeof(*worker));
+    srandom((unsigned)(clock_mono_ns() ^ (uint64_t)getpid() << 16)); /* jitter alone */
     worker->config = config;
     worker->index = index;
     worker->metrics = metrics;

@@ -90,6 +90,11 @@ bool kafka_consumer_restart_partition(struct kafka_consumer *consumer,
                                       struct kafka_partition *partition, enum offset_start start,
                                       struct err *err) MUST_CHECK;
 
+/* Gives up the assignment and begins it again, without the group: revoked (lost), then missing or
+ * assigned as after a rebalance. For offsets that were to stop and may be had now. Does nothing
+ * where no assignment stands. */
+void kafka_consumer_begin_again(struct kafka_consumer *consumer);
+
 enum kafka_take { KAFKA_TAKE_RECORD, KAFKA_TAKE_EMPTY };
 /* Takes the next record; the caller owns it (record_release). Never blocks. */
 enum kafka_take kafka_consumer_take(struct kafka_consumer *consumer,

@@ -87,6 +87,20 @@ static void begin_anew(struct kafka_consumer *consumer)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+void kafka_consumer_begin_again(struct kafka_consumer *consumer)
+{
+    /* A rebalance that is about to be heard of ends the assignment anyhow. */
+    if (consumer->state != MEMBER_ASSIGNED || consumer->pending != REBALANCE_NONE ||
+        consumer->pending_list == NULL || rd_kafka_assignment_lost(consumer->rk))
+        return;
+    restart_cancel(consumer);
+    consumer->generation++;
+    consumer->lost = true;
+    consumer->events.revoked(consumer->events.ctx, true);
+    assignment_drop(consumer);
+    start_begin(consumer, consumer->pending_list);
+}
+
 static void resume(struct kafka_consumer *consumer)
 {
     for (size_t i = 0; i < consumer->partition_count; i++) {

@@ -231,6 +231,17 @@ void ledger_adopt_topic(struct ledger *ledger, const char *group, const char *to
                         const char *uuid, void (*done)(void *arg, const struct err *err),
                         void *arg);
 
+/* Once more a topic of that name was made again and adopted: its offsets count anew. */
+void ledger_add_adoption(struct ledger *ledger, const char *group, const char *topic,
+                         void (*done)(void *arg, const struct err *err), void *arg);
+void ledger_count_adoptions(struct ledger *ledger, const char *group, const char *topic,
+                            void (*done)(void *arg, uint32_t count, const struct err *err),
+                            void *arg);
+/* The group counts as one that never was on these partitions (ledger_meet_group). */
+void ledger_forget_partitions(struct ledger *ledger, const char *group, const char *topic,
+                              int32_t partitions, void (*done)(void *arg, const struct err *err),
+                              void *arg);
+
 const char *ledger_code_name(enum ledger_code code);
 
 #endif

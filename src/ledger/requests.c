@@ -37,6 +37,7 @@ struct request {
         done_fn plain;
         void (*topic)(void *arg, enum ledger_topic found, const struct err *err);
         void (*known)(void *arg, bool known, const struct err *err);
+        void (*count)(void *arg, uint32_t count, const struct err *err);
     } done;
     void *arg;
     struct ledger_owner *owner;
@@ -363,6 +364,75 @@ void ledger_mark_group(struct ledger *ledger, const char *group, const char *top
     add_meta_key(request, "groups");
     add_group_field(request, group, topic);
     resp_text(&request->body, "1");
+    start(request);
+}
+
+/* A topic's name cannot hold '!'. */
+static void add_adoptions_field(struct request *request, const char *topic)
+{
+    char *field = mem_printf("%s!", topic);
+    resp_text(&request->body, field);
+    mem_free(field);
+}
+
+void ledger_add_adoption(struct ledger *ledger, const char *group, const char *topic,
+                         void (*done)(void *arg, const struct err *err), void *arg)
+{
+    struct request *request = new_plain(ledger, done, arg);
+    resp_begin(&request->body, 4);
+    resp_text(&request->body, "HINCRBY");
+    add_topics_key(request, group);
+    add_adoptions_field(request, topic);
+    resp_text(&request->body, "1");
+    start(request);
+}
+
+static void fail_count(struct request *request, const struct err *err)
+{
+    request->done.count(request->arg, 0, err);
+}
+
+static void read_count(struct request *request, const redisReply *reply)
+{
+    struct err err = {0};
+    uint64_t count = 0;
+    if (reply->type == REDIS_REPLY_STRING &&
+        !str_to_u64((struct slice){reply->str, reply->len}, &count)) {
+        err_set(&err, ERR_PROTOCOL, "the count of adoptions is no number");
+        fail_count(request, &err);
+        return;
+    }
+    request->done.count(request->arg, (uint32_t)count, NULL);
+}
+
+void ledger_count_adoptions(struct ledger *ledger, const char *group, const char *topic,
+                            void (*done)(void *arg, uint32_t count, const struct err *err),
+                            void *arg)
+{
+    struct request *request = new_plain(ledger, NULL, arg);
+    request->read = read_count;
+    request->fail = fail_count;
+    request->done.count = done;
+    resp_begin(&request->body, 3);
+    resp_text(&request->body, "HGET");
+    add_topics_key(request, group);
+    add_adoptions_field(request, topic);
+    start(request);
+}
+
+void ledger_forget_partitions(struct ledger *ledger, const char *group, const char *topic,
+                              int32_t partitions, void (*done)(void *arg, const struct err *err),
+                              void *arg)
+{
+    struct request *request = new_plain(ledger, done, arg);
+    resp_begin(&request->body, 2 + (size_t)partitions);
+    resp_text(&request->body, "HDEL");
+    add_meta_key(request, "groups");
+    for (int32_t p = 0; p < partitions; p++) {
+        char *name = mem_printf("%s/%d", topic, (int)p);
+        add_group_field(request, group, name);
+        mem_free(name);
+    }
     start(request);
 }
 

@@ -53,6 +53,7 @@ static const struct field fields[] = {
     FIELD("origin-partition", origin.partition, FIELD_I32, ON_ALL | REQUIRED, -1),
     FIELD("origin-offset", origin.offset, FIELD_I64, ON_ALL | REQUIRED, -1),
     FIELD("origin-leader-epoch", origin.leader_epoch, FIELD_I32, ON_ALL, -1),
+    FIELD("origin-incarnation", origin.incarnation, FIELD_COUNT, ON_ALL, 0),
     FIELD("origin-timestamp", origin.timestamp_ms, FIELD_I64, ON_ALL, -1),
     FIELD("attempt", attempt, FIELD_COUNT, ON_ALL | REQUIRED, -1),
     FIELD("hop", hop, FIELD_COUNT, ON_ALL, -1),

@@ -24,6 +24,7 @@ struct origin {
     int32_t leader_epoch; /* -1 unknown */
     int64_t offset;
     int64_t timestamp_ms;
+    uint32_t incarnation; /* of the topic: how often it was made again and adopted */
 };
 
 /* What our headers on a copy say; slices are borrowed from the record. */

@@ -199,6 +199,74 @@ def test_recreated_topic_pauses_the_route(world):
     holds_for(lambda: len(world.handler.calls(record)) == 1, 1, "nothing is delivered")
 
 
+def recreate(world):
+    world.broker.delete_topics(world.topic)
+    wait_until(lambda: world.topic not in world.broker.topics(), 15, "the topic is gone")
+    wait_until(lambda: world.broker.try_create(world.topic, world.partitions), 15,
+               "the topic is made again")
+
+
+def adopt(world, gateway):
+    return command("ledger", "adopt", "orders", world.topic, config=gateway.config_path, check=0)
+
+
+@pytest.mark.parametrize("policy, identity, ordering", [
+    ("stop", "sequence", "key"), ("earliest", "sequence", "key"), ("stop", "offset", "key"),
+    ("stop", "offset", "none"), ("earliest", "none", "key")])
+def test_adopted_topic_is_delivered_without_a_restart(world, policy, identity, ordering):
+    """Whatever the old topic's offsets prove, the new one's records are other records."""
+    config = world.config(world.route(on_offset_lost=policy, dedup__identity=identity,
+                                      ordering=ordering))
+    gateway = world.start(config)
+    world.wait_effects([world.send("k", number) for number in range(1, 6)])
+    world.wait_committed()
+    gateway.stop()
+    recreate(world)
+    again = world.start(config, wait=False)
+    again.wait_status("ledger adopt", 20)
+    news = [world.send("k", number) for number in range(6, 14)]
+    world.producer.flush()
+    holds_for(lambda: not any(world.handler.calls(one) for one in news), 1, "nothing is delivered")
+    adopt(world, again)
+    world.wait_effects(news)
+    wait_until(lambda: '"paused"' not in again.status_text(), 10, again.status_text)
+    if ordering == "key":
+        assert [one for one in world.handler.effects() if one in news] == news
+
+
+def test_topic_recreated_under_a_running_gateway_goes_on_when_adopted(world):
+    gateway = world.start()
+    world.wait_effects([world.send("k", number) for number in range(1, 9)])
+    world.wait_committed()
+    recreate(world)
+    news = [world.send("k", number) for number in range(9, 13)]
+    world.producer.flush()
+    gateway.wait_status("was deleted and made again", 40)
+    assert not any(world.handler.calls(one) for one in news)
+    adopt(world, gateway)
+    world.wait_effects(news)
+    assert [one for one in world.handler.effects() if one in news] == news
+
+
+def test_lost_offsets_are_lifted_by_adoption(world):
+    """The topic is the same one; a person says that it may begin where it begins."""
+    gateway = world.start()
+    old = [world.send("k", number) for number in range(1, 6)]
+    world.wait_effects(old)
+    world.wait_committed()
+    gateway.stop()
+    world.broker.delete_group(world.group)
+    again = world.start(wait=False)
+    again.wait_status("ledger adopt", 20)
+    news = [world.send("k", number) for number in range(6, 9)]
+    world.producer.flush()
+    holds_for(lambda: not any(world.handler.calls(one) for one in news), 1, "nothing is delivered")
+    adopt(world, again)
+    world.wait_effects(news)
+    world.wait_committed()
+    world.check()
+
+
 @pytest.mark.parametrize("name, change, words", [
     ("unknown key", {"dedup": {"form": "header:seq"}}, ["dedup.form", "from"]),
     ("not built", {"handler": {"batch": {"max_records": 10}}}, ["batch", "not in this version"]),

@@ -567,6 +567,53 @@ static void test_topics_and_groups_are_remembered(void **state)
     assert_int_equal(meet(w, "uuid-2").topic, LEDGER_TOPIC_SAME);
 }
 
+struct adopted {
+    uint32_t count;
+    int known, answers;
+};
+
+static void on_adoptions(void *arg, uint32_t count, const struct err *err)
+{
+    struct adopted *adopted = arg;
+    assert_null(err);
+    adopted->count = count;
+    adopted->answers++;
+}
+
+static void on_partition_known(void *arg, bool known, const struct err *err)
+{
+    struct adopted *adopted = arg;
+    assert_null(err);
+    adopted->known = adopted->known * 2 + known;
+    adopted->answers++;
+}
+
+static bool all_answered(void *arg)
+{
+    return ((struct adopted *)arg)->answers == 5;
+}
+
+static void test_adoption_is_counted_and_forgets_the_partitions(void **state)
+{
+    struct ledger_world *w = *state;
+    struct adopted adopted = {0, 0, 0};
+    ledger_mark_group(w->ledger, "g", "orders", NULL, NULL);
+    ledger_mark_group(w->ledger, "g", "orders/0", NULL, NULL);
+    ledger_mark_group(w->ledger, "g", "orders/1", NULL, NULL);
+    ledger_mark_group(w->ledger, "g", "others/0", NULL, NULL);
+    ledger_add_adoption(w->ledger, "g", "orders", NULL, NULL);
+    ledger_add_adoption(w->ledger, "g", "orders", NULL, NULL);
+    ledger_forget_partitions(w->ledger, "g", "orders", 2, NULL, NULL);
+    ledger_count_adoptions(w->ledger, "g", "orders", on_adoptions, &adopted);
+    ledger_meet_group(w->ledger, "g", "orders/0", on_partition_known, &adopted);
+    ledger_meet_group(w->ledger, "g", "orders/1", on_partition_known, &adopted);
+    ledger_meet_group(w->ledger, "g", "others/0", on_partition_known, &adopted);
+    ledger_meet_group(w->ledger, "g", "orders", on_partition_known, &adopted);
+    ledger_world_until(w, all_answered, &adopted, "five answers");
+    assert_int_equal(adopted.count, 2);
+    assert_int_equal(adopted.known, 3); /* the other topic's, and the topic itself */
+}
+
 static void on_reset(void *arg, const struct err *err)
 {
     assert_null(err);
@@ -637,6 +684,7 @@ int main(void)
         CLOSED(test_foreign_bytes_spoil_their_own_item_only),
         OPENED(test_hold_is_seen_and_lifted),
         OPENED(test_topics_and_groups_are_remembered),
+        OPENED(test_adoption_is_counted_and_forgets_the_partitions),
         OPENED(test_describe_and_reset),
         OPENED(test_offset_beyond_what_scripts_can_tell_apart_is_corrupt),
     };
