@@ -200,7 +200,7 @@ static void tell_breaker(struct delivery *d, const struct verdict *verdict)
     if (verdict->breaker)
         changed = breaker_failure(route->breaker, hash, route_now_ms(route));
     else if (verdict->outcome != OUTCOME_RETRY)
-        changed = breaker_success(route->breaker, route_now_ms(route));
+        changed = breaker_success(route->breaker);
     else if (probe)
         breaker_probe_void(route->breaker);
     if (changed)

@@ -31,10 +31,6 @@ struct breaker {
     uint64_t *run_keys; /* the distinct keys of the run, up to distinct_keys */
     uint32_t run_key_count;
 
-    uint64_t opened_ms;
-    uint64_t open_before_ms; /* all earlier times together */
-    uint64_t last_ms;        /* the latest time that was passed in */
-
     bool probing; /* a probe is in flight */
     uint64_t probe_key;
     uint64_t probe_sent_ms;
@@ -78,16 +74,9 @@ static bool has_key(const uint64_t *keys, uint32_t count, uint64_t key)
     return false;
 }
 
-static void note_time(struct breaker *breaker, uint64_t now_ms)
-{
-    if (now_ms > breaker->last_ms)
-        breaker->last_ms = now_ms;
-}
-
 static void open_it(struct breaker *breaker, uint64_t now_ms)
 {
     breaker->state = BREAKER_OPEN;
-    breaker->opened_ms = now_ms;
     breaker->next_probe_ms = now_ms + breaker->probe_every_ms;
     breaker->probing = false;
     breaker->probed_at = 0;
@@ -102,14 +91,11 @@ static bool close_it(struct breaker *breaker)
     if (breaker->state == BREAKER_CLOSED)
         return false;
     breaker->state = BREAKER_CLOSED;
-    if (breaker->last_ms > breaker->opened_ms)
-        breaker->open_before_ms += breaker->last_ms - breaker->opened_ms;
     return true;
 }
 
-bool breaker_success(struct breaker *breaker, uint64_t now_ms)
+bool breaker_success(struct breaker *breaker)
 {
-    note_time(breaker, now_ms);
     return close_it(breaker);
 }
 
@@ -146,7 +132,6 @@ static bool fail_probe(struct breaker *breaker, uint64_t now_ms)
 
 bool breaker_failure(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms)
 {
-    note_time(breaker, now_ms);
     if (breaker->state == BREAKER_CLOSED)
         return fail_closed(breaker, key_hash, now_ms);
     if (breaker->probing && key_hash == breaker->probe_key)
@@ -156,7 +141,6 @@ bool breaker_failure(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms
 
 bool breaker_try_probe(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms)
 {
-    note_time(breaker, now_ms);
     if (breaker->state == BREAKER_CLOSED || breaker->probing || now_ms < breaker->next_probe_ms)
         return false;
     /* A key that failed its probe leaves the next to others; if none came forward it may try again.
@@ -182,20 +166,6 @@ int64_t breaker_next_probe_ms(const struct breaker *breaker, uint64_t now_ms)
     if (breaker->probing) /* its answer comes first; look again then, or after one interval */
         return (int64_t)breaker->probe_every_ms;
     return now_ms < breaker->next_probe_ms ? (int64_t)(breaker->next_probe_ms - now_ms) : 0;
-}
-
-uint64_t breaker_open_ms(const struct breaker *breaker, uint64_t now_ms)
-{
-    uint64_t open_ms = breaker->open_before_ms;
-
-    if (breaker->state != BREAKER_CLOSED && now_ms > breaker->opened_ms)
-        open_ms += now_ms - breaker->opened_ms;
-    return open_ms;
-}
-
-uint32_t breaker_run_length(const struct breaker *breaker)
-{
-    return breaker->run;
 }
 
 void breaker_reset(struct breaker *breaker)

@@ -20,7 +20,7 @@ void breaker_free(struct breaker **breaker);
 enum breaker_state breaker_state(const struct breaker *breaker);
 /* An answer that counts (success or a breaker failure) for a key's hash. Returns true if the state
  * changed. */
-bool breaker_success(struct breaker *breaker, uint64_t now_ms);
+bool breaker_success(struct breaker *breaker);
 bool breaker_failure(struct breaker *breaker, uint64_t key_hash, uint64_t now_ms);
 /* While open: may this key go out as the probe now? Marks it as the probe in flight when it answers
  * true. */
@@ -29,11 +29,6 @@ bool breaker_try_probe(struct breaker *breaker, uint64_t key_hash, uint64_t now_
 void breaker_probe_void(struct breaker *breaker);
 /* ms until the next probe may go; 0: now; -1: closed. */
 int64_t breaker_next_probe_ms(const struct breaker *breaker, uint64_t now_ms);
-/* The time for which it has been open in total, ms: does not count to give_up_after. */
-uint64_t breaker_open_ms(const struct breaker *breaker, uint64_t now_ms);
-/* True while failures are being counted that may yet prove an outage: what fails now is held back
- * (see flow/route.c) or refunded. */
-uint32_t breaker_run_length(const struct breaker *breaker);
 /* A person says go on (resume): closes it. */
 void breaker_reset(struct breaker *breaker);
 
