@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/crash_point.h"
@@ -253,6 +254,13 @@ static void count_verdict(struct delivery *d, const struct ledger_op *op)
         metric_add(m->would[op->would_code], 1);
 }
 
+/* Up to a quarter longer: those that wait for the same claim do not all ask at once. */
+static int64_t busy_wait_ms(const struct ledger_op *op)
+{
+    int64_t ms = op->busy_ms < BUSY_WAIT_MAX_MS ? op->busy_ms : BUSY_WAIT_MAX_MS;
+    return ms + 1 + (int64_t)(random() % (ms / 4 + 1));
+}
+
 static void act(struct delivery *d, const struct ledger_op *op, bool had_evidence)
 {
     switch (op->code) {
@@ -274,8 +282,7 @@ static void act(struct delivery *d, const struct ledger_op *op, bool had_evidenc
         break;
     case LEDGER_BUSY:
         end_probe(d);
-        delivery_wait(d, WAIT_BUSY,
-                      op->busy_ms < BUSY_WAIT_MAX_MS ? op->busy_ms + 1 : BUSY_WAIT_MAX_MS);
+        delivery_wait(d, WAIT_BUSY, busy_wait_ms(op));
         break;
     case LEDGER_PARK_FULL:
         park_full(d);

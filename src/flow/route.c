@@ -8,6 +8,7 @@
 #include "flow/route.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -35,6 +36,9 @@
 #define STARTS_PER_PUMP 512
 #define LEAVE_MS        3000
 #define PROBE_AGAIN_MS  250
+/* Whose parked list has room by what another member finished. */
+#define UNHOLD_MS        1000
+#define UNHOLD_JITTER_MS 250
 
 const char *route_phase_name(enum route_phase phase)
 {
@@ -256,7 +260,7 @@ static void unhold_sources(void *arg)
 void route_unhold_sources_later(struct route *route)
 {
     if (!loop_timer_armed(&route->retry_timer))
-        loop_timer_set_ms(&route->retry_timer, 1000);
+        loop_timer_set_ms(&route->retry_timer, UNHOLD_MS + (int64_t)(random() % UNHOLD_JITTER_MS));
 }
 
 /* ---- starting ---- */

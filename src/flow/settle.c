@@ -263,6 +263,7 @@ void delivery_finish(struct delivery *d, enum ledger_fact fact)
     ledger_submit(d->route->worker->ledger, &d->op);
     if (d->lane && d->source != LEDGER_REDRIVE) {
         d->lane->drain = true;
+        d->lane->source_held = false; /* its parked list may have room again */
         twins_forget(d->lane, d);
     }
     delivery_leave_lane(d);

@@ -203,6 +203,17 @@ def test_null_keys_are_ordered_by_partition_and_retried(world):
         assert copy.line["key"] is None
 
 
+def test_full_parked_list_is_tried_again_when_its_head_is_done(world):
+    """Each of these fills the list alone and is done after 100 ms; a look once a second would take
+    more than 15 s."""
+    world.start(world.config(world.route(parked__per_key=1, retry__tiers=["100ms"],
+                                         retry__inline__max_retries=0)))
+    ids = [world.send("full", number, rule={"fail_first": 1}) for number in range(1, 17)]
+    world.wait_effects(ids, 12)
+    world.wait_committed()
+    world.check()
+
+
 @pytest.mark.parametrize("full", ["pause", "dead-letter"])
 def test_full_parked_list(world, full):
     """Beyond parked.per_key the source partition waits, or the record is a dead letter."""
