@@ -6,7 +6,8 @@
 --         then for each item its state <ns>:{shard}:k:..., its parked list <ns>:{shard}:p:..., for an event-id its id key
 --         <ns>:{shard}:i:..., for a redriven record its redrive key <ns>:{shard}:r:...
 -- ARGV    1 header, then scope lines, owner lines and items, all packed: docs/ledger.md has the layout
--- RETURNS integers: for each item its answer, followed by the milliseconds of BUSY or by the head's tier and offset
+-- RETURNS integers: for each item its answer, followed by the milliseconds of BUSY or by the head's tier and offset; where it was
+--         asked for and is plain, followed by the state as a string
 -- COST    one GET and at most one SET an item; where records of the key are parked some O(log n) more
 -- CALLER  src/ledger/batch.c
 local call, redis_pcall, type = redis.call, redis.pcall, type
@@ -19,7 +20,7 @@ local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
 local CLAIM, SUCCEEDED, PARKED, RELEASE = 1, 2, 4, 5
 local SOURCE, TIER, REDRIVE = 0, 1, 2
 local SEQUENCE, VERSION, EVENT_ID, OFFSET, NONE = 0, 1, 2, 3, 4
-local OBSERVE, HAS_GHOST, FORCE, KEEP_CLAIM = 1, 2, 4, 8
+local OBSERVE, HAS_GHOST, FORCE, KEEP_CLAIM, TELL = 1, 2, 4, 8, 16
 local WIRE_VERSION = 1
 
 -- The item at hand.
@@ -123,14 +124,23 @@ for i = 2 + scope_count + owner_count, #ARGV do
         redrive_key = KEYS[key]
         key = key + 1
     end
+    local tell = flags >= TELL
+    if tell then
+        flags = flags - TELL
+    end
     local v = redis_pcall('GET', state_key)
     local len, kept = type(v) == 'string' and #v, n
-    if len == STRAIGHT and verb == CLAIM and straight_claim(v) then
-        n = n + 1
-        out[n] = 33 * codes.GO
-    elseif len == STRAIGHT_CLAIMED and verb == SUCCEEDED and straight_finish(v) then
+    local after = len == STRAIGHT_CLAIMED and verb == SUCCEEDED and straight_finish(v)
+    if after then
         n = n + 1
         out[n] = 33 * codes.OK
+        if tell then
+            out[n], out[n + 1] = out[n] + 2 ^ 45, after
+            n = n + 1
+        end
+    elseif len == STRAIGHT and verb == CLAIM and straight_claim(v) then
+        n = n + 1
+        out[n] = 33 * codes.GO
     else
         if not apply then
             apply, corrupt = general()

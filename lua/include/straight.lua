@@ -30,6 +30,7 @@ local function straight_claim(v)
     return true
 end
 
+-- Returns what stands there now.
 local function straight_finish(v)
     if source ~= SOURCE or kind ~= SEQUENCE or flags ~= 0 or not scope.ordered or not is_next(v) then
         return false
@@ -38,6 +39,7 @@ local function straight_finish(v)
     if taker ~= owner.id or rank ~= sub(item, 6, 25) then
         return false
     end
-    call('SET', state_key, sub(v, 1, 19) .. sub(item, 39, 46) .. '\1' .. sub(item, 6, 29), 'PX', scope.ttl)
-    return true
+    local after = sub(v, 1, 19) .. sub(item, 39, 46) .. '\1' .. sub(item, 6, 29)
+    call('SET', state_key, after, 'PX', scope.ttl)
+    return after
 end

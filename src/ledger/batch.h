@@ -12,14 +12,11 @@
 #include "ledger/ledger.h"
 
 struct redisReply; /* hiredis */
+struct name_cache;
+struct swaps;
 
 /* Offsets at or above this cannot be told apart by the scripts. */
 #define BATCH_OFFSET_LIMIT (INT64_C(1) << 52)
-
-/* Hashes of names of topics and owners, since the same few come again and again. */
-struct name_cache;
-struct name_cache *name_cache_new(void);
-void name_cache_free(struct name_cache **cache);
 
 /* Appends the whole command for 1 to LEDGER_BATCH_MAX operations in the order given. whole: EVAL
  * instead of EVALSHA. */
@@ -27,8 +24,9 @@ void batch_build(struct buf *out, struct name_cache *names, struct ledger_op *co
                  size_t count, bool whole);
 /* A batch without operations: does nothing, but needs all that others need. */
 void batch_build_empty(struct buf *out, bool whole);
-/* Fills the operations' answers; false where the reply is not what the script returns. */
-bool batch_read(const struct redisReply *reply, struct ledger_op *const *ops, size_t count,
-                struct err *err) MUST_CHECK;
+/* Fills the operations' answers, and tells swaps (unless NULL) what it may know now; false where
+ * the reply is not what the script returns. */
+bool batch_read(const struct redisReply *reply, struct swaps *swaps, struct ledger_op *const *ops,
+                size_t count, struct err *err) MUST_CHECK;
 
 #endif

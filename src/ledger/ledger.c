@@ -10,6 +10,8 @@
  * unless both go in one batch: so neither a reconnect nor a script that must be sent again can
  * change the order of a key's operations.
  * - A batch holds finishes first, then claims; claims go only when every finish before them could.
+ * - A call is of one script: swap_states for plain operations of keys whose state is known,
+ * apply_ops for all others, and for those that swap_states did not find as expected.
  * - `done` is called from the loop only, once; the ledger does not touch the operation after it.
  * Must not decide anything about a record: it carries facts and answers.
  */
@@ -111,16 +113,36 @@ static void call_unlink(struct ledger *ledger, struct batch_call *call)
         --*lane_of(ledger, call->ops[i]);
 }
 
+/* What was not as expected is asked of apply_ops, before all that came later. */
+static void ask_again(struct ledger *ledger, struct ledger_op *op)
+{
+    op->no_swap = true;
+    op->state = op->cancelled ? OP_ENDED : OP_QUEUED;
+    if (ledger->swap_misses)
+        metric_add(ledger->swap_misses, 1);
+    if (!op->cancelled) {
+        list_push_front(queue_of(ledger, op), op);
+        return;
+    }
+    list_push(&ledger->ended, op);
+    loop_defer(ledger->loop, &ledger->end_task);
+}
+
 static void call_finish(struct batch_call *call)
 {
     struct ledger *ledger = call->ledger;
+    struct metric *seconds = call->swap ? ledger->swap_seconds : ledger->call_seconds;
     call_unlink(ledger, call);
     session_is_healthy(ledger->session);
-    if (ledger->call_seconds)
-        metric_observe(ledger->call_seconds, (double)(clock_mono_ns() - call->sent_ns) / 1e9);
+    if (seconds)
+        metric_observe(seconds, (double)(clock_mono_ns() - call->sent_ns) / 1e9);
     loop_defer(ledger->loop, &ledger->pump_task);
     for (size_t i = 0; i < call->count; i++) {
         struct ledger_op *op = call->ops[i];
+        if (call->swap && !call->swapped[i]) {
+            ask_again(ledger, op);
+            continue;
+        }
         op->lease_deadline_ns = op->sent_ns + (uint64_t)op->lease_ms * NS_PER_MS;
         complete(ledger, op);
     }
@@ -140,7 +162,9 @@ static void on_answer(void *arg, const redisReply *reply)
             session_refused(ledger->session, "cannot send");
         return;
     }
-    if (!batch_read(reply, call->ops, call->count, &err)) {
+    if (!(call->swap ? swaps_read(ledger->swaps, ledger->names, reply, call->ops, call->count,
+                                  call->swapped, &err)
+                     : batch_read(reply, ledger->swaps, call->ops, call->count, &err))) {
         ledger_count_error(ledger, err.text);
         session_refused(ledger->session, err.text);
         return;
@@ -180,7 +204,10 @@ static bool call_send(struct batch_call *call, bool whole)
     for (size_t i = 0; i < call->count; i++)
         call->ops[i]->sent_ns = call->sent_ns;
     buf_reset(&ledger->out);
-    batch_build(&ledger->out, ledger->names, call->ops, call->count, whole);
+    if (call->swap)
+        swaps_build(&ledger->out, ledger->swaps, ledger->names, call->ops, call->count, whole);
+    else
+        batch_build(&ledger->out, ledger->names, call->ops, call->count, whole);
     if (!session_send(ledger->session, ledger->out.data, ledger->out.len, on_answer, call))
         return false;
     call->wait = ledger->config->wait_replicas > 0 && call->ops[0]->verb == LEDGER_FINISH;
@@ -194,20 +221,53 @@ static bool call_send(struct batch_call *call, bool whole)
     return session_send(ledger->session, ledger->out.data, ledger->out.len, on_waited, call);
 }
 
+/* What one call takes, and the keys that later operations of this choice must leave alone. */
+struct choice {
+    struct batch_call *call;
+    uint16_t *passed[2 * SCAN_MAX]; /* lanes of operations left for a call of the other script */
+    size_t passed_count;
+    bool decided; /* which script */
+};
+
+static bool is_swap(struct ledger *ledger, const struct ledger_op *op)
+{
+    return ledger->swaps && !op->no_swap && swaps_fit(ledger->swaps, op);
+}
+
+/* Takes the operation, or leaves it for the other script: the first one decides. */
+static bool choose(struct ledger *ledger, struct choice *choice, struct ledger_op *op)
+{
+    struct batch_call *call = choice->call;
+    bool swap = is_swap(ledger, op);
+    uint16_t *lane = lane_of(ledger, op);
+    if (!choice->decided)
+        call->swap = swap;
+    choice->decided = true;
+    if (swap == call->swap) {
+        call->ops[call->count++] = op;
+        if (!swap && ledger->swaps)
+            swaps_forget(ledger->swaps, op);
+        if (!swap)
+            return true; /* in one call of apply_ops a key's operations keep their order */
+    }
+    ++*lane;
+    choice->passed[choice->passed_count++] = lane;
+    return swap == call->swap;
+}
+
 /* Moves what may go from the queue into the call. Returns false where a later operation must not go
  * either. */
-static bool take(struct ledger *ledger, struct op_list *queue, struct batch_call *call)
+static bool take(struct ledger *ledger, struct op_list *queue, struct choice *choice)
 {
     size_t looked = 0;
     for (struct ledger_op *op = queue->first, *next; op; op = next) {
         next = op->next;
-        if (call->count == LEDGER_BATCH_MAX || looked++ == SCAN_MAX)
+        if (choice->call->count == LEDGER_BATCH_MAX || looked++ == SCAN_MAX)
             return false;
-        if (*lane_of(ledger, op))
+        if (*lane_of(ledger, op) || !choose(ledger, choice, op))
             continue;
         list_remove(queue, op);
         op->state = OP_SENT;
-        call->ops[call->count++] = op;
     }
     return true;
 }
@@ -220,8 +280,11 @@ static bool send_next(struct ledger *ledger)
         return false;
     struct batch_call *call = mem_zalloc(sizeof(*call));
     call->ledger = ledger;
-    if (take(ledger, &ledger->finishes, call))
-        take(ledger, &ledger->claims, call);
+    struct choice choice = {.call = call};
+    if (take(ledger, &ledger->finishes, &choice))
+        take(ledger, &ledger->claims, &choice);
+    while (choice.passed_count > 0)
+        --*choice.passed[--choice.passed_count];
     if (!call->count) {
         mem_free(call);
         return false;
@@ -387,6 +450,7 @@ static void init_metrics(struct ledger *ledger, struct metrics *metrics)
     static const double bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                     0.01,   0.025,   0.05,   0.1,   0.5,    2};
     struct metric_label script = {"script", scripts_name(SCRIPT_APPLY_OPS)};
+    struct metric_label swap = {"script", scripts_name(SCRIPT_SWAP_STATES)};
     ledger->metrics = metrics;
     if (!metrics)
         return;
@@ -400,6 +464,13 @@ static void init_metrics(struct ledger *ledger, struct metrics *metrics)
     ledger->call_seconds = metrics_histogram(metrics, "redis_call_duration_seconds",
                                              "From sending a call to its answer.", bounds,
                                              sizeof(bounds) / sizeof(bounds[0]), &script, 1);
+    ledger->swap_seconds = metrics_histogram(metrics, "redis_call_duration_seconds",
+                                             "From sending a call to its answer.", bounds,
+                                             sizeof(bounds) / sizeof(bounds[0]), &swap, 1);
+    ledger->swap_misses = metrics_counter(metrics, "redis_swap_misses_total",
+                                          "States that were not as this process wrote them last: "
+                                          "the operation was asked in the general way.",
+                                          NULL, 0);
     metric_set(ledger->up_gauge, 0);
 }
 
@@ -417,6 +488,7 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
     if (events)
         ledger->events = *events;
     ledger->names = name_cache_new();
+    ledger->swaps = swaps_new();
     loop_task_init(&ledger->pump_task, pump, ledger);
     loop_task_init(&ledger->end_task, end_ops, ledger);
     snprintf(ledger->why, sizeof(ledger->why), "not connected to Redis yet");
@@ -463,6 +535,7 @@ void ledger_free(struct ledger **ledger_ptr)
     holds_deinit(ledger);
     name_cache_free(&ledger->names);
     tls_free(&ledger->tls);
+    swaps_free(&ledger->swaps);
     buf_deinit(&ledger->out);
     mem_free(ledger);
 }
@@ -486,6 +559,7 @@ struct ledger_scope *ledger_scope_new(struct ledger *ledger,
 void ledger_submit(struct ledger *ledger, struct ledger_op *op)
 {
     op->cancelled = false;
+    op->no_swap = false;
     op->key_hash = scope_hash_key(op->scope, op->key);
     ledger->pending++;
     if (op->origin_offset < 0 || op->origin_offset >= BATCH_OFFSET_LIMIT) {

@@ -157,6 +157,7 @@ struct ledger_op {
     uint64_t key_hash;
     uint64_t sent_ns;
     uint8_t state;
+    bool no_swap; /* its state was not the expected one */
 };
 
 struct ledger_events {

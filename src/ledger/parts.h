@@ -16,6 +16,8 @@
 #include "ledger/ledger.h"
 #include "ledger/session.h"
 #include "ledger/tls.h"
+#include "ledger/swap.h"
+#include "ledger/wire.h"
 
 /* Counts of operations under way, by hash of their key. A collision makes an operation wait for one
  * more answer, no more. */
@@ -39,11 +41,12 @@ struct hold {
     struct hold *next;
 };
 
-/* One call of apply_ops on its way. */
+/* One call of apply_ops or swap_states on its way. */
 struct batch_call {
     struct ledger *ledger;
     struct ledger_op *ops[LEDGER_BATCH_MAX];
     size_t count;
+    bool swap, swapped[LEDGER_BATCH_MAX]; /* of swap_states, and what it replaced */
     uint64_t sent_ns;
     bool wait; /* its answer counts only when WAIT, sent behind it, says that enough replicas have
                   it */
@@ -62,6 +65,7 @@ struct ledger {
         *sentinel;   /* says where the session's server is; NULL: the configuration does */
     char place[280]; /* what it said last, for people; "" before */
     struct name_cache *names;
+    struct swaps *swaps; /* NULL: all goes to apply_ops */
     bool freeing;
     bool up;
     char why[400];
@@ -82,7 +86,7 @@ struct ledger {
     struct loop_timer poll_timer;
 
     struct metrics *metrics; /* NULL: none */
-    struct metric *up_gauge, *wipes, *failovers, *call_seconds;
+    struct metric *up_gauge, *wipes, *failovers, *call_seconds, *swap_seconds, *swap_misses;
 };
 
 /* requests.c */

@@ -1,13 +1,13 @@
 /*
  * Opens a session step by step, each waiting for the answer of the one before:
  *
- *   login -> role -> database -> version -> memory policy -> shards -> sentinel -> an empty batch
- *   -> up                (the role only where sentinels named the server)
+ *   login -> role -> database -> version -> memory policy -> shards -> sentinel -> empty
+ *   batches -> up                (the role only where sentinels named the server)
  *
  * The empty batch of apply_ops is refused exactly when real ones would be (out of memory,
  * read-only, too few replicas, no permission for scripts ...), writes nothing, and loads the
- * script. Must not send anything else before all steps are done: a database that could not be
- * selected is not written to.
+ * script; so does the one of swap_states. Must not send anything else before all steps are done: a
+ * database that could not be selected is not written to.
  */
 #include "ledger/session.h"
 
@@ -24,6 +24,7 @@
 #include "ledger/conn.h"
 #include "ledger/resp.h"
 #include "ledger/scripts.h"
+#include "ledger/swap.h"
 
 enum step {
     STEP_LOGIN,
@@ -34,6 +35,7 @@ enum step {
     STEP_SHARDS,
     STEP_SENTINEL,
     STEP_PROBE,
+    STEP_PROBE_SWAPS,
     STEP_UP
 };
 
@@ -188,11 +190,16 @@ static void on_probe(struct session *session, const redisReply *reply)
     if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0 &&
         !session->probe_whole) {
         session->probe_whole = true;
-        next_step(session, STEP_PROBE);
+        next_step(session, session->step);
         return;
     }
     if (is_error(session, "", reply))
         return;
+    session->probe_whole = false;
+    if (session->step == STEP_PROBE) {
+        next_step(session, STEP_PROBE_SWAPS);
+        return;
+    }
     session->step = STEP_UP;
     session->events.up(session->events.ctx);
 }
@@ -228,6 +235,7 @@ static void on_step(void *arg, const redisReply *reply)
         next_step(session, STEP_PROBE);
         return;
     case STEP_PROBE:
+    case STEP_PROBE_SWAPS:
         on_probe(session, reply);
         return;
     case STEP_UP:
@@ -282,8 +290,11 @@ static void next_step(struct session *session, enum step step)
     case STEP_SENTINEL:
         add_set_if_new(session, "sentinel", session->own);
         break;
-    default:
+    case STEP_PROBE:
         batch_build_empty(&session->out, session->probe_whole);
+        break;
+    default:
+        swaps_build_empty(&session->out, session->probe_whole);
         break;
     }
     if (!conn_send(session->conn, session->out.data, session->out.len, on_step, session))

@@ -12,6 +12,7 @@
 #include "ledger/batch.h"
 #include "ledger/scope.h"
 #include "ledger/script_sources.h"
+#include "ledger/wire.h"
 
 static struct ledger_scope *new_scope(const char *group, const char *topic, enum identity_kind kind,
                                       bool ordered)
@@ -98,7 +99,7 @@ static bool read_answers(long long *numbers, size_t count, struct ledger_op *op,
         elements[i] = integer(numbers[i]);
         pointers[i] = &elements[i];
     }
-    return batch_read(&reply, list, ops, &err);
+    return batch_read(&reply, NULL, list, ops, &err);
 }
 
 #define HEAD    (1LL << 43)
@@ -142,7 +143,7 @@ static void test_answers_that_do_not_fit_are_refused(void **state)
     assert_false(read_answers(cut, 2, ops, 2));
     assert_false(read_answers(finish, 2, ops, 2));
     assert_false(read_answers(unknown, 2, ops, 2));
-    assert_false(batch_read(&text, list, 1, &err));
+    assert_false(batch_read(&text, NULL, list, 1, &err));
     assert_int_equal(err.code, ERR_PROTOCOL);
 }
 

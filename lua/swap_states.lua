@@ -1,0 +1,63 @@
+#!lua
+-- Replaces states that are known byte for byte: the plain next record of a key whose last state the caller wrote itself. What
+-- comes out is what apply_ops would have made of the same claim or finish; where a state is not the expected one nothing is
+-- written, and the caller asks apply_ops.
+-- Idempotent: an unknown outcome is sent again, finds another state then, and goes to apply_ops.
+--
+-- KEYS    F fence hashes  <ns>:{fence}:<group>, then for each item its state  <ns>:{shard}:k:...
+-- ARGV    1 header, then scope lines, owner lines and items, all packed: docs/ledger.md has the layout
+-- RETURNS one string: the time in ms, 8 bytes; then for each item a byte, 1 replaced, 0 not
+-- COST    one MGET; a SET for each item that is replaced; an HGET for each owner that claims
+-- CALLER  src/ledger/swap.c
+local call = redis.call
+local pack, read, spread = struct.pack, struct.unpack, unpack
+local sub, char = string.sub, string.char
+local WIRE_VERSION = 1
+
+local version, fence_count, scope_count, owner_count, now = read('>BBBBI8', ARGV[1])
+if version ~= WIRE_VERSION then
+    return redis.error_reply('ONCEGATE this script speaks wire version 1')
+end
+if now == 0 then
+    local t = call('TIME')
+    now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local lifetimes, passed = {}, {}
+for i = 1, scope_count do
+    lifetimes[i] = string.format('%.0f', (read('>I8', ARGV[1 + i])))
+end
+local owners_at = 1 + scope_count
+
+-- Healing an older token and telling FENCED is apply_ops' work.
+local function is_newest(owner)
+    local line = ARGV[owners_at + owner]
+    local fence, token = read('>BI8', line)
+    local stored = call('HGET', KEYS[fence], sub(line, 10))
+    passed[owner] = stored ~= false and tonumber(stored) == token
+    return passed[owner]
+end
+
+local first_key, first_item = fence_count, owners_at + owner_count
+local count = #ARGV - first_item
+local states = count > 0 and call('MGET', spread(KEYS, first_key + 1))
+local done, deadlines = {}, {}
+for i = 1, count do
+    local item = ARGV[first_item + i]
+    local scope, owner, lease, len, from = read('>BBI4B', item)
+    done[i] = 0
+    if states[i] == sub(item, from, from + len - 1) then
+        if owner == 0 then
+            call('SET', KEYS[first_key + i], sub(item, from + len), 'PX', lifetimes[scope])
+            done[i] = 1
+        elseif passed[owner] or (passed[owner] == nil and is_newest(owner)) then
+            local deadline = deadlines[lease]
+            if not deadline then
+                deadline = pack('>I6', now + lease)
+                deadlines[lease] = deadline
+            end
+            call('SET', KEYS[first_key + i], sub(item, from) .. deadline, 'PX', lifetimes[scope])
+            done[i] = 1
+        end
+    end
+end
+return pack('>I8', now) .. char(spread(done))

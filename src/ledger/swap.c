@@ -1,0 +1,284 @@
+/*
+ * Swaps; see swap.h. The layout of a state is docs/ledger.md's; what is built here must be, to the
+ * byte, what apply_ops would write, which an integration test compares.
+ *
+ *   plain    version 1, block 1, flags 130 | epoch 8 | I 8 | L 8 | 1 mark: source 12, offset 8,
+ * leader epoch 4      52 bytes claimed  plain | rank 20 | owner 16 | identity 17 | deadline 6 111
+ * bytes
+ *
+ * Must not: decide what a record's state means; anything but the plain next number in order is
+ * refused here.
+ */
+#include "ledger/swap.h"
+
+#include <endian.h>
+#include <hiredis/hiredis.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ledger/resp.h"
+#include "ledger/scope.h"
+#include "ledger/scripts.h"
+#include "ledger/wire.h"
+
+#define SETS (1U << 13)
+#define WAYS 4
+
+enum {
+    PLAIN = 52,
+    CLAIMED = 111,
+    AT_EPOCH = 3,
+    AT_LAST = 19,
+    AT_COUNT = 27,
+    AT_SOURCE = 28,
+    AT_OFFSET = 40,
+    AT_LEADER = 48,
+    DEADLINE = 6,
+    ITEM_HEAD = 7,
+};
+
+struct memory {
+    uint64_t key_hash;
+    uint64_t deadline_ms; /* of the claim, by Redis' clock; 0: none */
+    uint8_t plain[PLAIN];
+    bool known;
+};
+struct swaps {
+    struct memory sets[SETS][WAYS];
+};
+
+struct swaps *swaps_new(void)
+{
+    return mem_zalloc(sizeof(struct swaps));
+}
+
+void swaps_free(struct swaps **swaps)
+{
+    mem_free(*swaps);
+    *swaps = NULL;
+}
+
+static struct memory *find(struct swaps *swaps, const struct ledger_op *op)
+{
+    struct memory *set = swaps->sets[op->key_hash % SETS];
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].key_hash == op->key_hash)
+            return set[i].known ? &set[i] : NULL;
+    }
+    return NULL;
+}
+
+/* Its own place, else a free one, else anybody's. */
+static struct memory *find_place(struct swaps *swaps, const struct ledger_op *op)
+{
+    struct memory *set = swaps->sets[op->key_hash % SETS];
+    struct memory *place = &set[op->key_hash / SETS % WAYS];
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].key_hash == op->key_hash)
+            return &set[i];
+        if (!set[i].known)
+            place = &set[i];
+    }
+    return place;
+}
+
+static uint64_t get8(const uint8_t *at)
+{
+    uint64_t big;
+    memcpy(&big, at, sizeof(big));
+    return be64toh(big);
+}
+
+bool swap_is_plain(const struct ledger_op *op)
+{
+    return op->source == LEDGER_SOURCE && op->kind == IDENTITY_SEQUENCE && op->scope->ordered &&
+           !op->observe && !scope_is_by_partition(op->scope, op) &&
+           (op->verb == LEDGER_CLAIM ? !op->has_ghost
+                                     : op->fact == LEDGER_SUCCEEDED && !op->keep_claim);
+}
+
+/* Is it the number after the last, in its epoch, from beyond the mark? Whether the source is the
+ * same, Redis' bytes tell. */
+static bool is_next(const struct memory *memory, const struct ledger_op *op)
+{
+    return get8(memory->plain + AT_LAST) + 1 == op->number && op->number != 0 &&
+           get8(memory->plain + AT_EPOCH) == op->epoch &&
+           get8(memory->plain + AT_OFFSET) < (uint64_t)op->origin_offset;
+}
+
+bool swaps_fit(struct swaps *swaps, const struct ledger_op *op)
+{
+    const struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
+    return memory && (memory->deadline_ms != 0) == (op->verb == LEDGER_FINISH) &&
+           is_next(memory, op);
+}
+
+void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len)
+{
+    struct memory *memory = find_place(swaps, op);
+    static const uint8_t head[AT_EPOCH] = {1, 1, 130};
+    const uint8_t *bytes = state;
+    memory->known = len == PLAIN && memcmp(bytes, head, AT_EPOCH) == 0 && bytes[AT_COUNT] == 1;
+    if (!memory->known)
+        return;
+    memcpy(memory->plain, state, PLAIN);
+    memory->key_hash = op->key_hash;
+    memory->deadline_ms = 0;
+}
+
+void swaps_forget(struct swaps *swaps, const struct ledger_op *op)
+{
+    struct memory *memory = find(swaps, op);
+    if (memory)
+        memory->known = false;
+}
+
+/* ---- calls ---- */
+
+/* Without its deadline. */
+static uint8_t *put_claim(uint8_t *at, struct name_cache *names, const struct ledger_op *op)
+{
+    uint8_t source[WIRE_SOURCE], identity[16];
+    const char *owner = op->owner->name;
+    wire_put_source(source, names, op);
+    wire_put_identity(identity, op);
+    at = wire_put8(wire_put_bytes(at, source, sizeof(source)), (uint64_t)op->origin_offset);
+    at = wire_put_bytes(at, name_cache_hash(names, owner, strlen(owner)), 8);
+    at = wire_put8(at, op->owner->token);
+    *at++ = (uint8_t)op->kind;
+    return wire_put_bytes(at, identity, sizeof(identity));
+}
+
+/* The state after the record was finished. */
+static uint8_t *put_finished(uint8_t *at, struct name_cache *names, const struct memory *memory,
+                             const struct ledger_op *op)
+{
+    uint8_t source[WIRE_SOURCE];
+    wire_put_source(source, names, op);
+    at = wire_put8(wire_put_bytes(at, memory->plain, AT_LAST), op->number);
+    *at++ = 1;
+    at = wire_put8(wire_put_bytes(at, source, sizeof(source)), (uint64_t)op->origin_offset);
+    return wire_put4(at, (uint32_t)(op->origin_leader_epoch + 1));
+}
+
+static uint8_t *put_deadline(uint8_t *at, uint64_t deadline_ms)
+{
+    uint8_t whole[8];
+    wire_put8(whole, deadline_ms);
+    return wire_put_bytes(at, whole + 2, DEADLINE);
+}
+
+/* Head, what is expected, what shall stand there; of a claim the latter begins with the former, so
+ * that goes once. */
+static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *names,
+                     const struct ledger_op *op, uint8_t scope, uint8_t owner)
+{
+    uint8_t item[ITEM_HEAD + CLAIMED + PLAIN], *at = item + ITEM_HEAD;
+    const struct memory *memory = find(swaps, op);
+    bool claim = op->verb == LEDGER_CLAIM;
+    uint8_t len = 0; /* an expectation that no state meets */
+    if (memory) {
+        len = claim ? PLAIN : CLAIMED;
+        at = put_claim(wire_put_bytes(at, memory->plain, PLAIN), names, op);
+        if (!claim)
+            at = put_finished(put_deadline(at, memory->deadline_ms), names, memory, op);
+    }
+    item[0] = scope;
+    item[1] = claim ? owner : 0;
+    wire_put4(item + 2, claim ? op->lease_ms : 0);
+    item[6] = len;
+    resp_arg(out, item, (size_t)(at - item));
+}
+
+static void add_header(struct buf *out, size_t fences, size_t scopes, size_t owners)
+{
+    uint8_t header[12] = {WIRE_VERSION, (uint8_t)fences, (uint8_t)scopes, (uint8_t)owners};
+    resp_arg(out, header, sizeof(header)); /* time 0: Redis' own */
+}
+
+static void add_common(struct buf *out, struct buf *text, const struct wire_common *common)
+{
+    uint8_t line[9];
+    add_header(out, common->fence_count, common->scope_count, common->owner_count);
+    for (size_t i = 0; i < common->scope_count; i++) {
+        wire_put8(line, (uint64_t)common->scopes[i]->ttl_ms);
+        resp_arg(out, line, 8);
+    }
+    for (size_t i = 0; i < common->owner_count; i++) {
+        const struct ledger_owner *owner = common->owners[i].owner;
+        line[0] = (uint8_t)(common->owners[i].fence + 1);
+        wire_put8(line + 1, owner->token);
+        buf_reset(text);
+        buf_add(text, line, sizeof(line));
+        buf_add_text(text, owner->name);
+        resp_arg(out, text->data, text->len);
+    }
+}
+
+void swaps_build(struct buf *out, struct swaps *swaps, struct name_cache *names,
+                 struct ledger_op *const *ops, size_t count, bool whole)
+{
+    struct wire_common common;
+    struct buf text = {0};
+    wire_gather(&common, ops, count);
+    scripts_begin(out, SCRIPT_SWAP_STATES, whole, common.fence_count + count,
+                  1 + common.scope_count + common.owner_count + count);
+    for (size_t i = 0; i < common.fence_count; i++)
+        resp_text(out, common.fences[i]);
+    for (size_t i = 0; i < count; i++) {
+        buf_reset(&text);
+        scope_add_name(&text, ops[i]->scope, ops[i], 'k');
+        resp_arg(out, text.data, text.len);
+    }
+    add_common(out, &text, &common);
+    for (size_t i = 0; i < count; i++)
+        add_item(out, swaps, names, ops[i], common.scope_of[i], common.owner_of[i]);
+    buf_deinit(&text);
+}
+
+void swaps_build_empty(struct buf *out, bool whole)
+{
+    scripts_begin(out, SCRIPT_SWAP_STATES, whole, 0, 1);
+    add_header(out, 0, 0, 0);
+}
+
+static void take_answer(struct memory *memory, struct name_cache *names, struct ledger_op *op,
+                        uint64_t now_ms)
+{
+    bool claim = op->verb == LEDGER_CLAIM;
+    op->code = op->would_code = claim ? LEDGER_GO : LEDGER_OK;
+    op->parked_count = 0;
+    op->head_expired = false;
+    op->busy_ms = 0;
+    op->head_tier = 0;
+    op->head_offset = -1;
+    if (!memory)
+        return;
+    if (claim) {
+        memory->deadline_ms = now_ms + op->lease_ms;
+        return;
+    }
+    uint8_t after[PLAIN];
+    put_finished(after, names, memory, op);
+    memcpy(memory->plain, after, PLAIN);
+    memory->deadline_ms = 0;
+}
+
+bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redisReply *reply,
+                struct ledger_op *const *ops, size_t count, bool swapped[LEDGER_BATCH_MAX],
+                struct err *err)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return err_set_retriable(err, ERR_UNAVAILABLE, "%.300s", reply->str);
+    if (reply->type != REDIS_REPLY_STRING || reply->len != 8 + count)
+        return err_set(err, ERR_PROTOCOL, "swap_states answered something unknown");
+    const uint8_t *bytes = (const uint8_t *)reply->str;
+    for (size_t i = 0; i < count; i++) {
+        swapped[i] = bytes[8 + i] == 1;
+        if (swapped[i])
+            take_answer(find(swaps, ops[i]), names, ops[i], get8(bytes));
+        else
+            swaps_forget(swaps, ops[i]);
+    }
+    return true;
+}

@@ -1,0 +1,49 @@
+/*
+ * Swaps: claims and finishes of the plain next record of a key whose state this process wrote last.
+ * The state is known to the byte then, so Redis need only compare and replace it
+ * (lua/swap_states.lua), at half the cost of working it out. Only Redis' bytes decide: a state that
+ * is remembered wrongly costs one more call, to apply_ops, and nothing else.
+ */
+#ifndef OG_LEDGER_SWAP_H
+#define OG_LEDGER_SWAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "ledger/ledger.h"
+
+struct redisReply; /* hiredis */
+struct name_cache;
+
+/* The states written last, of some ten thousands of keys; a key may push out another. */
+struct swaps;
+struct swaps *swaps_new(void);
+void swaps_free(struct swaps **swaps);
+
+/* Could the operation's kind be a swap at all: a source record of an ordered sequence, claimed or
+ * finished as succeeded? */
+bool swap_is_plain(const struct ledger_op *op);
+/* Is it one, by what is remembered of its key? */
+bool swaps_fit(struct swaps *swaps, const struct ledger_op *op);
+
+/* Redis told what stands there now (a plain state without a claim), or somebody is about to change
+ * it. */
+void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len);
+void swaps_forget(struct swaps *swaps, const struct ledger_op *op);
+
+/* Appends the command for 1 to LEDGER_BATCH_MAX operations of different keys; one that does not fit
+ * (any more) is refused by Redis. whole: EVAL instead of EVALSHA. */
+void swaps_build(struct buf *out, struct swaps *swaps, struct name_cache *names,
+                 struct ledger_op *const *ops, size_t count, bool whole);
+/* A call without operations: loads the script. */
+void swaps_build_empty(struct buf *out, bool whole);
+/* Fills the answers of what was replaced and sets swapped[i] for it; the others are to be asked of
+ * apply_ops. False where the reply is not what the script returns. */
+bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redisReply *reply,
+                struct ledger_op *const *ops, size_t count, bool swapped[LEDGER_BATCH_MAX],
+                struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * The parts of a call that its scripts have in common; see wire.h.
+ * Must not keep anything of the operations.
+ */
+#include "ledger/wire.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ledger/scope.h"
+
+#define NAME_SLOTS 512
+
+struct name_slot {
+    char *name;
+    size_t len;
+    uint8_t hash[8];
+};
+struct name_cache {
+    struct name_slot slots[NAME_SLOTS];
+};
+
+struct name_cache *name_cache_new(void)
+{
+    return mem_zalloc(sizeof(struct name_cache));
+}
+
+void name_cache_free(struct name_cache **cache)
+{
+    if (!*cache)
+        return;
+    for (size_t i = 0; i < NAME_SLOTS; i++)
+        mem_free((*cache)->slots[i].name);
+    mem_free(*cache);
+    *cache = NULL;
+}
+
+static void digest(const char *data, size_t len, uint8_t *out, size_t want)
+{
+    unsigned char full[EVP_MAX_MD_SIZE] = {0};
+    EVP_Digest(data ? data : "", data ? len : 0, full, NULL, EVP_sha256(), NULL);
+    memcpy(out, full, want);
+}
+
+const uint8_t *name_cache_hash(struct name_cache *cache, const char *name, size_t len)
+{
+    uint32_t at = 2166136261U;
+    for (size_t i = 0; i < len; i++)
+        at = (at ^ (unsigned char)name[i]) * 16777619U;
+    struct name_slot *slot = &cache->slots[(at ^ (at >> 15)) % NAME_SLOTS];
+    if (!slot->name || slot->len != len || memcmp(slot->name, name, len) != 0) {
+        mem_free(slot->name);
+        slot->name = mem_strndup(name ? name : "", len);
+        slot->len = len;
+        digest(name, len, slot->hash, sizeof(slot->hash));
+    }
+    return slot->hash;
+}
+
+uint8_t *wire_put4(uint8_t *at, uint32_t value)
+{
+    uint32_t big = htobe32(value);
+    memcpy(at, &big, sizeof(big));
+    return at + sizeof(big);
+}
+
+uint8_t *wire_put8(uint8_t *at, uint64_t value)
+{
+    uint64_t big = htobe64(value);
+    memcpy(at, &big, sizeof(big));
+    return at + sizeof(big);
+}
+
+uint8_t *wire_put_bytes(uint8_t *at, const uint8_t *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+static size_t scope_index(struct wire_common *common, const struct ledger_scope *scope)
+{
+    for (size_t i = 0; i < common->scope_count; i++) {
+        if (common->scopes[i] == scope)
+            return i;
+    }
+    common->scopes[common->scope_count] = scope;
+    return common->scope_count++;
+}
+
+static size_t owner_index(struct wire_common *common, const struct ledger_op *op)
+{
+    const char *fence = op->scope->fence_key;
+    size_t f = 0;
+    while (f < common->fence_count && common->fences[f] != fence &&
+           strcmp(common->fences[f], fence) != 0)
+        f++;
+    if (f == common->fence_count)
+        common->fences[common->fence_count++] = fence;
+    for (size_t i = 0; i < common->owner_count; i++) {
+        if (common->owners[i].owner == op->owner && common->owners[i].fence == f)
+            return i;
+    }
+    common->owners[common->owner_count] = (struct wire_owner){op->owner, f};
+    return common->owner_count++;
+}
+
+void wire_gather(struct wire_common *common, struct ledger_op *const *ops, size_t count)
+{
+    assert(count > 0 && count <= LEDGER_BATCH_MAX);
+    common->scope_count = common->fence_count = common->owner_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        common->scope_of[i] = (uint8_t)(scope_index(common, ops[i]->scope) + 1);
+        common->owner_of[i] = (uint8_t)(owner_index(common, ops[i]) + 1);
+    }
+}
+
+void wire_put_identity(uint8_t identity[16], const struct ledger_op *op)
+{
+    uint64_t epoch = 0, number = 0;
+    switch (op->kind) {
+    case IDENTITY_EVENT_ID:
+        digest(op->event_id.data, op->event_id.len, identity, 16);
+        return;
+    case IDENTITY_SEQUENCE:
+        epoch = op->epoch;
+        number = op->number;
+        break;
+    case IDENTITY_VERSION:
+        number = op->number;
+        break;
+    case IDENTITY_OFFSET:
+    case IDENTITY_NONE:
+        break;
+    }
+    wire_put8(wire_put8(identity, epoch), number);
+}
+
+void wire_put_source(uint8_t source[12], struct name_cache *names, const struct ledger_op *op)
+{
+    const uint8_t *topic = name_cache_hash(names, op->origin_topic.data, op->origin_topic.len);
+    wire_put4(wire_put_bytes(source, topic, 8), (uint32_t)op->origin_partition);
+}

@@ -1,0 +1,45 @@
+/* What the calls of different scripts have in common: big-endian numbers, hashed names, identities,
+ * and what many operations of a batch share (scope, owner, fence), which is sent once and named by
+ * index. docs/ledger.md has the layouts. */
+#ifndef OG_LEDGER_WIRE_H
+#define OG_LEDGER_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/ledger.h"
+
+#define WIRE_VERSION 1
+#define WIRE_SOURCE  12 /* bytes of a source partition: 8 of SHA-256(topic), its number */
+
+/* Hashes of names of topics and owners, since the same few come again and again. */
+struct name_cache;
+struct name_cache *name_cache_new(void);
+void name_cache_free(struct name_cache **cache);
+/* The first 8 bytes of SHA-256(name); valid until the next call. */
+const uint8_t *name_cache_hash(struct name_cache *cache, const char *name, size_t len);
+
+/* Each writes at `at` and returns the end. */
+uint8_t *wire_put4(uint8_t *at, uint32_t value);
+uint8_t *wire_put8(uint8_t *at, uint64_t value);
+uint8_t *wire_put_bytes(uint8_t *at, const uint8_t *bytes, size_t len);
+void wire_put_identity(uint8_t identity[16], const struct ledger_op *op);
+void wire_put_source(uint8_t source[WIRE_SOURCE], struct name_cache *names,
+                     const struct ledger_op *op);
+
+struct wire_owner {
+    const struct ledger_owner *owner;
+    size_t fence; /* index into fences */
+};
+
+/* What the operations have in common, in the order of first use; *_of counts from 1. */
+struct wire_common {
+    const struct ledger_scope *scopes[LEDGER_BATCH_MAX];
+    const char *fences[LEDGER_BATCH_MAX];
+    struct wire_owner owners[LEDGER_BATCH_MAX];
+    size_t scope_count, fence_count, owner_count;
+    uint8_t scope_of[LEDGER_BATCH_MAX], owner_of[LEDGER_BATCH_MAX];
+};
+void wire_gather(struct wire_common *common, struct ledger_op *const *ops, size_t count);
+
+#endif
