@@ -1,6 +1,7 @@
 -- Claims: what is known about the item's record, what stands in its way, and the taking of the right to deliver it.
 
 local NOBODY = string.rep('\0', 16)
+local WANTED = string.rep('\255', 20) -- in place of KEPT: another waits for it, so it is not to be kept again
 local TAIL = '>I4I8I4I6' -- of an entry, from byte 42: tier, copy's offset, hop, time of expiry
 local rank -- 20 bytes: source, offset
 
@@ -145,29 +146,53 @@ local function open_block()
     end
 end
 
--- The milliseconds for which another claim stands in the way, or nil; s.claims loses those that lapsed and the item's own.
+-- Its taker gave up the partition in order, and delivers nothing unasked any more. Of that token only: an older one may be a zombie's.
+local function is_released(id)
+    local token = tonumber(call('HGET', owner.fence, '~' .. sub(id, 1, 8)) or -1)
+    return unpack('>I8', id, 9) == token
+end
+
+-- A kept claim that does not stand in the item's way: its own owner's, or of one that is released.
+local function is_void(all, p)
+    local who, taker = sub(all, p, p + 19), sub(all, p + 20, p + 35)
+    return (who == KEPT or who == WANTED) and (taker == owner.id or is_released(taker))
+end
+
+-- The milliseconds for which another claim stands in the way, or nil; s.claims loses those that lapsed and the item's own. Kept
+-- claims in the way are marked as wanted: the second answer is true then, and s.claims is to be written.
 local function conflict(id)
-    local all, live, busy = claims_get(), '', nil
+    local all, live, noted, busy = claims_get(), '', '', nil
     local tag = not scope.ordered and kind <= EVENT_ID and sub(item, 30, 46)
     for p = 1, #all, CLAIM_BYTES do
         local deadline = unpack('>I6', all, p + 53)
-        if deadline > now and sub(all, p, p + 35) ~= id then
-            live = live .. sub(all, p, p + CLAIM_BYTES - 1)
+        local one = sub(all, p, p + CLAIM_BYTES - 1)
+        if deadline > now and sub(all, p, p + 35) ~= id and not is_void(all, p) then
+            live = live .. one
             if scope.ordered or sub(all, p, p + 19) == rank or (tag and sub(all, p + 36, p + 52) == tag) then
                 busy = math.max(busy or 0, deadline - now)
             end
+            if sub(one, 1, 20) == KEPT then
+                one = WANTED .. sub(one, 21)
+            end
         end
+        noted = noted .. one
     end
-    if not busy then
+    local wanted = busy and noted ~= all
+    if wanted then
+        s.claims = noted
+    elseif not busy then
         s.claims = live
     end
-    return busy
+    return busy, wanted
 end
 
 local function grant(code)
     if s.claims ~= '' then
-        local busy = conflict(rank .. owner.id)
+        local busy, wanted = conflict(rank .. owner.id)
         if busy then
+            if wanted then
+                state_write(state_key, parked_key, state_prefix() .. s.claims, scope.ttl)
+            end
             return codes.BUSY, busy
         end
     end

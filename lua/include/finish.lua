@@ -96,33 +96,61 @@ local function finish_parked()
     return nil
 end
 
--- Returns the claims without the item's own, and whether it was there. One that is to be kept becomes nobody's: it stands in
--- everybody's way until it lapses, its taker's too, for the request may still be running.
+-- The place of the item's own claim among all, or nil; and whether somebody waits for it.
+local function own_claim(all)
+    for p = 1, #all, CLAIM_BYTES do
+        if sub(all, p + 20, p + 35) == owner.id then
+            local who = sub(all, p, p + 19)
+            if who == rank or (source == SOURCE and (who == KEPT or who == WANTED)) then
+                return p, who == WANTED
+            end
+        end
+    end
+    return nil, false
+end
+
+-- Returns the claims without the item's own, whether it was there, and whether somebody waits for it. One that is to be kept
+-- becomes nobody's: it stands in everybody's way until it lapses, its taker's too, for the request may still be running.
 local function other_claims()
     if s.claims == '' then
-        return '', false
+        return '', false, false
     elseif s.claims_at + CLAIM_BYTES > #s.v and KEEP_CLAIM > flags then
         local crank, cowner = unpack('c20c16', s.v, s.claims_at)
         if crank == rank and cowner == owner.id then
-            return '', true
+            return '', true, false
         end
     end
-    local all, id = claims_get(), rank .. owner.id
-    for p = 1, #all, CLAIM_BYTES do
-        if sub(all, p, p + 35) == id then
-            local kept = ''
-            if band(flags, KEEP_CLAIM) ~= 0 then
-                kept = rank .. NOBODY .. sub(all, p + 36, p + CLAIM_BYTES - 1)
-            end
-            return sub(all, 1, p - 1) .. kept .. sub(all, p + CLAIM_BYTES), true
-        end
+    local all = claims_get()
+    local p, wanted = own_claim(all)
+    if not p then
+        return all, false, false
     end
-    return all, false
+    local kept = ''
+    if band(flags, KEEP_CLAIM) ~= 0 then
+        kept = rank .. NOBODY .. sub(all, p + 36, p + CLAIM_BYTES - 1)
+    end
+    return sub(all, 1, p - 1) .. kept .. sub(all, p + CLAIM_BYTES), true, wanted
+end
+
+-- After the plain next record of a key the claim stays with its taker, for the successor; not where a newer owner of the partition
+-- may be about.
+local function keep_for_successor()
+    local plain = state_prefix()
+    if
+        #plain == STRAIGHT
+        and sub(plain, 1, 3) == '\1\1\130'
+        and sub(plain, 20, 28) == sub(item, 39, 46) .. '\1'
+        and sub(plain, 4, 11) == sub(item, 31, 38)
+        and sub(plain, 29) == sub(item, 6, 29)
+        and is_newest()
+    then
+        s.claims = KEPT .. owner.id .. NO_IDENTITY .. deadline_of(x)
+    end
 end
 
 local function finish(v)
     state_load(v)
-    local claims, mine = other_claims()
+    local claims, mine, wanted = other_claims()
     local code = mine and codes.OK or codes.LOST
     if verb == RELEASE then
         if mine then
@@ -141,6 +169,9 @@ local function finish(v)
     end
     if code ~= codes.REFUSED or mine then
         s.claims = claims
+        if verb == SUCCEEDED and x > 0 and kind == SEQUENCE and source == SOURCE and scope.ordered and mine and not wanted and claims == '' then
+            keep_for_successor()
+        end
         state_save(state_key, parked_key, scope.ttl)
     end
     return code

@@ -5,6 +5,15 @@
 -- The state then is, by its first three bytes, a sequence with marks whose last number succeeded (D = L), and by its length one
 -- mark, of 24 bytes behind its count, and no claim or one: E 4-11, I 12-19, L 20-27, count 28, mark 29-52, claim 53-111.
 local STRAIGHT, STRAIGHT_CLAIMED = 52, 111
+-- A kept claim has these in place of a rank and an identity: its taker finished, and may deliver the direct successor unasked
+-- until the claim lapses.
+local NO_IDENTITY = string.rep('\0', 17)
+local KEPT = string.rep('\0', 20)
+
+-- Is the token the newest? Only looks, unlike fenced().
+local function is_newest()
+    return owner.passed or tonumber(call('HGET', owner.fence, owner.name) or -1) == owner.token
+end
 
 -- Is S the number after L, in the same epoch, and its offset beyond the mark of its source?
 local function is_next(v)
@@ -40,6 +49,9 @@ local function straight_finish(v)
         return false
     end
     local after = sub(v, 1, 19) .. sub(item, 39, 46) .. '\1' .. sub(item, 6, 29)
+    if x > 0 and is_newest() then
+        after = after .. KEPT .. owner.id .. NO_IDENTITY .. deadline_of(x)
+    end
     call('SET', state_key, after, 'PX', scope.ttl)
     return after
 end

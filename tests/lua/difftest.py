@@ -46,6 +46,16 @@ class Garbage:
         self.scope, self.key, self.data = scope, key, data
 
 
+class Released:
+    """Instead of a call: an owner gives up its partition, and with it the claims that it kept."""
+
+    def __init__(self, owner, token):
+        self.owner, self.token = owner, token
+
+
+EVENTS = (Garbage, Released)
+
+
 class Setting:
     """What stays the same in one history."""
 
@@ -86,6 +96,9 @@ class History:
             if len(self.calls) > 100 and r.random() < 0.01:
                 self.spoil()
                 continue
+            if r.random() < 0.03:
+                self.release()
+                continue
             ops = self.walk() if self.set.straight else []
             if self.set.crowd and r.random() < 0.3:
                 ops = [self.park(self.new_record()) for _ in range(20)]
@@ -102,6 +115,13 @@ class History:
         data = r.choice([b"\x02abc", b"\xff", b"\x01", b"\x01\x01\xff12345", bytes(r.randrange(2, 256) for _ in range(30))])
         self.model.corrupt.add((self.set.scope.name, key))
         self.calls.append((self.now, Garbage(self.set.scope, key, data)))
+        self.answers.append([])
+
+    def release(self):
+        owner = self.r.choice(OWNERS)
+        token = self.fences[owner] - self.r.choice([0, 0, 1])
+        self.model.release_kept("g", owner, token)
+        self.calls.append((self.now, Released(owner, token)))
         self.answers.append([])
 
     # -- records ---------------------------------------------------------------------------------------------------------------
@@ -159,7 +179,7 @@ class History:
                       leader_epoch=3, hop=0)
             owner = (OWNERS[0], self.fences[OWNERS[0]])
             claim = self.op(CLAIM, rec, owner, source=SOURCE, lease=r.choice([1, 60, 300]))
-            finish = self.op(SUCCEEDED, rec, owner, source=SOURCE)
+            finish = self.op(SUCCEEDED, rec, owner, source=SOURCE, lease=r.choice([0, 0, 60, 300]))
             how = r.random()
             if how < 0.15:                           # the record itself is another than expected
                 self.disturb(claim)
@@ -178,7 +198,18 @@ class History:
                 again = copy.copy(r.choice(self.walked[-20:]))
                 again.lease, again.token = 1, self.fences[again.owner]
                 ops.append(again)
-            ops += [claim, finish] if r.random() < 0.95 else r.choice([[claim], [finish], [claim, claim, finish, finish]])
+            if r.random() < 0.1:                     # another waits for what was kept
+                other = copy.copy(claim)
+                other.owner, other.lease, other.offset = OWNERS[1], 1, offset + 1
+                other.token, other.rank, other.number = self.fences[OWNERS[1]], (offset + 1, SOURCES[1]), min(number + 1, TOP)
+                if r.random() < 0.3:                 # or the partition has a newer owner
+                    self.fences[OWNERS[0]] += 1
+                    other.owner, other.token, other.key = OWNERS[0], self.fences[OWNERS[0]], key + "'"
+                ops += [other, finish, other]
+                continue
+            how = r.random()                         # a claim that was kept is not asked for
+            ops += ([claim, finish] if how < 0.7 else [finish] if how < 0.95
+                    else r.choice([[claim], [claim, claim, finish, finish]]))
         return ops
 
     def disturb(self, op):
@@ -258,7 +289,8 @@ class History:
         if rec and fact == PARKED:
             rec.hop = hop
         op = copy.copy(held)
-        op.verb, op.hop, op.lease, op.ghost, op.force = fact, hop, 0, None, False
+        op.verb, op.hop, op.ghost, op.force = fact, hop, None, False
+        op.lease = r.choice([0, 60, 300]) if fact == SUCCEEDED else 0
         op.keep_claim = r.random() < 0.1
         if fact == PARKED:
             op.tier, op.copy_offset = r.choice([10000, 60000]), r.randrange(50)
@@ -300,6 +332,9 @@ def play_model(calls, seed, off):
         if isinstance(ops, Garbage):
             m.corrupt.add((ops.scope.name, ops.key))
             out.append([])
+        elif isinstance(ops, Released):
+            m.release_kept("g", ops.owner, ops.token)
+            out.append([])
         else:
             out.append(m.apply(ops, now))
     return out
@@ -310,13 +345,15 @@ def play_script(redis, sha, prefix, calls, seed):
     for now, ops in calls:
         if isinstance(ops, Garbage):
             commands.append(["SET", f"{prefix}:k:{ops.scope.name}:{ops.key}", ops.data])
+        elif isinstance(ops, Released):
+            commands.append(["HSET", f"{prefix}:fence", b"~" + script.owner_hash(ops.owner), ops.token])
         else:
             commands.append(script.pack_call(sha, prefix, ops, now))
     replies = redis.pipeline(commands)[1:]
     redis.call("FLUSHDB")
     out = []
     for (_, ops), reply in zip(calls, replies):
-        if isinstance(ops, Garbage):
+        if isinstance(ops, EVENTS):
             out.append([])
         elif isinstance(reply, Exception):
             out.append([str(reply)])
@@ -327,9 +364,9 @@ def play_script(redis, sha, prefix, calls, seed):
 
 def first_difference(calls, wanted, got):
     for i, ((_, ops), a, b) in enumerate(zip(calls, wanted, got)):
-        if not isinstance(ops, Garbage):
+        if not isinstance(ops, EVENTS):
             for j, op in enumerate(ops):
-                if j >= len(b) or repr(a[j]) != repr(b[j]):
+                if j >= len(b) or repr(a[j]) != repr(b[j]) or b[j].kept not in (None, a[j].kept):
                     return i, j, a[j], b[j] if j < len(b) else b[0]
     return None
 
@@ -347,8 +384,8 @@ class Comparer:
     def shrink(self, calls, seed):
         """The shortest history found: cut behind the difference, one item a call, then whatever can go."""
         found = self.differs(calls, seed)
-        calls = [(now, op) if isinstance(op, Garbage) else (now, [op])
-                 for now, ops in calls[:found[0] + 1] for op in ([ops] if isinstance(ops, Garbage) else ops)]
+        calls = [(now, op) if isinstance(op, EVENTS) else (now, [op])
+                 for now, ops in calls[:found[0] + 1] for op in ([ops] if isinstance(ops, EVENTS) else ops)]
         found = self.differs(calls, seed)
         if found is None:
             return None
@@ -383,13 +420,16 @@ def words(op):
 
 
 def explain(comparer, calls, seed, off):
-    scope = next(ops.scope if isinstance(ops, Garbage) else ops[0].scope for _, ops in calls)
+    scope = next(ops.scope if isinstance(ops, Garbage) else ops[0].scope for _, ops in calls if not isinstance(ops, Released))
     print(f"scope: ordered={scope.ordered} ghost_ttl={scope.ghost_ttl} cap={scope.cap}; fences {fences_of(seed)}")
     wanted = play_model(calls, seed, off)
     got = play_script(comparer.redis, comparer.sha, "{e}", calls, seed)
     for (now, ops), a, b in zip(calls, wanted, got):
         if isinstance(ops, Garbage):
             print(f"  {now} {ops.key}: state := {ops.data!r}")
+            continue
+        if isinstance(ops, Released):
+            print(f"  {now} released: {ops.owner}#{ops.token}")
             continue
         for op, x, y in zip(ops, a, b):
             print(f"  {now} {words(op)}\n      model  {x}" + ("" if repr(x) == repr(y) else f"\n      script {y}"))

@@ -57,7 +57,14 @@ RULES = {
     "window": "a rolled epoch keeps its window",
     "busy": "a live claim of another keeps a record of the key waiting",
     "seen-entry": "the seen bit is never set without the parked entry",
+    "kept-fence": "a claim is kept for the successor only by the newest owner of the partition",
+    "kept-plain": "a claim is kept only where nothing is parked, out of order or from elsewhere",
+    "kept-busy": "a kept claim keeps others waiting, as any claim",
+    "kept-zombie": "an owner's release voids what was kept with its token, not what was kept with older ones",
+    "kept-wanted": "a kept claim for which another waits is not kept again",
 }
+
+KEPT, WANTED = "kept", "wanted"      # in place of a claimant's rank
 
 
 class Block:
@@ -354,10 +361,11 @@ class Op:
 
 
 class Answer:
-    __slots__ = ("code", "would", "busy_ms", "head", "parked_count")
+    __slots__ = ("code", "would", "busy_ms", "head", "parked_count", "kept")
 
-    def __init__(self, code, would=None, busy_ms=0, head=None, parked_count=0):
+    def __init__(self, code, would=None, busy_ms=0, head=None, parked_count=0, kept=False):
         self.code, self.would, self.busy_ms, self.head, self.parked_count = code, would or code, busy_ms, head, parked_count
+        self.kept = kept                          # the claim stays for the direct successor (the script tells by the state)
 
     def __repr__(self):
         return f"{self.code} would={self.would} busy={self.busy_ms} head={self.head} parked={self.parked_count}"
@@ -376,6 +384,7 @@ class Ledger:
         self.ids = {}            # (scope, key, event id) -> "D" done | rank of the parked record
         self.redriven = set()    # (scope, redrive id, rank)
         self.fences = {}         # (group, consumed topic-partition) -> token
+        self.released = {}       # (group, consumed topic-partition) -> token: its kept claims are void
         self.rebuilt = set()     # (group, consumed topic-partition): its tiers were read since Redis last lost its data
         self.corrupt = set()     # (scope, key) whose bytes cannot be read
 
@@ -409,11 +418,12 @@ class Ledger:
         busy = self.busy(st, op, now) if granted else 0
         if busy:
             code, granted = "BUSY", False
+            self.want(st, op, now)
         if granted:
             self.states[at] = st
             if op.source != REDRIVE and op.kind != VERSION and (block := self.block_of(st, op, create=True)):
                 block.roll(op, "window" not in self.off)
-            st.claims = {c: v for c, v in st.claims.items() if v[1] > now}
+            st.claims = {c: v for c, v in st.claims.items() if v[1] > now and not self.void(c, op)}
             st.claims[self.claimant(op)] = (op.identity(), now + op.lease)
         answer = Answer(code, would, busy, None, len(st.parked))
         if code in ("BLOCKED", "NOT_HEAD", "PARK_FULL"):
@@ -425,8 +435,8 @@ class Ledger:
         if at in self.corrupt:
             return Answer("CORRUPT")
         st = self.states.get(at) or State()
-        who = self.claimant(op)
-        mine = who in st.claims
+        who = self.own_claim(st, op)
+        mine = who is not None
         if mine:
             claim = st.claims.pop(who)
             if op.keep_claim:                     # the request may still run: busy for everyone until the lease lapses
@@ -441,7 +451,10 @@ class Ledger:
             self.states[at] = st
             if op.scope.ordered and op.source == SOURCE and "mark" not in self.off:
                 st.raise_mark(op)
-        answer = Answer(code, None, 0, None, len(st.parked))
+        kept = mine and self.keeps(st, op, who)
+        if kept:
+            st.claims[KEPT, op.owner, op.token] = (None, now + op.lease)
+        answer = Answer(code, None, 0, None, len(st.parked), kept)
         if st.parked:
             answer.head = self.head_of(st, now)
         return answer
@@ -543,10 +556,57 @@ class Ledger:
     def busy(self, st, op, now):
         me, identity, wait = self.claimant(op), op.identity(), 0
         for who, (other, deadline) in st.claims.items():
-            if deadline > now and who != me and "busy" not in self.off:
+            if deadline > now and who != me and "busy" not in self.off and not self.void(who, op):
                 if op.scope.ordered or who[0] == op.rank or (identity is not None and other == identity):
                     wait = max(wait, deadline - now)
         return wait
+
+    # -- claims kept for the successor ------------------------------------------------------------------------------------------
+
+    def void(self, who, op):
+        """A kept claim that stands not in the op's way: its own, or of an owner that gave up the partition in order."""
+        if who[0] not in (KEPT, WANTED):
+            return False
+        if who[1:] == (op.owner, op.token) or "kept-busy" in self.off:
+            return True
+        released = self.released.get((op.scope.group, who[1]), -1)
+        if "kept-zombie" in self.off:
+            return who[2] <= released
+        return who[2] == released                 # an older token may be a zombie's, which has released nothing
+
+    def want(self, st, op, now):
+        """BUSY: kept claims that stand in the way are not to be kept again."""
+        claims = {}
+        for who, claim in st.claims.items():
+            stands = who[0] == KEPT and claim[1] > now and not self.void(who, op) and "kept-wanted" not in self.off
+            claims[(WANTED, *who[1:]) if stands else who] = claim
+        st.claims = claims
+
+    def own_claim(self, st, op):
+        """The op's claim, or the one that was kept for it."""
+        mine = [self.claimant(op)]
+        if op.source == SOURCE:
+            mine += [(KEPT, op.owner, op.token), (WANTED, op.owner, op.token)]
+        return next((who for who in st.claims if who in mine), None)
+
+    def keeps(self, st, op, who):
+        """A finish with a lease: does the claim stay, for the direct successor? Only after the plain next record of a key."""
+        if op.verb != SUCCEEDED or not op.lease or op.source != SOURCE or op.kind != SEQUENCE or not op.scope.ordered:
+            return False
+        if who[0] == WANTED or st.claims:
+            return False
+        if self.fences.get((op.scope.group, op.owner)) != op.token and "kept-fence" not in self.off:
+            return False
+        b = st.block
+        plain = (not b.prev and not b.cur.W and b.cur.I >= 0 and b.D == (b.cur.E, b.cur.L) and not st.parked and not st.tombstones
+                 and len(st.marks) == 1 and st.marks[0].floor < 0)
+        mark = st.marks[0] if st.marks else None
+        here = mark and (mark.source, mark.offset, mark.leader_epoch) == (op.rank[1], op.offset, op.leader_epoch)
+        return ("kept-plain" in self.off or (plain and here)) and (b.cur.E, b.cur.L) == (op.epoch, op.number)
+
+    def release_kept(self, group, owner, token):
+        """The owner drained the partition and gives it up: what it kept is void. (One that comes late lets others wait, no more.)"""
+        self.released[group, owner] = token
 
     # -- finish ---------------------------------------------------------------------------------------------------------------
 

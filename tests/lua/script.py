@@ -130,12 +130,13 @@ def pack_call(sha, prefix, ops, now):
     for op in ops:
         scope = scopes.setdefault(op.scope.name, (len(scopes) + 1, op.scope))[0]
         owner = owners.setdefault((op.owner, op.token), len(owners) + 1)
-        flags = (op.observe * 1 | (op.ghost is not None and op.verb == model.CLAIM) * 2 | op.force * 4 | op.keep_claim * 8)
+        flags = (op.observe * 1 | (op.ghost is not None and op.verb == model.CLAIM) * 2 | op.force * 4 | op.keep_claim * 8
+                 | (op.verb == model.SUCCEEDED) * 16)
         if op.kind == model.EVENT_ID:
             identity = op.event_id
         else:
             identity = struct.pack(">QQ", op.epoch, op.number)
-        x = op.lease if op.verb == model.CLAIM else op.tier if op.verb == model.PARKED else 0
+        x = op.lease if op.verb in (model.CLAIM, model.SUCCEEDED) else op.tier if op.verb == model.PARKED else 0
         item = struct.pack(">BBBBB12sQIB16sII", VERBS[op.verb], flags, SOURCES[op.source], scope, owner, op.rank[1], op.offset,
                            op.leader_epoch + 1, KINDS[op.kind], identity, op.hop, x)
         if op.verb == model.PARKED:
@@ -166,7 +167,9 @@ def unpack_answers(reply, count):
         if a >> 43 & 1:
             head = (reply[i], reply[i + 1], bool(a >> 42 & 1))
             i += 2
-        out.append(model.Answer(NAMES[a & 31], NAMES[a >> 5 & 31], busy, head, a >> 10 & 0xFFFFFFFF))
+        kept = len(reply[i]) == 111 if a >> 45 & 1 else None
+        i += a >> 45 & 1
+        out.append(model.Answer(NAMES[a & 31], NAMES[a >> 5 & 31], busy, head, a >> 10 & 0xFFFFFFFF, kept))
     if i != len(reply):
         raise ValueError(f"{len(reply)} integers for {count} items")
     return out

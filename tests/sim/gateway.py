@@ -29,6 +29,10 @@ RULES = {
     "same-partition": "a copy goes to the retry partition with its source partition's number",
     "commit-acked": "at most once: deliver after the commit is acknowledged",
     "append-time": "due = the broker's append time + delay, not a gateway's clock",
+    "kept-cover": "a record goes unasked only where the kept claim covers its whole timeout",
+    "kept-next": "only the direct successor, from the same owner, goes unasked",
+    "kept-forget": "any other operation on the key ends what was kept",
+    "release-drained": "an owner that gives up its partition voids what it kept only once nothing of it is under way",
     "produce-first": "known-bad order: parked before the copy is acknowledged",
     "deliver-first": "known-bad order: done before the delivery",
     "ack-first": "known-bad order: settled before the copy is acknowledged",
@@ -96,6 +100,7 @@ class Gateway:
         self.alive, self.stopped_until = True, 0
         self.skew = world.r.randrange(-200, 200) if setup.skew else 0
         self.parts, self.lanes, self.ranks_under_way = {}, {}, set()
+        self.kept, self.unasked = {}, 0           # claims kept for the successor, by key; how often one was used
 
     def rule(self, name):
         return name not in self.setup.off
@@ -205,9 +210,13 @@ class Gateway:
         until = self.world.now + 40
         while part.under_way and self.world.now < until and part.open:
             yield 2
+        drained = part.under_way == 0 or not self.rule("release-drained")
         if part.open:
             yield from self.commit(part)
         part.open = False
+        if drained:
+            yield from self.wire()
+            self.ledger.release_kept(part.owner, part.token)
 
     # -- lanes -----------------------------------------------------------------------------------------------------------------
 
@@ -313,8 +322,9 @@ class Gateway:
                 if self.twins_forgotten(lane, work):
                     yield from self.reassert(lane, work)
                     continue
-                deadline = sent + self.setup.lease
-                if self.world.now + self.setup.timeout > deadline and self.rule("lease-cover"):
+                deadline = answer.kept or sent + self.setup.lease
+                uncovered = self.world.now + self.setup.timeout > deadline
+                if uncovered and self.rule("kept-cover" if answer.kept else "lease-cover"):
                     yield
                     continue                      # too late to start: claim again
                 flagged = "INDETERMINATE" in (code, answer.would) or code == "STALE"
@@ -359,18 +369,47 @@ class Gateway:
         return Op(verb, self.setup.scope, rec.key, work.part.owner, work.part.token, rec.rank, source, kind, rec.epoch,
                   rec.number, rec.event_id, redrive_id=rec.redrive_id, observe=work.observe, **more)
 
+    def kept_for(self, work):
+        """The deadline of the claim that was kept for this record, or None."""
+        kept, rec = self.kept.get(work.rec.key), work.rec
+        if not kept or work.twin() or work.source != SOURCE or rec.kind != model.SEQUENCE or work.observe or rec.redrive_id:
+            return None
+        owner, token, epoch, number, offset, until = kept
+        if self.rule("kept-next") and ((owner, token) != (work.part.owner, work.part.token) or epoch != rec.epoch
+                                       or rec.number != number + 1 or rec.rank[0] <= offset):
+            return None
+        if self.rule("kept-cover") and self.world.now + self.setup.timeout > until:
+            return None
+        return until
+
     def claim(self, work, evidence=None):
+        if until := self.kept_for(work):
+            self.kept.pop(work.rec.key)
+            self.unasked += 1
+            yield
+            return model.Answer("GO", kept=until)
         op = self.op(CLAIM, work, work.rec, lease=self.setup.lease, ghost=evidence)
+        if self.rule("kept-forget"):
+            self.kept.pop(work.rec.key, None)
         yield from self.wire()
         answer = self.ledger.claim(op, self.world.now)
         yield
         return answer
 
-    def finish(self, work, fact, rec=None, **more):
+    def finish(self, work, fact, rec=None, req=None, **more):
+        if fact == SUCCEEDED and work.part.serving() and not self.setup.at_most_once:
+            more["lease"] = self.setup.lease      # the claim may stay for the direct successor
         op = self.op(fact, work, rec or work.rec, **more)
+        if self.rule("kept-forget"):
+            self.kept.pop(work.rec.key, None)
+        sent = self.world.now
         yield from self.wire()
         answer = self.ledger.finish(op, self.world.now)
+        if req:
+            req.marked = self.world.now
         yield
+        if answer.kept:
+            self.kept[op.key] = (op.owner, op.token, op.epoch, op.number, op.offset, sent + self.setup.lease)
         return answer
 
     def settle(self, work):
@@ -396,7 +435,7 @@ class Gateway:
         if outcome == "ok" and world.now > req.start + self.setup.timeout and world.r.random() < 0.5:
             outcome = "timeout"                   # this process was stopped: timer and answer came together
         if outcome == "ok":
-            answer = yield from self.finish_marked(work, req)
+            answer = yield from self.finish(work, SUCCEEDED, req=req)
             self.settle(work)
             self.after_finish(lane, work, answer)
             return False
@@ -427,14 +466,6 @@ class Gateway:
         plain = rec.copy()
         plain.delay = 0                           # a twin may be early: its copy's delay is not its own
         return plain
-
-    def finish_marked(self, work, req):
-        op = self.op(SUCCEEDED, work, work.rec)
-        yield from self.wire()
-        answer = self.ledger.finish(op, self.world.now)
-        req.marked = self.world.now
-        yield
-        return answer
 
     def after_finish(self, lane, work, answer):
         lane.twins.pop(work.rec.rank, None)

@@ -68,6 +68,9 @@ class Redis:
     def confirm_rebuilt(self, owner, token):
         self.model.confirm_rebuilt("g", owner, token)
 
+    def release_kept(self, owner, token):
+        self.model.release_kept("g", owner, token)
+
     def roll_back(self, steps):
         m = self.model
         for _ in range(min(steps, len(self.journal))):
@@ -85,6 +88,7 @@ class Redis:
         self.model.redriven.clear()
         self.model.fences.clear()
         self.model.rebuilt.clear()
+        self.model.released.clear()
         if self.journal is not None:
             self.journal.clear()
 
@@ -177,6 +181,27 @@ def profile_at_most_once(s, r):
     s.at_most_once, s.poison, s.rollback, s.repeats = True, 0, r.choice([0, 5]), 0
 
 
+def profile_kept(s, r):
+    """Keys that walk in order, nearly all of whose records go unasked."""
+    s.tiny_fails, s.poison, s.timeout_share = (0,) * 40 + (1,), 0, r.choice([0.002, 0.05])
+    s.epochs, s.gaps, s.repeats = r.choice([0, 0.02]), r.choice([0, 0.02]), r.choice([0.02, 0.1])
+    s.keys, s.records, s.gap, s.faults = r.choice([2, 4]), 90, r.choice([4, 10]), 8
+    s.timeout = r.choice([24, 24, 70])         # the longer one outlives a drain
+    s.lease = 5 * s.timeout
+    s.owners, s.partitions, s.gateways = r.choice(["co", "co", "split"]), r.choice([1, 1, 2]), r.choice([2, 3])
+    s.repeats *= s.partitions == 1             # a repetition in another partition may be read first, and is indeterminate then
+
+
+def profile_kept_rollback(s, r):
+    profile_kept(s, r)
+    s.rollback, s.faults, s.most_twins = 3, 0, 100
+
+
+def profile_kept_wipe(s, r):
+    profile_kept(s, r)
+    s.wipe = 2
+
+
 PROFILES = {name[8:]: f for name, f in globals().items() if name.startswith("profile_")}
 
 
@@ -186,7 +211,7 @@ class Run:
         self.world = w = World(seed, s.timeout)
         PROFILES[profile](s, w.r)
         s.scope = Scope("s", s.ordered, s.ghost_ttl, s.cap)
-        w.ordered, w.timeout_share = s.ordered, s.timeout_share
+        w.ordered, w.timeout_share, w.timeout = s.ordered, s.timeout_share, s.timeout
         if s.outage:
             w.outages.append(s.outage)
         self.redis = Redis(s.off & set(model.RULES), s.rollback)
@@ -371,6 +396,8 @@ MUST = {name: ALL for name in PROFILES}
 MUST["rollback"] = ("lost", "stuck", "storm")
 MUST["failover"] = ("lost", "stuck", "order", "storm")
 MUST["wipe"] = ("lost", "stuck", "order", "storm")
+MUST["kept_rollback"] = ("lost", "stuck", "order", "storm")
+MUST["kept_wipe"] = ("lost", "stuck", "order", "storm")
 MUST["at_most_once"] = ("double", "stuck", "storm")
 
 
@@ -392,6 +419,7 @@ def batch(profile, seed, runs, off=(), stop_at_first=False, seconds=None, trace=
                 excluded[kind] += count
         total["copies"] += run.world.broker.copies
         total["deliveries"] += len(run.world.successes)
+        total["unasked"] += sum(g.unasked for g in run.gateways)
         if stop_at_first and any(total[k] for k in ALL):
             break
     return n, total, excluded, example
@@ -404,7 +432,7 @@ def report(profile, seed, runs, off, verbose, seconds=None, trace=None):
     words = " ".join(f"{k}={v}" for k, v in bad.items()) or "all 0"
     extra = " ".join(f"{k}={v}" for k, v in excluded.items())
     print(f"{profile:13} runs={n:<5} {words}{'  (in excluded windows: ' + extra + ')' if extra else ''}"
-          f"  [{total['copies'] // max(n, 1)} copies/run, {time.monotonic() - start:.1f} s]", flush=True)
+          f"  [{total['copies'] // max(n, 1)} copies, {total['unasked'] // max(n, 1)} unasked a run, {time.monotonic() - start:.1f} s]", flush=True)
     for kind, (seed_of, what) in example.items():
         print(f"   {kind}: seed {seed_of}: {what}" if verbose else f"   {kind}: seed {seed_of}")
     return not bad
