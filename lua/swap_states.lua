@@ -7,7 +7,7 @@
 -- KEYS    F fence hashes  <ns>:{fence}:<group>, then for each item its state  <ns>:{shard}:k:...
 -- ARGV    1 header, then scope lines, owner lines and items, all packed: docs/ledger.md has the layout
 -- RETURNS one string: the time in ms, 8 bytes; then for each item a byte, 1 replaced, 0 not
--- COST    one MGET; a SET for each item that is replaced; an HGET for each owner that claims
+-- COST    one MGET; a SET for each item that is replaced; an HGET for each owner that claims or keeps a claim
 -- CALLER  src/ledger/swap.c
 local call = redis.call
 local pack, read, spread = struct.pack, struct.unpack, unpack
@@ -43,11 +43,11 @@ local states = count > 0 and call('MGET', spread(KEYS, first_key + 1))
 local done, deadlines = {}, {}
 for i = 1, count do
     local item = ARGV[first_item + i]
-    local scope, owner, lease, len, from = read('>BBI4B', item)
+    local scope, owner, lease, len, at, from = read('>BBI4BB', item)
     done[i] = 0
     if states[i] == sub(item, from, from + len - 1) then
         if owner == 0 then
-            call('SET', KEYS[first_key + i], sub(item, from + len), 'PX', lifetimes[scope])
+            call('SET', KEYS[first_key + i], sub(item, from + at), 'PX', lifetimes[scope])
             done[i] = 1
         elseif passed[owner] or (passed[owner] == nil and is_newest(owner)) then
             local deadline = deadlines[lease]
@@ -55,7 +55,7 @@ for i = 1, count do
                 deadline = pack('>I6', now + lease)
                 deadlines[lease] = deadline
             end
-            call('SET', KEYS[first_key + i], sub(item, from) .. deadline, 'PX', lifetimes[scope])
+            call('SET', KEYS[first_key + i], sub(item, from + at) .. deadline, 'PX', lifetimes[scope])
             done[i] = 1
         end
     end

@@ -97,7 +97,7 @@ static void add_item(struct buf *out, struct name_cache *names, const struct led
     *at++ = (uint8_t)op->kind;
     at = wire_put_bytes(at, identity, sizeof(identity));
     at = wire_put4(at, op->hop);
-    at = wire_put4(at, claim ? op->lease_ms : parked ? (uint32_t)op->tier : 0);
+    at = wire_put4(at, parked ? (uint32_t)op->tier : wire_claim_ms(op));
     if (parked)
         at = wire_put8(at, (uint64_t)op->copy_offset);
     if (claim && op->has_ghost)

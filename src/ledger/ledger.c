@@ -231,7 +231,7 @@ struct choice {
 
 static bool is_swap(struct ledger *ledger, const struct ledger_op *op)
 {
-    return ledger->swaps && !op->no_swap && swaps_fit(ledger->swaps, op);
+    return ledger->swaps && !op->no_swap && swaps_fit(ledger->swaps, ledger->names, op);
 }
 
 /* Takes the operation, or leaves it for the other script: the first one decides. */
@@ -364,6 +364,8 @@ static void on_down(void *ctx, const char *why)
 {
     struct ledger *ledger = ctx;
     bool changed = ledger->up || strcmp(ledger->why, why) != 0;
+    if (ledger->up && ledger->swaps)
+        swaps_forget_all(ledger->swaps); /* it may be another server, or one that lost writes */
     ledger->up = false;
     snprintf(ledger->why, sizeof(ledger->why), "%s", why);
     requeue(ledger);
@@ -383,6 +385,8 @@ static void on_down(void *ctx, const char *why)
 static void on_wiped(void *ctx)
 {
     struct ledger *ledger = ctx;
+    if (ledger->swaps)
+        swaps_forget_all(ledger->swaps);
     if (ledger->wipes)
         metric_add(ledger->wipes, 1);
     log_error("ledger_wiped",
@@ -471,6 +475,10 @@ static void init_metrics(struct ledger *ledger, struct metrics *metrics)
                                           "States that were not as this process wrote them last: "
                                           "the operation was asked in the general way.",
                                           NULL, 0);
+    ledger->unasked = metrics_counter(metrics, "ledger_unasked_claims_total",
+                                      "Claims that were kept from the key's record before, so that "
+                                      "Redis was not asked.",
+                                      NULL, 0);
     metric_set(ledger->up_gauge, 0);
 }
 
@@ -569,6 +577,17 @@ void ledger_submit(struct ledger *ledger, struct ledger_op *op)
         loop_defer(ledger->loop, &ledger->end_task);
         return;
     }
+    if (ledger->up && op->verb == LEDGER_CLAIM && ledger->swaps &&
+        swaps_grant(ledger->swaps, ledger->names, op, clock_mono_ns())) {
+        if (ledger->unasked)
+            metric_add(ledger->unasked, 1);
+        op->state = OP_ENDED;
+        list_push(&ledger->ended, op);
+        loop_defer(ledger->loop, &ledger->end_task);
+        return;
+    }
+    if (ledger->swaps)
+        swaps_ask(ledger->swaps, op);
     op->state = OP_QUEUED;
     list_push(queue_of(ledger, op), op);
     loop_defer(ledger->loop, &ledger->pump_task);

@@ -125,8 +125,12 @@ struct ledger_op {
                      index would change its meaning) */
     int64_t copy_offset; /* finish(PARKED): its offset there */
     uint32_t lease_ms;   /* claim */
-    bool observe;   /* claim: count what would have stopped, but answer GO (would_code says what it
-                       was) */
+    uint32_t keep_ms; /* finish(SUCCEEDED): 0, or for how long the claim may stay for the key's next
+                         record, so that its claim need not ask Redis */
+    uint32_t
+        cover_ms; /* claim: what a claim that was kept must still cover to be used; 0: always ask */
+    bool observe; /* claim: count what would have stopped, but answer GO (would_code says what it
+                     was) */
     bool has_ghost; /* claim: evidence that the head's copy is gone: that tier partition's settled
                        watermark is beyond it */
     int32_t ghost_tier; /* ms */
@@ -195,6 +199,11 @@ size_t ledger_pending(const struct ledger *ledger);
  * owner->token before done. */
 void ledger_fence(struct ledger *ledger, const char *group, struct ledger_owner *owner,
                   void (*done)(void *arg, const struct err *err), void *arg);
+
+/* The owner gives its partition up, and nothing of it is under way: what it kept for next records
+ * stands in nobody's way any more. done may be NULL. */
+void ledger_release_kept(struct ledger *ledger, const char *group, const struct ledger_owner *owner,
+                         void (*done)(void *arg, const struct err *err), void *arg);
 
 /* All that is parked for the owner's partition is in the ledger (read from the tiers). done: false
  * where the token is not the newest any more, or the data were lost again meanwhile: then nothing

@@ -271,6 +271,20 @@ void ledger_rebuilt(struct ledger *ledger, const char *group, const struct ledge
     start(request);
 }
 
+void ledger_release_kept(struct ledger *ledger, const char *group, const struct ledger_owner *owner,
+                         done_fn done, void *arg)
+{
+    struct request *request = new_plain(ledger, done, arg);
+    char field[9] = {'~'};
+    memcpy(field + 1, name_cache_hash(ledger->names, owner->name, strlen(owner->name)), 8);
+    resp_begin(&request->body, 4);
+    resp_text(&request->body, "HSET");
+    add_fence_key(request, group);
+    resp_arg(&request->body, field, sizeof(field));
+    resp_number(&request->body, owner->token);
+    start(request);
+}
+
 static void add_topics_key(struct request *request, const char *group)
 {
     struct buf key = {0};

@@ -2,12 +2,13 @@
  * Swaps; see swap.h. The layout of a state is docs/ledger.md's; what is built here must be, to the
  * byte, what apply_ops would write, which an integration test compares.
  *
- *   plain    version 1, block 1, flags 130 | epoch 8 | I 8 | L 8 | 1 mark: source 12, offset 8,
- * leader epoch 4      52 bytes claimed  plain | rank 20 | owner 16 | identity 17 | deadline 6 111
- * bytes
+ * plain: version 1, block 1, flags 130; epoch 8, I 8, L 8; one mark: source 12, offset 8, leader
+ * epoch 4 claim: rank 20, taker 16, identity 17, deadline 6; a kept one has zeros for rank and
+ * identity
  *
- * Must not: decide what a record's state means; anything but the plain next number in order is
- * refused here.
+ * Invariant: a claim is granted from memory only while it is kept for that very owner and token,
+ * and once. Must not: decide what a record's state means; anything but the plain next number in
+ * order is refused here.
  */
 #include "ledger/swap.h"
 
@@ -15,6 +16,7 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "ledger/resp.h"
 #include "ledger/scope.h"
@@ -26,22 +28,34 @@
 
 enum {
     PLAIN = 52,
-    CLAIMED = 111,
+    CLAIM = 59,
     AT_EPOCH = 3,
     AT_LAST = 19,
     AT_COUNT = 27,
-    AT_SOURCE = 28,
     AT_OFFSET = 40,
-    AT_LEADER = 48,
+    AT_TAKER = 20, /* in a claim */
+    AT_DEADLINE = 53,
+    TAKER = 16,
     DEADLINE = 6,
-    ITEM_HEAD = 7,
+    ITEM_HEAD = 8,
+};
+
+enum hold {
+    HOLD_UNKNOWN, /* nothing is known of the key */
+    HOLD_NONE,
+    HOLD_CLAIMED,
+    HOLD_KEPT, /* for the successor */
+    HOLD_USED, /* the successor is on its way by the kept claim */
 };
 
 struct memory {
     uint64_t key_hash;
-    uint64_t deadline_ms; /* of the claim, by Redis' clock; 0: none */
+    uint64_t deadline_ms;   /* of the claim, by Redis' clock */
+    uint64_t kept_until_ns; /* of a kept one, by ours, from before it was sent */
     uint8_t plain[PLAIN];
-    bool known;
+    uint8_t taker[TAKER]; /* of a kept one */
+    uint8_t hold;
+    bool asked; /* since then an operation of the key was asked for */
 };
 struct swaps {
     struct memory sets[SETS][WAYS];
@@ -63,7 +77,7 @@ static struct memory *find(struct swaps *swaps, const struct ledger_op *op)
     struct memory *set = swaps->sets[op->key_hash % SETS];
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].key_hash == op->key_hash)
-            return set[i].known ? &set[i] : NULL;
+            return set[i].hold ? &set[i] : NULL;
     }
     return NULL;
 }
@@ -76,7 +90,7 @@ static struct memory *find_place(struct swaps *swaps, const struct ledger_op *op
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].key_hash == op->key_hash)
             return &set[i];
-        if (!set[i].known)
+        if (!set[i].hold)
             place = &set[i];
     }
     return place;
@@ -106,47 +120,123 @@ static bool is_next(const struct memory *memory, const struct ledger_op *op)
            get8(memory->plain + AT_OFFSET) < (uint64_t)op->origin_offset;
 }
 
-bool swaps_fit(struct swaps *swaps, const struct ledger_op *op)
+static void answer(struct ledger_op *op, enum ledger_code code)
+{
+    op->code = op->would_code = code;
+    op->parked_count = 0;
+    op->head_expired = false;
+    op->busy_ms = 0;
+    op->head_tier = 0;
+    op->head_offset = -1;
+}
+
+static void put_taker(uint8_t taker[TAKER], struct name_cache *names, const struct ledger_op *op)
+{
+    const char *name = op->owner->name;
+    wire_put8(wire_put_bytes(taker, name_cache_hash(names, name, strlen(name)), 8),
+              op->owner->token);
+}
+
+static bool is_taker(const struct memory *memory, struct name_cache *names,
+                     const struct ledger_op *op)
+{
+    uint8_t taker[TAKER];
+    put_taker(taker, names, op);
+    return memcmp(memory->taker, taker, TAKER) == 0;
+}
+
+bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op)
 {
     const struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
-    return memory && (memory->deadline_ms != 0) == (op->verb == LEDGER_FINISH) &&
-           is_next(memory, op);
+    if (!memory || !is_next(memory, op))
+        return false;
+    if (op->verb == LEDGER_FINISH)
+        return memory->hold == HOLD_CLAIMED || memory->hold == HOLD_USED;
+    return memory->hold == HOLD_NONE || (memory->hold == HOLD_KEPT && is_taker(memory, names, op));
+}
+
+bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
+                 uint64_t now_ns)
+{
+    struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
+    if (!memory || memory->hold != HOLD_KEPT || memory->asked || op->cover_ms == 0 ||
+        now_ns + op->cover_ms * NS_PER_MS > memory->kept_until_ns || !is_next(memory, op) ||
+        !is_taker(memory, names, op))
+        return false;
+    memory->hold = HOLD_USED;
+    op->lease_deadline_ns = memory->kept_until_ns;
+    answer(op, LEDGER_GO);
+    return true;
+}
+
+void swaps_ask(struct swaps *swaps, const struct ledger_op *op)
+{
+    struct memory *memory = find(swaps, op);
+    if (memory)
+        memory->asked = true;
+}
+
+static bool read_kept(struct memory *memory, const uint8_t *claim, const struct ledger_op *op)
+{
+    static const uint8_t kept[AT_TAKER] = {0};
+    uint8_t deadline[8] = {0};
+    memcpy(deadline + 2, claim + AT_DEADLINE, DEADLINE);
+    memcpy(memory->taker, claim + AT_TAKER, TAKER);
+    memory->deadline_ms = get8(deadline);
+    memory->kept_until_ns = op->sent_ns + op->keep_ms * NS_PER_MS;
+    return memcmp(claim, kept, AT_TAKER) == 0;
 }
 
 void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len)
 {
-    struct memory *memory = find_place(swaps, op);
     static const uint8_t head[AT_EPOCH] = {1, 1, 130};
+    struct memory *memory = find_place(swaps, op);
     const uint8_t *bytes = state;
-    memory->known = len == PLAIN && memcmp(bytes, head, AT_EPOCH) == 0 && bytes[AT_COUNT] == 1;
-    if (!memory->known)
-        return;
-    memcpy(memory->plain, state, PLAIN);
     memory->key_hash = op->key_hash;
-    memory->deadline_ms = 0;
+    memory->asked = false;
+    memory->hold = HOLD_UNKNOWN;
+    if (len < PLAIN || memcmp(bytes, head, AT_EPOCH) != 0 || bytes[AT_COUNT] != 1)
+        return;
+    memcpy(memory->plain, bytes, PLAIN);
+    if (len == PLAIN)
+        memory->hold = HOLD_NONE;
+    else if (len == PLAIN + CLAIM && read_kept(memory, bytes + PLAIN, op))
+        memory->hold = HOLD_KEPT;
 }
 
 void swaps_forget(struct swaps *swaps, const struct ledger_op *op)
 {
     struct memory *memory = find(swaps, op);
     if (memory)
-        memory->known = false;
+        memory->hold = HOLD_UNKNOWN;
+}
+
+void swaps_forget_all(struct swaps *swaps)
+{
+    memset(swaps, 0, sizeof(*swaps));
 }
 
 /* ---- calls ---- */
 
-/* Without its deadline. */
+/* The claim of the operation's record, without its deadline. */
 static uint8_t *put_claim(uint8_t *at, struct name_cache *names, const struct ledger_op *op)
 {
-    uint8_t source[WIRE_SOURCE], identity[16];
-    const char *owner = op->owner->name;
+    uint8_t source[WIRE_SOURCE], identity[16], taker[TAKER];
     wire_put_source(source, names, op);
     wire_put_identity(identity, op);
+    put_taker(taker, names, op);
     at = wire_put8(wire_put_bytes(at, source, sizeof(source)), (uint64_t)op->origin_offset);
-    at = wire_put_bytes(at, name_cache_hash(names, owner, strlen(owner)), 8);
-    at = wire_put8(at, op->owner->token);
+    at = wire_put_bytes(at, taker, TAKER);
     *at++ = (uint8_t)op->kind;
     return wire_put_bytes(at, identity, sizeof(identity));
+}
+
+/* A kept claim, without its deadline: no rank, no identity. */
+static uint8_t *put_kept(uint8_t *at, const uint8_t taker[TAKER])
+{
+    memset(at, 0, AT_DEADLINE);
+    memcpy(at + AT_TAKER, taker, TAKER);
+    return at + AT_DEADLINE;
 }
 
 /* The state after the record was finished. */
@@ -168,25 +258,52 @@ static uint8_t *put_deadline(uint8_t *at, uint64_t deadline_ms)
     return wire_put_bytes(at, whole + 2, DEADLINE);
 }
 
-/* Head, what is expected, what shall stand there; of a claim the latter begins with the former, so
- * that goes once. */
+/* What stands there, with its claim if it has one. */
+static uint8_t *put_expected(uint8_t *at, struct name_cache *names, const struct memory *memory,
+                             const struct ledger_op *op)
+{
+    at = wire_put_bytes(at, memory->plain, PLAIN);
+    if (memory->hold == HOLD_NONE)
+        return at;
+    at = memory->hold == HOLD_CLAIMED ? put_claim(at, names, op) : put_kept(at, memory->taker);
+    return put_deadline(at, memory->deadline_ms);
+}
+
+/* What shall stand there, without the deadline of its claim if it has one. */
+static uint8_t *put_wanted(uint8_t *at, struct name_cache *names, const struct memory *memory,
+                           const struct ledger_op *op)
+{
+    uint8_t taker[TAKER];
+    if (op->verb == LEDGER_CLAIM)
+        return put_claim(wire_put_bytes(at, memory->plain, PLAIN), names, op);
+    at = put_finished(at, names, memory, op);
+    if (wire_claim_ms(op) == 0)
+        return at;
+    put_taker(taker, names, op);
+    return put_kept(at, taker);
+}
+
+/* Head, what is expected, what shall stand there; where the latter begins with the former, that
+ * goes once. */
 static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *names,
                      const struct ledger_op *op, uint8_t scope, uint8_t owner)
 {
-    uint8_t item[ITEM_HEAD + CLAIMED + PLAIN], *at = item + ITEM_HEAD;
+    uint8_t item[ITEM_HEAD + 2 * (PLAIN + CLAIM)], *at = item + ITEM_HEAD;
     const struct memory *memory = find(swaps, op);
-    bool claim = op->verb == LEDGER_CLAIM;
     uint8_t len = 0; /* an expectation that no state meets */
+    uint8_t wanted = 0;
     if (memory) {
-        len = claim ? PLAIN : CLAIMED;
-        at = put_claim(wire_put_bytes(at, memory->plain, PLAIN), names, op);
-        if (!claim)
-            at = put_finished(put_deadline(at, memory->deadline_ms), names, memory, op);
+        bool once = memory->hold == HOLD_NONE && op->verb == LEDGER_CLAIM;
+        uint8_t *end = put_expected(at, names, memory, op);
+        len = (uint8_t)(end - at);
+        wanted = once ? 0 : len;
+        at = put_wanted(once ? at : end, names, memory, op);
     }
     item[0] = scope;
-    item[1] = claim ? owner : 0;
-    wire_put4(item + 2, claim ? op->lease_ms : 0);
+    item[1] = wire_claim_ms(op) ? owner : 0;
+    wire_put4(item + 2, wire_claim_ms(op));
     item[6] = len;
+    item[7] = wanted;
     resp_arg(out, item, (size_t)(at - item));
 }
 
@@ -245,23 +362,22 @@ void swaps_build_empty(struct buf *out, bool whole)
 static void take_answer(struct memory *memory, struct name_cache *names, struct ledger_op *op,
                         uint64_t now_ms)
 {
+    uint8_t after[PLAIN];
     bool claim = op->verb == LEDGER_CLAIM;
-    op->code = op->would_code = claim ? LEDGER_GO : LEDGER_OK;
-    op->parked_count = 0;
-    op->head_expired = false;
-    op->busy_ms = 0;
-    op->head_tier = 0;
-    op->head_offset = -1;
+    answer(op, claim ? LEDGER_GO : LEDGER_OK);
     if (!memory)
         return;
+    memory->asked = false;
+    memory->deadline_ms = now_ms + wire_claim_ms(op);
     if (claim) {
-        memory->deadline_ms = now_ms + op->lease_ms;
+        memory->hold = HOLD_CLAIMED;
         return;
     }
-    uint8_t after[PLAIN];
     put_finished(after, names, memory, op);
     memcpy(memory->plain, after, PLAIN);
-    memory->deadline_ms = 0;
+    memory->hold = op->keep_ms ? HOLD_KEPT : HOLD_NONE;
+    memory->kept_until_ns = op->sent_ns + op->keep_ms * NS_PER_MS;
+    put_taker(memory->taker, names, op);
 }
 
 bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redisReply *reply,

@@ -27,12 +27,20 @@ void swaps_free(struct swaps **swaps);
  * finished as succeeded? */
 bool swap_is_plain(const struct ledger_op *op);
 /* Is it one, by what is remembered of its key? */
-bool swaps_fit(struct swaps *swaps, const struct ledger_op *op);
+bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op);
+
+/* May the claim be taken unasked, because the one of the record before was kept for it, and covers
+ * cover_ms from now? Then it is answered GO, and what was kept is used up. */
+bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
+                 uint64_t now_ns);
+/* The operation will be asked: until its answer nothing of its key is granted. */
+void swaps_ask(struct swaps *swaps, const struct ledger_op *op);
 
 /* Redis told what stands there now (a plain state without a claim), or somebody is about to change
  * it. */
 void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len);
 void swaps_forget(struct swaps *swaps, const struct ledger_op *op);
+void swaps_forget_all(struct swaps *swaps);
 
 /* Appends the command for 1 to LEDGER_BATCH_MAX operations of different keys; one that does not fit
  * (any more) is refused by Redis. whole: EVAL instead of EVALSHA. */

@@ -143,3 +143,10 @@ void wire_put_source(uint8_t source[12], struct name_cache *names, const struct 
     const uint8_t *topic = name_cache_hash(names, op->origin_topic.data, op->origin_topic.len);
     wire_put4(wire_put_bytes(source, topic, 8), (uint32_t)op->origin_partition);
 }
+
+uint32_t wire_claim_ms(const struct ledger_op *op)
+{
+    if (op->verb == LEDGER_CLAIM)
+        return op->lease_ms;
+    return op->fact == LEDGER_SUCCEEDED ? op->keep_ms : 0;
+}

@@ -27,6 +27,9 @@ void wire_put_identity(uint8_t identity[16], const struct ledger_op *op);
 void wire_put_source(uint8_t source[WIRE_SOURCE], struct name_cache *names,
                      const struct ledger_op *op);
 
+/* How long the claim lasts that the operation leaves behind; 0: none. */
+uint32_t wire_claim_ms(const struct ledger_op *op);
+
 struct wire_owner {
     const struct ledger_owner *owner;
     size_t fence; /* index into fences */
