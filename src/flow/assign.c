@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/attempt.h"
+#include "flow/claim.h"
 #include "flow/intake.h"
 #include "flow/lift.h"
 #include "flow/meet.h"
@@ -163,6 +164,8 @@ static void drain_end(struct route *route)
         return;
     route->drained = NULL;
     loop_timer_cancel(&route->drain_timer);
+    if (route->busy == 0)
+        claim_release_kept(route);
     done(route);
 }
 

@@ -30,6 +30,9 @@
 #define INCARNATIONS_MAX (1 << 14)
 #define FENCED_WAIT_MS   1000 /* claim_unfenced ends it earlier */
 
+/* What passes between a claim's answer and the start of the attempt. */
+#define START_MS 100
+
 static void claimed(struct ledger_op *op);
 
 /* A new incarnation counts as a higher leader epoch, too: ranges of offsets go by that alone. */
@@ -63,6 +66,32 @@ void claim_prepare(struct delivery *d)
     op->arg = d;
 }
 
+uint32_t claim_keep_ms(const struct route *route)
+{
+    const struct route_config *config = route->config;
+    int64_t lease = config->handler.timeout_ms + LEASE_MARGIN_MS, session;
+    if (config->ordering != ORDERING_KEY || config->dedup.rule.kind != IDENTITY_SEQUENCE ||
+        config->dedup.scope == SCOPE_ROUTE || config->dedup.mode == DEDUP_OBSERVE)
+        return 0;
+    session = kafka_consumer_session_timeout_ms(route->consumer);
+    if (lease > session)
+        lease = session;
+    return lease > config->handler.timeout_ms + START_MS ? (uint32_t)lease : 0;
+}
+
+void claim_release_kept(struct route *route)
+{
+    struct part *part;
+    if (!route->uses_ledger || route->keep_ms == 0)
+        return;
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    {
+        if (part->kind == PART_SOURCE && part->fence == PART_FENCE_HELD)
+            ledger_release_kept(route->worker->ledger, route->config->group, &part->owner, NULL,
+                                NULL);
+    }
+}
+
 void claim_start(struct delivery *d)
 {
     const struct route_config *config = d->route->config;
@@ -83,6 +112,7 @@ void claim_start(struct delivery *d)
     op->source = d->twin ? LEDGER_TIER : d->source; /* a twin speaks for its copy */
     op->hop = d->hop;
     op->lease_ms = (uint32_t)(config->handler.timeout_ms + LEASE_MARGIN_MS);
+    op->cover_ms = d->route->keep_ms ? (uint32_t)config->handler.timeout_ms + START_MS : 0;
     op->observe = config->dedup.mode == DEDUP_OBSERVE || d->deliver_outdated;
     op->done = claimed;
     ledger_submit(d->route->worker->ledger, op);

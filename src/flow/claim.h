@@ -2,6 +2,8 @@
 #ifndef OG_FLOW_CLAIM_H
 #define OG_FLOW_CLAIM_H
 
+#include <stdint.h>
+
 #include "flow/delivery.h"
 
 struct route;
@@ -11,6 +13,13 @@ struct route_topic;
 void claim_prepare(struct delivery *d);
 /* The record's place in the order of its key, for an operation on it. */
 void claim_set_rank(struct ledger_op *op, struct route_topic *topic, const struct origin *origin);
+/*
+ * For how long a claim may stay for the key's next record, in ms; 0: not at all. No longer than the
+ * session timeout: who takes over from a process that died has waited that long anyway.
+ */
+uint32_t claim_keep_ms(const struct route *route);
+/* Its partitions are given up, and nothing is under way: what was kept is in nobody's way. */
+void claim_release_kept(struct route *route);
 /* The delivery is current in its lane and holds a slot. */
 void claim_start(struct delivery *d);
 /* Tokens came into use: what waited for them claims at once. */

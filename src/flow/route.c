@@ -6,6 +6,7 @@
  * attempt.c, park.c do).
  */
 #include "flow/route.h"
+#include "flow/claim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,7 +322,9 @@ static void join(struct route *route)
     route->trouble[0] = '\0';
     route->consumer = kafka_consumer_new(route->loop, &config, &events, &err);
     mem_free(config.topics);
-    if (!route->consumer)
+    if (route->consumer)
+        route->keep_ms = claim_keep_ms(route);
+    else
         fail(route, &err);
 }
 

@@ -102,6 +102,7 @@ struct route {
     struct breaker *breaker;
     struct flood flood;
     struct stops stops;
+    uint32_t keep_ms; /* see claim_keep_ms */
     bool uses_ledger; /* false: ordering none and identity none */
 
     struct part_list parts;

@@ -258,6 +258,7 @@ void delivery_finish(struct delivery *d, enum ledger_fact fact)
     d->holds_claim = false;
     d->op.verb = LEDGER_FINISH;
     d->op.fact = fact;
+    d->op.keep_ms = d->route->phase == ROUTE_RUNNING ? d->route->keep_ms : 0;
     d->op.keep_claim = d->ambiguous; /* given up after a timeout: the request may still run */
     d->op.done = finished;
     ledger_submit(d->route->worker->ledger, &d->op);

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "kafka/client_error.h"
 #include "kafka/consumer_state.h"
 #include "kafka/properties.h"
@@ -298,6 +299,18 @@ void kafka_consumer_revoke_done(struct kafka_consumer *consumer)
     consumer->generation++;
     assignment_drop(consumer);
     consumer->state = MEMBER_JOINING;
+}
+
+int64_t kafka_consumer_session_timeout_ms(const struct kafka_consumer *consumer)
+{
+    char text[24] = "";
+    size_t size = sizeof(text);
+    int64_t ms = 0;
+    if (rd_kafka_conf_get(rd_kafka_conf(consumer->rk), "session.timeout.ms", text, &size) !=
+            RD_KAFKA_CONF_OK ||
+        !str_to_i64(slice_of(text), &ms))
+        return 0;
+    return ms;
 }
 
 bool kafka_consumer_joined(const struct kafka_consumer *consumer)

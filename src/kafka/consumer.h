@@ -112,6 +112,8 @@ bool kafka_consumer_committing(const struct kafka_consumer *consumer);
 void kafka_consumer_commit(struct kafka_consumer *consumer, const struct kafka_commit_item *items,
                            size_t count, void (*done)(void *arg, const struct err *err), void *arg);
 
+/* The session timeout in force, in ms. */
+int64_t kafka_consumer_session_timeout_ms(const struct kafka_consumer *consumer);
 bool kafka_consumer_joined(const struct kafka_consumer *consumer); /* a member, also an idle one */
 size_t kafka_consumer_assigned_count(const struct kafka_consumer *consumer);
 bool kafka_consumer_lost(const struct kafka_consumer *consumer);

@@ -210,6 +210,8 @@ static bool read_one(const redisReply *reply, size_t *at, struct swaps *swaps, s
         const redisReply *state = reply->element[(*at)++];
         if (swaps)
             swaps_learn(swaps, op, state->str, state->len);
+    } else if (swaps) {
+        swaps_answered(swaps, op);
     }
     return true;
 }

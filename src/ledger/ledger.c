@@ -221,6 +221,22 @@ static bool call_send(struct batch_call *call, bool whole)
     return session_send(ledger->session, ledger->out.data, ledger->out.len, on_waited, call);
 }
 
+/* Is a claim that was kept for the record its answer? */
+static bool is_granted(struct ledger *ledger, struct ledger_op *op, bool first)
+{
+    return ledger->up && op->verb == LEDGER_CLAIM && ledger->swaps && op->cover_ms &&
+           swaps_grant(ledger->swaps, ledger->names, op, clock_mono_ns(), first);
+}
+
+static void end_unasked(struct ledger *ledger, struct ledger_op *op)
+{
+    if (ledger->unasked)
+        metric_add(ledger->unasked, 1);
+    op->state = OP_ENDED;
+    list_push(&ledger->ended, op);
+    loop_defer(ledger->loop, &ledger->end_task);
+}
+
 /* What one call takes, and the keys that later operations of this choice must leave alone. */
 struct choice {
     struct batch_call *call;
@@ -246,7 +262,7 @@ static bool choose(struct ledger *ledger, struct choice *choice, struct ledger_o
     if (swap == call->swap) {
         call->ops[call->count++] = op;
         if (!swap && ledger->swaps)
-            swaps_forget(ledger->swaps, op);
+            swaps_bar(ledger->swaps, op);
         if (!swap)
             return true; /* in one call of apply_ops a key's operations keep their order */
     }
@@ -264,10 +280,16 @@ static bool take(struct ledger *ledger, struct op_list *queue, struct choice *ch
         next = op->next;
         if (choice->call->count == LEDGER_BATCH_MAX || looked++ == SCAN_MAX)
             return false;
-        if (*lane_of(ledger, op) || !choose(ledger, choice, op))
+        if (*lane_of(ledger, op))
             continue;
-        list_remove(queue, op);
-        op->state = OP_SENT;
+        if (is_granted(ledger, op,
+                       true)) { /* the finish before it, which it waited for, kept its claim */
+            list_remove(queue, op);
+            end_unasked(ledger, op);
+        } else if (choose(ledger, choice, op)) {
+            list_remove(queue, op);
+            op->state = OP_SENT;
+        }
     }
     return true;
 }
@@ -577,17 +599,16 @@ void ledger_submit(struct ledger *ledger, struct ledger_op *op)
         loop_defer(ledger->loop, &ledger->end_task);
         return;
     }
-    if (ledger->up && op->verb == LEDGER_CLAIM && ledger->swaps &&
-        swaps_grant(ledger->swaps, ledger->names, op, clock_mono_ns())) {
-        if (ledger->unasked)
-            metric_add(ledger->unasked, 1);
-        op->state = OP_ENDED;
-        list_push(&ledger->ended, op);
-        loop_defer(ledger->loop, &ledger->end_task);
+    if (is_granted(ledger, op, false)) {
+        end_unasked(ledger, op);
         return;
     }
-    if (ledger->swaps)
+    if (ledger->swaps) {
+        if (op->verb == LEDGER_FINISH && op->keep_ms &&
+            !swaps_worth_keeping(ledger->swaps, op, clock_mono_ns()))
+            op->keep_ms = 0;
         swaps_ask(ledger->swaps, op);
+    }
     op->state = OP_QUEUED;
     list_push(queue_of(ledger, op), op);
     loop_defer(ledger->loop, &ledger->pump_task);

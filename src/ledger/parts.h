@@ -15,8 +15,8 @@
 #include "ledger/batch.h"
 #include "ledger/ledger.h"
 #include "ledger/session.h"
-#include "ledger/tls.h"
 #include "ledger/swap.h"
+#include "ledger/tls.h"
 #include "ledger/wire.h"
 
 /* Counts of operations under way, by hash of their key. A collision makes an operation wait for one
@@ -86,7 +86,8 @@ struct ledger {
     struct loop_timer poll_timer;
 
     struct metrics *metrics; /* NULL: none */
-    struct metric *up_gauge, *wipes, *failovers, *call_seconds, *swap_seconds, *swap_misses;
+    struct metric *up_gauge, *wipes, *failovers, *call_seconds, *swap_seconds, *swap_misses,
+        *unasked;
 };
 
 /* requests.c */

@@ -52,10 +52,12 @@ struct memory {
     uint64_t key_hash;
     uint64_t deadline_ms;   /* of the claim, by Redis' clock */
     uint64_t kept_until_ns; /* of a kept one, by ours, from before it was sent */
+    uint64_t finished_ns;   /* the last record, by ours */
     uint8_t plain[PLAIN];
     uint8_t taker[TAKER]; /* of a kept one */
     uint8_t hold;
-    bool asked; /* since then an operation of the key was asked for */
+    bool barred; /* apply_ops is about to change the state, or not */
+    bool asked;  /* since then an operation of the key was asked for */
 };
 struct swaps {
     struct memory sets[SETS][WAYS];
@@ -148,7 +150,7 @@ static bool is_taker(const struct memory *memory, struct name_cache *names,
 bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op)
 {
     const struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
-    if (!memory || !is_next(memory, op))
+    if (!memory || memory->barred || !is_next(memory, op))
         return false;
     if (op->verb == LEDGER_FINISH)
         return memory->hold == HOLD_CLAIMED || memory->hold == HOLD_USED;
@@ -156,17 +158,24 @@ bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledge
 }
 
 bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
-                 uint64_t now_ns)
+                 uint64_t now_ns, bool first)
 {
     struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
-    if (!memory || memory->hold != HOLD_KEPT || memory->asked || op->cover_ms == 0 ||
-        now_ns + op->cover_ms * NS_PER_MS > memory->kept_until_ns || !is_next(memory, op) ||
-        !is_taker(memory, names, op))
+    if (!memory || memory->barred || memory->hold != HOLD_KEPT || (memory->asked && !first) ||
+        op->cover_ms == 0 || now_ns + op->cover_ms * NS_PER_MS > memory->kept_until_ns ||
+        !is_next(memory, op) || !is_taker(memory, names, op))
         return false;
     memory->hold = HOLD_USED;
     op->lease_deadline_ns = memory->kept_until_ns;
     answer(op, LEDGER_GO);
     return true;
+}
+
+bool swaps_worth_keeping(struct swaps *swaps, const struct ledger_op *op, uint64_t now_ns)
+{
+    const struct memory *memory = find(swaps, op);
+    return memory && op->keep_ms > op->cover_ms &&
+           now_ns - memory->finished_ns <= (op->keep_ms - op->cover_ms) * NS_PER_MS;
 }
 
 void swaps_ask(struct swaps *swaps, const struct ledger_op *op)
@@ -193,7 +202,8 @@ void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *st
     struct memory *memory = find_place(swaps, op);
     const uint8_t *bytes = state;
     memory->key_hash = op->key_hash;
-    memory->asked = false;
+    memory->asked = memory->barred = false;
+    memory->finished_ns = op->sent_ns;
     memory->hold = HOLD_UNKNOWN;
     if (len < PLAIN || memcmp(bytes, head, AT_EPOCH) != 0 || bytes[AT_COUNT] != 1)
         return;
@@ -204,10 +214,27 @@ void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *st
         memory->hold = HOLD_KEPT;
 }
 
-void swaps_forget(struct swaps *swaps, const struct ledger_op *op)
+static void forget(struct swaps *swaps, const struct ledger_op *op)
 {
     struct memory *memory = find(swaps, op);
     if (memory)
+        memory->hold = HOLD_UNKNOWN;
+}
+
+void swaps_bar(struct swaps *swaps, const struct ledger_op *op)
+{
+    struct memory *memory = find(swaps, op);
+    if (memory)
+        memory->barred = true;
+}
+
+void swaps_answered(struct swaps *swaps, const struct ledger_op *op)
+{
+    struct memory *memory = find(swaps, op);
+    if (!memory)
+        return;
+    memory->asked = memory->barred = false;
+    if (op->verb != LEDGER_CLAIM || op->code != LEDGER_DUP) /* which writes nothing */
         memory->hold = HOLD_UNKNOWN;
 }
 
@@ -367,7 +394,7 @@ static void take_answer(struct memory *memory, struct name_cache *names, struct 
     answer(op, claim ? LEDGER_GO : LEDGER_OK);
     if (!memory)
         return;
-    memory->asked = false;
+    memory->asked = memory->barred = false;
     memory->deadline_ms = now_ms + wire_claim_ms(op);
     if (claim) {
         memory->hold = HOLD_CLAIMED;
@@ -375,6 +402,7 @@ static void take_answer(struct memory *memory, struct name_cache *names, struct 
     }
     put_finished(after, names, memory, op);
     memcpy(memory->plain, after, PLAIN);
+    memory->finished_ns = op->sent_ns;
     memory->hold = op->keep_ms ? HOLD_KEPT : HOLD_NONE;
     memory->kept_until_ns = op->sent_ns + op->keep_ms * NS_PER_MS;
     put_taker(memory->taker, names, op);
@@ -394,7 +422,7 @@ bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redi
         if (swapped[i])
             take_answer(find(swaps, ops[i]), names, ops[i], get8(bytes));
         else
-            swaps_forget(swaps, ops[i]);
+            forget(swaps, ops[i]);
     }
     return true;
 }

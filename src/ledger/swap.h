@@ -30,16 +30,23 @@ bool swap_is_plain(const struct ledger_op *op);
 bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op);
 
 /* May the claim be taken unasked, because the one of the record before was kept for it, and covers
- * cover_ms from now? Then it is answered GO, and what was kept is used up. */
+ * cover_ms from now? Then it is answered GO, and what was kept is used up. first: no operation of
+ * the key that was asked for is still to be answered. */
 bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
-                 uint64_t now_ns);
+                 uint64_t now_ns, bool first);
+/* Is the key's next record likely to come while a claim that this finish keeps is of use? As this
+ * one did after the one before. Else nothing is kept: it would cost room, and others their time. */
+bool swaps_worth_keeping(struct swaps *swaps, const struct ledger_op *op, uint64_t now_ns);
 /* The operation will be asked: until its answer nothing of its key is granted. */
 void swaps_ask(struct swaps *swaps, const struct ledger_op *op);
 
 /* Redis told what stands there now (a plain state without a claim), or somebody is about to change
  * it. */
 void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len);
-void swaps_forget(struct swaps *swaps, const struct ledger_op *op);
+/* It goes to apply_ops: what is remembered of its key means nothing until that answers. */
+void swaps_bar(struct swaps *swaps, const struct ledger_op *op);
+/* apply_ops answered it, and told no state. */
+void swaps_answered(struct swaps *swaps, const struct ledger_op *op);
 void swaps_forget_all(struct swaps *swaps);
 
 /* Appends the command for 1 to LEDGER_BATCH_MAX operations of different keys; one that does not fit
