@@ -113,7 +113,6 @@ static void on_assign_event(struct kafka_consumer *consumer)
         client_error_set(&err, code, "route %s: joining", consumer->route);
         consumer_trouble(consumer, &err);
     }
-    consumer->joined = true;
     consumer->generation++;
     start_begin(consumer, consumer->pending_list);
 }

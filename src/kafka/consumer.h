@@ -114,7 +114,8 @@ void kafka_consumer_commit(struct kafka_consumer *consumer, const struct kafka_c
 
 /* The session timeout in force, in ms. */
 int64_t kafka_consumer_session_timeout_ms(const struct kafka_consumer *consumer);
-bool kafka_consumer_joined(const struct kafka_consumer *consumer); /* a member, also an idle one */
+bool kafka_consumer_joined(const struct kafka_consumer *consumer); /* a member that knows where it
+                                                                      begins, also an idle one */
 size_t kafka_consumer_assigned_count(const struct kafka_consumer *consumer);
 bool kafka_consumer_lost(const struct kafka_consumer *consumer);
 /* The high watermark as last fetched, or -1 (unknown): lag = high - committed. */
