@@ -32,7 +32,9 @@ enum {
     AT_EPOCH = 3,
     AT_LAST = 19,
     AT_COUNT = 27,
+    AT_SOURCE = 28,
     AT_OFFSET = 40,
+    AT_LEADER = 48,
     AT_TAKER = 20, /* in a claim */
     AT_DEADLINE = 53,
     TAKER = 16,
@@ -113,13 +115,19 @@ bool swap_is_plain(const struct ledger_op *op)
                                      : op->fact == LEDGER_SUCCEEDED && !op->keep_claim);
 }
 
-/* Is it the number after the last, in its epoch, from beyond the mark? Whether the source is the
- * same, Redis' bytes tell. */
-static bool is_next(const struct memory *memory, const struct ledger_op *op)
+/* Is it the number after the last, in its epoch, from beyond the mark of the same source? */
+static bool is_next(const struct memory *memory, struct name_cache *names,
+                    const struct ledger_op *op)
 {
-    return get8(memory->plain + AT_LAST) + 1 == op->number && op->number != 0 &&
-           get8(memory->plain + AT_EPOCH) == op->epoch &&
-           get8(memory->plain + AT_OFFSET) < (uint64_t)op->origin_offset;
+    uint8_t source[WIRE_SOURCE], leader[4];
+    if (get8(memory->plain + AT_LAST) + 1 != op->number || op->number == 0 ||
+        get8(memory->plain + AT_EPOCH) != op->epoch ||
+        get8(memory->plain + AT_OFFSET) >= (uint64_t)op->origin_offset)
+        return false;
+    wire_put_source(source, names, op);
+    wire_put4(leader, (uint32_t)(op->origin_leader_epoch + 1));
+    return memcmp(memory->plain + AT_SOURCE, source, sizeof(source)) == 0 &&
+           memcmp(memory->plain + AT_LEADER, leader, sizeof(leader)) == 0;
 }
 
 static void answer(struct ledger_op *op, enum ledger_code code)
@@ -150,7 +158,7 @@ static bool is_taker(const struct memory *memory, struct name_cache *names,
 bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op)
 {
     const struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
-    if (!memory || memory->barred || !is_next(memory, op))
+    if (!memory || memory->barred || !is_next(memory, names, op))
         return false;
     if (op->verb == LEDGER_FINISH)
         return memory->hold == HOLD_CLAIMED || memory->hold == HOLD_USED;
@@ -163,7 +171,7 @@ bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op
     struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
     if (!memory || memory->barred || memory->hold != HOLD_KEPT || (memory->asked && !first) ||
         op->cover_ms == 0 || now_ns + op->cover_ms * NS_PER_MS > memory->kept_until_ns ||
-        !is_next(memory, op) || !is_taker(memory, names, op))
+        !is_next(memory, names, op) || !is_taker(memory, names, op))
         return false;
     memory->hold = HOLD_USED;
     op->lease_deadline_ns = memory->kept_until_ns;

@@ -1,0 +1,408 @@
+/*
+ * The short ways of the ledger: a state that is compared and replaced must be, to the byte, the one
+ * that apply_ops would write; and a claim that is kept for the key's next record is used by its
+ * owner only, once, while it covers what is to come.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "ledger/parts.h"
+#include "ledger/scope.h"
+#include "ledger_world.h"
+
+#define STEPS    1500
+#define KEEP_MS  20000
+#define COVER_MS 10000
+
+/* Two ledgers on one server: one as it is, one that asks apply_ops for everything. */
+struct pair {
+    struct ledger_world quick, plain;
+    unsigned swaps, draws;
+};
+
+static void open_pair(struct pair *pair)
+{
+    ledger_world_init(&pair->quick, IDENTITY_SEQUENCE, true, NULL);
+    ledger_world_init(&pair->plain, IDENTITY_SEQUENCE, true, NULL);
+    ledger_world_open(&pair->quick, true);
+    ledger_world_open(&pair->plain, true);
+    swaps_free(&pair->plain.ledger->swaps);
+    pair->plain.owner.token = pair->quick.owner.token;
+    (void)redis_peer_do(&pair->plain.redis, "HSET og:{fence}:g orders/0 %llu",
+                        (unsigned long long)pair->quick.owner.token);
+}
+
+static void close_pair(struct pair *pair)
+{
+    ledger_world_deinit(&pair->quick);
+    ledger_world_deinit(&pair->plain);
+}
+
+static unsigned draw(struct pair *pair, unsigned below)
+{
+    pair->draws = pair->draws * 1103515245U + 12345U;
+    return (pair->draws >> 16) % below;
+}
+
+/* The key's state in hexadecimal digits. Of one that no swap can leave, only the length: it holds
+ * times. */
+static void read_state(struct ledger_world *w, const struct test_op *op, char *out, size_t size)
+{
+    struct buf name = {0};
+    scope_add_key_name(&name, w->scope, slice_of(op->key), 'k');
+    snprintf(out, size, "%s",
+             redis_peer_do(&w->redis,
+                           "EVAL return((redis.call('GET',KEYS[1])or''):gsub('.',function(c)return("
+                           "string.format('%%02x',c:byte()))end)) 1 %s",
+                           name.data));
+    buf_deinit(&name);
+    size_t len = strlen(out);
+    if (len == 2 * 111UL)
+        memset(out + len - 12, '-', 12); /* the claim's deadline */
+    else if (len != 2 * 52UL)
+        snprintf(out, size, "%zu digits", len);
+}
+
+/* The same operation on both; the states and answers must be equal. */
+static enum ledger_code both(struct pair *pair, struct test_op *op)
+{
+    struct test_op twin = *op;
+    char quick[1200], plain[1200];
+    enum ledger_code code = ledger_world_run(&pair->quick, op);
+    bool swapped = !op->op.no_swap && swap_is_plain(&op->op);
+    pair->swaps += swapped;
+    twin.op.key = slice_of(twin.key);
+    twin.op.event_id = slice_of(twin.id);
+    twin.op.scope = pair->plain.scope;
+    twin.op.owner = op->op.owner == &pair->quick.owner ? &pair->plain.owner : op->op.owner;
+    twin.op.keep_ms = op->op.keep_ms;
+    twin.op.arg = &twin;
+    enum ledger_code expected = ledger_world_run(&pair->plain, &twin);
+    read_state(&pair->quick, op, quick, sizeof(quick));
+    read_state(&pair->plain, op, plain, sizeof(plain));
+    if (code != expected || strcmp(quick, plain) != 0)
+        fail_msg("%s %s %llu: %s %s, in the general way %s %s",
+                 op->op.verb == LEDGER_CLAIM ? "claim" : "finish", op->key,
+                 (unsigned long long)op->op.number, ledger_code_name(code), quick,
+                 ledger_code_name(expected), plain);
+    assert_int_equal(op->op.parked_count, twin.op.parked_count);
+    return code;
+}
+
+/* Something that happens now and then between the records of a key in order. */
+static void disturb(struct pair *pair, struct test_op *op)
+{
+    switch (draw(pair, 12)) {
+    case 0:
+        op->op.number += 1 + draw(pair, 70);
+        break;
+    case 1:
+        op->op.epoch++;
+        break;
+    case 2:
+        op->op.origin_partition = 1;
+        break;
+    case 3:
+        op->op.origin_leader_epoch = 4;
+        break;
+    case 4:
+        op->op.source = LEDGER_TIER;
+        break;
+    case 5:
+        op->op.observe = true;
+        break;
+    default:
+        break;
+    }
+}
+
+static void walk(struct pair *pair, uint64_t *numbers, unsigned keys)
+{
+    static const enum ledger_fact facts[] = {LEDGER_SUCCEEDED, LEDGER_SUCCEEDED, LEDGER_SUCCEEDED,
+                                             LEDGER_SUCCEEDED, LEDGER_SUCCEEDED, LEDGER_GIVEN_UP,
+                                             LEDGER_PARKED,    LEDGER_RELEASE};
+    unsigned k = draw(pair, keys);
+    char key[40];
+    struct test_op claim, finish;
+    uint64_t n = numbers[k] + (draw(pair, 20) != 0); /* or once more the one before */
+    numbers[k] = n;
+    /* A fresh key after some time: what is off stays off. */
+    snprintf(key, sizeof(key), "k%u.%llu", k, (unsigned long long)(n / 30));
+    ledger_world_claim(&pair->quick, &claim, key, n);
+    if (draw(pair, 25) == 0)
+        disturb(pair, &claim);
+    enum ledger_code code = both(pair, &claim);
+    if (code != LEDGER_GO && code != LEDGER_INDETERMINATE && code != LEDGER_STALE)
+        return;
+    ledger_world_finish(&pair->quick, &finish, key, n,
+                        draw(pair, 12) ? LEDGER_SUCCEEDED : facts[draw(pair, 8)]);
+    finish.op.epoch = claim.op.epoch;
+    finish.op.number = claim.op.number;
+    finish.op.origin_partition = claim.op.origin_partition;
+    finish.op.origin_leader_epoch = claim.op.origin_leader_epoch;
+    finish.op.source = claim.op.source;
+    finish.op.observe = claim.op.observe;
+    if (draw(pair, 2))
+        finish.op.keep_ms = KEEP_MS;
+    if (draw(pair, 30) == 0)
+        finish.op.keep_claim = true;
+    (void)both(pair, &finish);
+}
+
+static void test_what_is_swapped_is_what_apply_ops_writes(void **state)
+{
+    static struct pair pair;
+    uint64_t numbers[5] = {0};
+    (void)state;
+    open_pair(&pair);
+    pair.draws = 20261121;
+    if (getenv("ONCEGATE_SEED"))
+        pair.draws = (unsigned)strtoul(getenv("ONCEGATE_SEED"), NULL, 10);
+    for (int i = 0; i < STEPS; i++)
+        walk(&pair, numbers, 5);
+    print_message("%u operations were plain\n", pair.swaps);
+    assert_true(pair.swaps > STEPS);
+    close_pair(&pair);
+}
+
+/* ---- kept claims ---- */
+
+static int open_world(void **state)
+{
+    static struct ledger_world world;
+    ledger_world_init(&world, IDENTITY_SEQUENCE, true, NULL);
+    ledger_world_open(&world, true);
+    *state = &world;
+    return 0;
+}
+
+static int drop_world(void **state)
+{
+    ledger_world_deinit(*state);
+    return 0;
+}
+
+static long long calls_of_redis(struct ledger_world *w)
+{
+    const char *text = redis_peer_do(&w->redis, "INFO commandstats");
+    const char *at = strstr(text, "cmdstat_evalsha:calls=");
+    return at ? strtoll(at + 22, NULL, 10) : 0;
+}
+
+static enum ledger_code claim_covered(struct ledger_world *w, const char *key, uint64_t n)
+{
+    struct test_op op;
+    ledger_world_claim(w, &op, key, n);
+    op.op.cover_ms = COVER_MS;
+    return ledger_world_run(w, &op);
+}
+
+static enum ledger_code finish_keeping(struct ledger_world *w, const char *key, uint64_t n,
+                                       uint32_t ms)
+{
+    struct test_op op;
+    ledger_world_finish(w, &op, key, n, LEDGER_SUCCEEDED);
+    op.op.keep_ms = ms;
+    op.op.cover_ms = COVER_MS;
+    return ledger_world_run(w, &op);
+}
+
+/* Records 1 to 3: the first two make the key known, after the third its claim is kept. */
+static void keep_after_3(struct ledger_world *w, const char *key)
+{
+    for (uint64_t n = 1; n <= 3; n++) {
+        assert_int_equal(claim_covered(w, key, n), LEDGER_GO);
+        assert_int_equal(finish_keeping(w, key, n, KEEP_MS), LEDGER_OK);
+    }
+}
+
+/* Another owner's claim of the key's next record. */
+static enum ledger_code claim_by(struct ledger_world *w, struct ledger_owner *other,
+                                 const char *key, uint64_t n)
+{
+    struct test_op op;
+    ledger_world_claim(w, &op, key, n);
+    op.op.owner = other;
+    op.op.source = LEDGER_REDRIVE;
+    op.op.redrive_id = SLICE_LIT("job");
+    op.op.redrive_force = true;
+    op.op.lease_ms = 1;
+    return ledger_world_run(w, &op);
+}
+
+static void take_other(struct ledger_world *w, struct ledger_owner *other)
+{
+    memset(other, 0, sizeof(*other));
+    snprintf(other->name, sizeof(other->name), "redrive/0");
+    other->token = 7;
+    (void)redis_peer_do(&w->redis, "HSET og:{fence}:g redrive/0 7");
+}
+
+static void test_kept_claim_spares_the_call(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    keep_after_3(w, "a");
+    long long calls = calls_of_redis(w);
+    uint64_t before = clock_mono_ns();
+    ledger_world_claim(w, &op, "a", 4);
+    op.op.cover_ms = COVER_MS;
+    ledger_submit(w->ledger, &op.op);
+    assert_int_equal(op.done, 0);
+    ledger_world_until_done(w, &op);
+    assert_int_equal(op.op.code, LEDGER_GO);
+    assert_int_equal(calls_of_redis(w), calls);
+    assert_true(op.op.lease_deadline_ns <= before + KEEP_MS * NS_PER_MS);
+    assert_true(op.op.lease_deadline_ns >= before + COVER_MS * NS_PER_MS);
+    assert_int_equal(finish_keeping(w, "a", 4, 0), LEDGER_OK);
+    assert_int_equal(calls_of_redis(w), calls + 1);
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_DUP);
+    assert_int_equal(claim_covered(w, "a", 5), LEDGER_GO);
+    assert_int_equal(calls_of_redis(w), calls + 3);
+}
+
+static void test_kept_claim_is_for_the_successor_that_it_covers(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    keep_after_3(w, "gap");
+    keep_after_3(w, "late");
+    keep_after_3(w, "token");
+    long long calls = calls_of_redis(w);
+    assert_int_equal(claim_covered(w, "gap", 5), LEDGER_GO);
+    ledger_world_claim(w, &op, "late", 4);
+    op.op.cover_ms = KEEP_MS + 1;
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_GO);
+    assert_int_equal(calls_of_redis(w), calls + 2);
+    w->owner.token++;
+    assert_int_equal(claim_covered(w, "token", 4), LEDGER_BUSY);
+}
+
+static void test_kept_claim_is_used_once(void **state)
+{
+    struct ledger_world *w = *state;
+    keep_after_3(w, "a");
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO);
+    long long calls = calls_of_redis(w);
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO); /* its own claim again, asked for */
+    assert_int_equal(calls_of_redis(w), calls + 1);
+}
+
+static void test_others_wait_for_a_kept_claim_until_it_is_released(void **state)
+{
+    struct ledger_world *w = *state;
+    struct ledger_owner other;
+    take_other(w, &other);
+    keep_after_3(w, "a");
+    assert_int_equal(claim_by(w, &other, "a", 9), LEDGER_BUSY);
+    ledger_release_kept(w->ledger, "g", &w->owner, NULL, NULL);
+    assert_int_equal(claim_by(w, &other, "a", 9), LEDGER_GO);
+}
+
+static void test_claim_that_another_waits_for_is_not_kept_again(void **state)
+{
+    struct ledger_world *w = *state;
+    struct ledger_owner other;
+    take_other(w, &other);
+    keep_after_3(w, "a");
+    assert_int_equal(claim_by(w, &other, "a", 9), LEDGER_BUSY);
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO);
+    assert_int_equal(finish_keeping(w, "a", 4, KEEP_MS), LEDGER_OK);
+    assert_int_equal(claim_by(w, &other, "a", 9), LEDGER_GO);
+}
+
+static void test_nothing_is_kept_by_a_fenced_owner(void **state)
+{
+    struct ledger_world *w = *state;
+    struct ledger_owner other;
+    take_other(w, &other);
+    keep_after_3(w, "a");
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO);
+    (void)redis_peer_do(&w->redis, "HSET og:{fence}:g orders/0 %llu",
+                        (unsigned long long)w->owner.token + 1);
+    assert_int_equal(finish_keeping(w, "a", 4, KEEP_MS), LEDGER_OK);
+    assert_int_equal(claim_by(w, &other, "a", 9), LEDGER_GO);
+    assert_int_equal(claim_covered(w, "a", 5), LEDGER_FENCED);
+}
+
+static void test_nothing_is_granted_after_the_connection_was_lost(void **state)
+{
+    struct ledger_world *w = *state;
+    keep_after_3(w, "a");
+    (void)redis_peer_do(&w->redis, "CLIENT KILL TYPE normal SKIPME yes");
+    ledger_world_until_up(w, false);
+    ledger_world_until_up(w, true);
+    long long calls = calls_of_redis(w);
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO);
+    assert_int_equal(calls_of_redis(w), calls + 1);
+}
+
+static void test_key_that_comes_seldom_is_not_kept(void **state)
+{
+    struct ledger_world *w = *state;
+    struct ledger_owner other;
+    take_other(w, &other);
+    for (uint64_t n = 1; n <= 4; n++) {
+        assert_int_equal(claim_covered(w, "a", n), LEDGER_GO);
+        assert_int_equal(finish_keeping(w, "a", n, COVER_MS + 1), LEDGER_OK);
+        ledger_world_idle(w, 20);
+    }
+    assert_int_equal(claim_by(w, &other, "a", 9), LEDGER_GO);
+}
+
+/* Somebody else changed the state: the answer is that of apply_ops. */
+static void test_unexpected_state_is_asked_in_the_general_way(void **state)
+{
+    struct ledger_world *w = *state;
+    struct buf name = {0};
+    keep_after_3(w, "gone");
+    keep_after_3(w, "other");
+    scope_add_key_name(&name, w->scope, SLICE_LIT("gone"), 'k');
+    assert_int_equal(redis_peer_number(&w->redis, "DEL %s", name.data), 1);
+    assert_int_equal(claim_covered(w, "gone", 4), LEDGER_GO);
+    assert_int_equal(finish_keeping(w, "gone", 4, KEEP_MS), LEDGER_LOST);
+    assert_int_equal(claim_covered(w, "gone", 4), LEDGER_DUP);
+    buf_reset(&name);
+    scope_add_key_name(&name, w->scope, SLICE_LIT("other"), 'k');
+    assert_int_equal(claim_covered(w, "other", 4), LEDGER_GO);
+    (void)redis_peer_do(&w->redis, "SET %s garbage", name.data);
+    assert_int_equal(finish_keeping(w, "other", 4, KEEP_MS), LEDGER_CORRUPT);
+    buf_deinit(&name);
+}
+
+static void test_scripts_that_are_flushed_are_sent_again(void **state)
+{
+    struct ledger_world *w = *state;
+    keep_after_3(w, "a");
+    (void)redis_peer_do(&w->redis, "SCRIPT FLUSH");
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO);
+    assert_int_equal(finish_keeping(w, "a", 4, 0), LEDGER_OK);
+    assert_int_equal(claim_covered(w, "a", 5), LEDGER_GO);
+    assert_int_equal(finish_keeping(w, "a", 5, 0), LEDGER_OK);
+}
+
+#define OPENED(test) cmocka_unit_test_setup_teardown(test, open_world, drop_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_swapped_is_what_apply_ops_writes),
+        OPENED(test_kept_claim_spares_the_call),
+        OPENED(test_kept_claim_is_for_the_successor_that_it_covers),
+        OPENED(test_kept_claim_is_used_once),
+        OPENED(test_others_wait_for_a_kept_claim_until_it_is_released),
+        OPENED(test_claim_that_another_waits_for_is_not_kept_again),
+        OPENED(test_nothing_is_kept_by_a_fenced_owner),
+        OPENED(test_nothing_is_granted_after_the_connection_was_lost),
+        OPENED(test_key_that_comes_seldom_is_not_kept),
+        OPENED(test_unexpected_state_is_asked_in_the_general_way),
+        OPENED(test_scripts_that_are_flushed_are_sent_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
