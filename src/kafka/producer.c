@@ -37,6 +37,12 @@ struct message_list {
     struct produce *tail;
 };
 
+/* What librdkafka holds instead of the message, whose owner may not wait for the report. */
+struct sent {
+    struct produce *msg; /* NULL: it was abandoned */
+    struct sent *next, **here;
+};
+
 struct kafka_producer {
     struct loop *loop;
     const struct config *config;
@@ -44,6 +50,7 @@ struct kafka_producer {
     rd_kafka_queue_t *queue;
     struct wake wake;
     struct message_list waiting, sent, resting, finished;
+    struct sent *reports; /* that are to come */
     size_t pending;
     int64_t rest_ms;
     unsigned remakes;
@@ -202,6 +209,30 @@ static rd_kafka_headers_t *headers_of(const struct produce *msg)
     return headers;
 }
 
+static struct sent *expect_report(struct kafka_producer *producer, struct produce *msg)
+{
+    struct sent *sent = mem_zalloc(sizeof(*sent));
+
+    sent->msg = msg;
+    sent->next = producer->reports;
+    sent->here = &producer->reports;
+    if (sent->next != NULL)
+        sent->next->here = &sent->next;
+    producer->reports = sent;
+    msg->sent = sent;
+    return sent;
+}
+
+static void forget_report(struct sent *sent)
+{
+    if (sent->msg != NULL)
+        sent->msg->sent = NULL;
+    *sent->here = sent->next;
+    if (sent->next != NULL)
+        sent->next->here = sent->here;
+    mem_free(sent);
+}
+
 static rd_kafka_resp_err_t hand_over(struct kafka_producer *producer, struct produce *msg)
 {
     rd_kafka_headers_t *headers = headers_of(msg);
@@ -210,12 +241,15 @@ static rd_kafka_resp_err_t hand_over(struct kafka_producer *producer, struct pro
         const char *kept;
         void *given;
     } value = {msg->value.data};
+    struct sent *sent = expect_report(producer, msg);
     rd_kafka_resp_err_t code = rd_kafka_producev(
         producer->rk, RD_KAFKA_V_TOPIC(msg->topic), RD_KAFKA_V_PARTITION(msg->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(msg->key.data, msg->key.len),
         RD_KAFKA_V_VALUE(value.given, msg->value.len), RD_KAFKA_V_HEADERS(headers),
-        RD_KAFKA_V_OPAQUE(msg), RD_KAFKA_V_END);
+        RD_KAFKA_V_OPAQUE(sent), RD_KAFKA_V_END);
 
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        forget_report(sent);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
         rd_kafka_headers_destroy(headers);
     return code;
@@ -260,11 +294,15 @@ static void on_send_task(void *arg)
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct kafka_producer *producer = opaque;
-    struct produce *msg = message->_private;
+    struct sent *sent = message->_private;
+    struct produce *msg = sent->msg;
 
-    (void)rk;
+    forget_report(sent);
     producer->full = false;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (msg == NULL) {
+        if (rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            begin_remake(producer);
+    } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         producer->rest_ms = FIRST_REST_MS;
         msg->offset = message->offset;
         err_clear(&msg->err);
@@ -371,6 +409,8 @@ static void drop_client(struct kafka_producer *producer)
     rd_kafka_destroy(producer->rk);
     producer->queue = NULL;
     producer->rk = NULL;
+    while (producer->reports != NULL)
+        forget_report(producer->reports);
 }
 
 /* What was sent and not acknowledged goes before what waits, in the order of sending. */
@@ -438,7 +478,8 @@ static void register_metrics(struct kafka_producer *producer, struct metrics *me
     static const char *const kinds[] = {
         [PRODUCE_ACKED] = "passing",   [PRODUCE_TOO_LARGE] = "too-large",
         [PRODUCE_DENIED] = "denied",   [PRODUCE_NO_TOPIC] = "no-topic",
-        [PRODUCE_INVALID] = "invalid", [PRODUCE_CANCELLED] = NULL,
+        [PRODUCE_INVALID] = "invalid", [PRODUCE_ABANDONED] = "abandoned",
+        [PRODUCE_CANCELLED] = NULL,
     };
 
     if (metrics == NULL)
@@ -479,10 +520,23 @@ void kafka_producer_send(struct kafka_producer *producer, struct produce *msg)
     msg->state = MSG_NONE;
     msg->offset = -1;
     msg->next = msg->prev = NULL;
+    msg->sent = NULL;
     err_clear(&msg->err);
     producer->pending++;
     move_to(producer, msg, MSG_WAITING);
     loop_defer(producer->loop, &producer->send_task);
+}
+
+void kafka_producer_abandon(struct kafka_producer *producer, struct produce *msg)
+{
+    if (msg->state == MSG_NONE || msg->state == MSG_FINISHED)
+        return;
+    if (msg->sent != NULL)
+        msg->sent->msg = NULL;
+    msg->sent = NULL;
+    err_set(&msg->err, ERR_TIMEOUT, "produce to %s/%d: not acknowledged in time", msg->topic,
+            (int)msg->partition);
+    finish(producer, msg, PRODUCE_ABANDONED);
 }
 
 size_t kafka_producer_pending(const struct kafka_producer *producer)

@@ -20,6 +20,7 @@
 #include "record/record.h"
 
 struct kafka_producer;
+struct sent;
 
 enum produce_result {
     PRODUCE_ACKED,
@@ -27,6 +28,7 @@ enum produce_result {
     PRODUCE_DENIED,
     PRODUCE_NO_TOPIC,  /* or no such partition */
     PRODUCE_INVALID,   /* the broker refuses the record for another lasting reason */
+    PRODUCE_ABANDONED, /* by kafka_producer_abandon: its fate is unknown */
     PRODUCE_CANCELLED, /* by kafka_producer_cancel_all / free: its fate is unknown */
 };
 
@@ -45,6 +47,7 @@ struct produce {
 
     /* the producer's */
     struct produce *next, *prev;
+    struct sent *sent;
     uint8_t state;
 };
 
@@ -55,6 +58,9 @@ void kafka_producer_free(struct kafka_producer **producer); /* completes the res
 void kafka_producer_prepare(struct kafka_producer *producer, const char *topic);
 /* The timestamp is the time of writing. */
 void kafka_producer_send(struct kafka_producer *producer, struct produce *msg);
+/* Waits no longer for a message that was sent: done follows, with ABANDONED where it has not ended
+ * yet. It may still be written. */
+void kafka_producer_abandon(struct kafka_producer *producer, struct produce *msg);
 size_t kafka_producer_pending(const struct kafka_producer *producer);
 
 #endif

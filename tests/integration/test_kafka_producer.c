@@ -323,6 +323,29 @@ static void test_fatal_client_is_made_anew_and_nothing_is_lost(void **state)
     batch_free(&batch);
 }
 
+/* Its report is awaited by nobody any more; what comes after it is not disturbed. */
+static void test_abandoned_message_ends_and_may_still_be_written(void **state)
+{
+    struct rig *rig = *state;
+    struct batch batch = {.count = 3};
+
+    batch.producer = new_producer(rig);
+    batch_send(&batch, rig->topic, 0);
+    kafka_producer_abandon(batch.producer, &batch.messages[0]); /* not handed over yet */
+    loop_turn(rig->loop, false);
+    kafka_producer_abandon(batch.producer, &batch.messages[1]); /* handed over */
+    support_wait(rig->loop, all_done, &batch, 20, "all have ended");
+    assert_result(&batch.messages[0], PRODUCE_ABANDONED);
+    assert_result(&batch.messages[1], PRODUCE_ABANDONED);
+    assert_result(&batch.messages[2], PRODUCE_ACKED);
+    assert_int_equal(batch.messages[2].offset, 1);
+    kafka_producer_abandon(batch.producer, &batch.messages[2]); /* has ended: nothing happens */
+    assert_int_equal(kafka_producer_pending(batch.producer), 0);
+    kafka_producer_free(&batch.producer);
+    assert_int_equal(batch.done, 3);
+    batch_free(&batch);
+}
+
 static void test_free_cancels_what_is_left(void **state)
 {
     struct rig *rig = *state;
@@ -352,6 +375,7 @@ int main(void)
         RIGGED(test_send_no_such_topic_is_lasting, set_up),
         RIGGED(test_send_beyond_the_client_queue_keeps_order, set_up),
         RIGGED(test_fatal_client_is_made_anew_and_nothing_is_lost, set_up),
+        RIGGED(test_abandoned_message_ends_and_may_still_be_written, set_up),
         RIGGED(test_free_cancels_what_is_left, set_up),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
