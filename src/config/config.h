@@ -198,8 +198,9 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     uint64_t process_bytes;
-    char *spool_dir;
+    char *spool_dir; /* NULL: no spool */
     uint64_t spool_max_bytes;
+    int64_t spool_after_ms;
     struct route_config *routes;
     size_t route_count;
 };

@@ -32,6 +32,9 @@ void config_derive(struct config *config)
                               : 0;
         if (route->parked.ghost_ttl_ms == 0)
             route->parked.ghost_ttl_ms = 2 * longest + GHOST_LAG_MS;
+        if (route->dead_letter.on_write_failure != POLICY_BLOCK &&
+            route->dead_letter.on_write_failure != POLICY_SPOOL)
+            route->dead_letter.on_write_failure = config->spool_dir ? POLICY_SPOOL : POLICY_BLOCK;
     }
 }
 
@@ -403,6 +406,10 @@ static void check_route(struct load *load, struct node *root, struct node *map,
     warn_long_timeout(load, root, map, route);
     check_retry(load, map, route);
     check_classify(load, map, route);
+    if (route->dead_letter.on_write_failure == POLICY_SPOOL && !load->config->spool_dir &&
+        !node_at(root, "spool.dir"))
+        relation_add(load, &(struct relation){map, "dead_letter.on_write_failure", NULL}, false,
+                     "spool needs spool.dir too");
     if (route->breaker.distinct_keys > route->breaker.failures)
         relation_add(load, &(struct relation){map, "breaker.distinct_keys", "breaker.failures"},
                      false,
@@ -434,6 +441,8 @@ void config_check_relations(struct load *load, struct node *root)
     check_redis(load, root);
     check_kafka(load, root);
     check_memory(load, root);
+    need(load, root, "spool.max", "spool.dir");
+    need(load, root, "spool.after", "spool.dir");
     if (!routes || routes->kind != NODE_LIST || routes->count != load->config->route_count)
         return;
     for (struct node *map = routes->first; map; map = map->next)

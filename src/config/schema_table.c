@@ -125,7 +125,8 @@ static const struct schema_choice on_key_policies[] = {
 };
 static const struct schema_choice write_failure_policies[] = {
     {"block", POLICY_BLOCK, false, "the partition waits until the dead-letter topic takes it"},
-    {"spool", POLICY_SPOOL, true, "kept in the local spool and replayed"},
+    {"spool", POLICY_SPOOL, false,
+     "kept in the local spool (spool.dir), and written to the topic once that takes it"},
     {0},
 };
 static const struct schema_choice parked_full_policies[] = {
@@ -236,12 +237,19 @@ const struct schema_key schema_keys[] = {
     {"limits", TYPE_SECTION, .doc = "Bounds of the process."},
     {"limits.process_bytes", TYPE_SIZE, .preset = "512MiB", .at = C(process_bytes), .min = 16 * MIB,
      .max = 1024 * GIB, .doc = "Memory for records, librdkafka's prefetch included."},
-    {"spool", TYPE_SECTION, .later = LATER_KEY,
-     .doc = "Where dead letters wait that their topic refuses."},
-    {"spool.dir", TYPE_TEXT, .at = C(spool_dir), .check = check_path, .later = LATER_KEY,
-     .unset = "none", .example = "/var/lib/oncegate/spool", .doc = "The directory."},
-    {"spool.max", TYPE_SIZE, .at = C(spool_max_bytes), .min = MIB, .max = 1024 * GIB,
-     .later = LATER_KEY, .unset = "none", .example = "256MiB", .doc = "How much it may hold."},
+    {"spool", TYPE_SECTION,
+     .doc = "Where dead letters wait, on a disk of this machine, that their topic refuses."},
+    {"spool.dir", TYPE_TEXT, .at = C(spool_dir), .check = check_path, .unset = "no spool",
+     .example = "/var/lib/oncegate/spool",
+     .doc = "The folder: one for each process, made where it is not there. It must outlive the "
+            "process."},
+    {"spool.max", TYPE_SIZE, .preset = "256MiB", .at = C(spool_max_bytes), .min = MIB,
+     .max = 1024 * GIB,
+     .doc = "How much its files may take. A dead letter may take half of it; where there is no "
+            "room, its partition waits."},
+    {"spool.after", TYPE_DURATION, .preset = "1m", .at = C(spool_after_ms), .min = SEC, .max = DAY,
+     .doc = "How long a dead letter waits for brokers that do not answer before it goes there. One "
+            "that is refused goes at once."},
 
     {"routes", TYPE_ITEMS, .at = C(routes), .count_at = C(route_count),
      .item_size = sizeof(struct route_config), .min = 1, .max = 200, .required = true,
@@ -415,10 +423,11 @@ const struct schema_key schema_keys[] = {
      .doc = "How much of the error's detail is kept in a header; 0: none."},
     {"routes[].dead_letter.on_key", TYPE_CHOICE, .preset = "continue", .at = R(dead_letter.on_key),
      .choices = on_key_policies, .doc = "What a dead letter means for the records behind it."},
-    {"routes[].dead_letter.on_write_failure", TYPE_CHOICE, .preset = "block",
-     .at = R(dead_letter.on_write_failure), .choices = write_failure_policies,
+    {"routes[].dead_letter.on_write_failure", TYPE_CHOICE,
+     .unset = "spool where spool.dir is set, else block", .at = R(dead_letter.on_write_failure),
+     .choices = write_failure_policies,
      .doc = "Where the dead-letter topic cannot be written. Nothing is lost because a dead letter "
-            "could not be written. A later version will have a spool, and that as the default."},
+            "could not be written."},
     {"routes[].dead_letter.pause_above", TYPE_SECTION,
      .doc = "A flood of dead letters pauses the route, whatever its cause."},
     {"routes[].dead_letter.pause_above.share", TYPE_SHARE, .preset = "50%",

@@ -457,6 +457,22 @@ static void test_explain_finds_keys_by_any_path(void **state)
     }
 }
 
+static void test_spool_is_used_where_it_is_configured(void **state)
+{
+    struct config *config = parse(HEAD "spool: {dir: /var/lib/og}\n" ROUTE);
+
+    (void)state;
+    assert_string_equal(config->spool_dir, "/var/lib/og");
+    assert_int_equal(config->spool_max_bytes, 256U << 20);
+    assert_int_equal(config->spool_after_ms, 60000);
+    assert_int_equal(config->routes[0].dead_letter.on_write_failure, POLICY_SPOOL);
+    config_free(&config);
+    config = parse(HEAD "spool: {dir: /var/lib/og}\n" ROUTE
+                        "    dead_letter: {on_write_failure: block}\n");
+    assert_int_equal(config->routes[0].dead_letter.on_write_failure, POLICY_BLOCK);
+    config_free(&config);
+}
+
 static void test_explain_unknown_key_gives_a_hint(void **state)
 {
     struct buf out = {0};
@@ -503,7 +519,7 @@ static void test_schema_is_json_with_every_key(void **state)
         if (!key->later && !strstr(out.data, quoted))
             fail_msg("%s is missing from the JSON Schema", key->path);
     }
-    assert_null(strstr(out.data, "\"spool\""));
+    assert_null(strstr(out.data, "\"block-key\""));
     assert_null(strstr(out.data, "\"at-most-once\""));
     json_object_put(root);
     buf_deinit(&out);
@@ -702,6 +718,7 @@ int main(void)
         cmocka_unit_test(test_show_classify_names_what_no_rule_matches),
         cmocka_unit_test(test_names_of_outcomes_and_errors),
         cmocka_unit_test(test_explain_finds_keys_by_any_path),
+        cmocka_unit_test(test_spool_is_used_where_it_is_configured),
         cmocka_unit_test(test_explain_unknown_key_gives_a_hint),
         cmocka_unit_test(test_every_row_is_explained),
         cmocka_unit_test(test_schema_is_json_with_every_key),
