@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "spool/spool.h"
 
 #define MAX_HEADERS       8192
 #define MAX_BODY          4096
@@ -27,6 +28,7 @@ struct admin {
     struct evhttp *http;
     const struct config *config;
     struct metrics *metrics;
+    struct spool *spool;
     struct worker **workers;
     size_t worker_count;
     bool draining;
@@ -175,9 +177,15 @@ static void on_status(struct evhttp_request *req, void *arg)
     if (!is_get(req))
         return;
     all = ask(admin, &routes, &ready);
-    buf_printf(&body, "{\"ready\":%s,\"draining\":%s,\"workers_answer\":%s,\"routes\":[",
+    buf_printf(&body, "{\"ready\":%s,\"draining\":%s,\"workers_answer\":%s,",
                ready && !admin->draining ? "true" : "false", admin->draining ? "true" : "false",
                all ? "true" : "false");
+    if (admin->spool) {
+        buf_add_text(&body, "\"spool\":");
+        spool_status(admin->spool, &body);
+        buf_add_char(&body, ',');
+    }
+    buf_add_text(&body, "\"routes\":[");
     buf_add_slice(&body, buf_slice(&routes));
     buf_add_text(&body, "]}\n");
     reply(req, 200, "application/json", &body);
@@ -248,11 +256,13 @@ static bool listen_on(struct admin *admin, struct err *err)
 }
 
 struct admin *admin_new(struct loop *loop, const struct config *config, struct metrics *metrics,
-                        struct worker **workers, size_t worker_count, struct err *err)
+                        struct spool *spool, struct worker **workers, size_t worker_count,
+                        struct err *err)
 {
     struct admin *admin = mem_zalloc(sizeof(*admin));
     admin->config = config;
     admin->metrics = metrics;
+    admin->spool = spool;
     admin->workers = workers;
     admin->worker_count = worker_count;
     admin->http = evhttp_new(loop_base(loop));

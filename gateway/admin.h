@@ -16,10 +16,12 @@
 #include "flow/worker.h"
 
 struct admin;
+struct spool;
 
-/* workers are borrowed and may be set before they run. */
+/* workers are borrowed and may be set before they run; spool is borrowed and may be NULL. */
 struct admin *admin_new(struct loop *loop, const struct config *config, struct metrics *metrics,
-                        struct worker **workers, size_t worker_count, struct err *err) MUST_CHECK;
+                        struct spool *spool, struct worker **workers, size_t worker_count,
+                        struct err *err) MUST_CHECK;
 void admin_free(struct admin **admin);
 /* Not ready any more, whatever the workers say: the program drains. */
 void admin_draining(struct admin *admin);

@@ -15,11 +15,13 @@
 #include "base/version.h"
 #include "cli.h"
 #include "flow/worker.h"
+#include "spool/spool.h"
 
 struct run {
     const struct config *config;
     struct loop *loop;
     struct metrics *metrics;
+    struct spool *spool; /* NULL: none is configured */
     struct admin *admin;
     struct worker **workers;
     size_t worker_count;
@@ -94,12 +96,21 @@ static bool make_workers(struct run *run, struct err *err)
     struct worker_events events = {.ctx = run, .failed = on_failed, .stopped = on_stopped};
     run->workers = mem_calloc(run->config->workers, sizeof(struct worker *));
     for (uint32_t i = 0; i < run->config->workers; i++) {
-        run->workers[i] = worker_new(run->config, i, run->metrics, &events, err);
+        run->workers[i] = worker_new(run->config, i, run->metrics, run->spool, &events, err);
         if (!run->workers[i])
             return false;
         run->worker_count++;
     }
     return true;
+}
+
+static bool open_spool(struct run *run, struct err *err)
+{
+    const struct config *config = run->config;
+    if (!config->spool_dir)
+        return true;
+    run->spool = spool_open(config->spool_dir, config->spool_max_bytes, NULL, run->metrics, err);
+    return run->spool != NULL;
 }
 
 static void make_metrics(struct run *run)
@@ -142,8 +153,8 @@ static int run_all(struct run *run)
     if (!run->loop)
         return cli_fail(&err);
     make_metrics(run);
-    if (make_workers(run, &err))
-        run->admin = admin_new(run->loop, run->config, run->metrics, run->workers,
+    if (open_spool(run, &err) && make_workers(run, &err))
+        run->admin = admin_new(run->loop, run->config, run->metrics, run->spool, run->workers,
                                run->worker_count, &err);
     if (run->admin)
         serve(run);
@@ -151,6 +162,7 @@ static int run_all(struct run *run)
         run->code = cli_fail(&err);
     for (size_t i = 0; i < run->worker_count; i++)
         worker_free(&run->workers[i]);
+    spool_close(&run->spool);
     admin_free(&run->admin);
     mem_free(run->workers);
     metrics_free(&run->metrics);

@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "base/buf.h"
+#include "base/str.h"
 #include "cli.h"
 
 #define ANSWER_MAX (64u << 20)
@@ -128,6 +129,23 @@ static bool print_table(struct json_object *status, const char *only)
     return any;
 }
 
+static void print_spool(struct json_object *status)
+{
+    struct json_object *spool = NULL;
+    char since[STR_RFC3339_MAX] = "";
+    int64_t oldest_ms;
+    if (!json_object_object_get_ex(status, "spool", &spool))
+        return;
+    oldest_ms = number(spool, "oldest_ms", 0);
+    if (oldest_ms > 0)
+        str_rfc3339_from_ms(oldest_ms, since);
+    printf("spool  %s dead letters wait, %s of %s bytes%s%s  %s\n", text(spool, "records"),
+           text(spool, "bytes"), text(spool, "max"), since[0] ? ", since " : "", since,
+           text(spool, "dir"));
+    if (text(spool, "why")[0])
+        printf("  why: %s\n", text(spool, "why"));
+}
+
 static int print(struct cli *cli, const struct buf *body)
 {
     struct json_object *status = json_tokener_parse(body->data);
@@ -142,6 +160,8 @@ static int print(struct cli *cli, const struct buf *body)
         any = true;
     } else {
         any = print_table(status, only);
+        if (!only)
+            print_spool(status);
     }
     json_object_put(status);
     if (!any && only)

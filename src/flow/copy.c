@@ -14,7 +14,10 @@
 #include "base/str.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
+#include "flow/spooling.h"
 #include "flow/worker_state.h"
+
+#define SPOOL_AGAIN_MS 5000
 
 struct copy_job *copy_note(struct delivery *d, const char *code, const char *detail,
                            int http_status)
@@ -42,6 +45,7 @@ void copy_forget(struct delivery *d)
     if (!d->copy)
         return;
     header_list_deinit(&d->copy->headers);
+    spool_op_reset(&d->copy->spool);
     mem_free(d->copy);
     d->copy = NULL;
 }
@@ -108,9 +112,36 @@ static void write_headers(struct delivery *d, struct copy_job *job)
                                            : (size_t)d->route->config->dead_letter.detail_bytes);
 }
 
+/* The timer is the next wait's again. */
+static void drop_timer(struct delivery *d)
+{
+    if (d->has_timer)
+        loop_timer_deinit(&d->timer);
+    d->has_timer = false;
+}
+
+static void abandon(void *arg)
+{
+    struct delivery *d = arg;
+    kafka_producer_abandon(d->route->worker->producer, &d->copy->msg);
+}
+
+/* A dead letter that may go to the spool does not wait for ever for brokers that are away. */
+static void bound_wait(struct delivery *d)
+{
+    int64_t ms = d->route->worker->config->spool_after_ms;
+    drop_timer(d);
+    loop_timer_init(&d->timer, d->route->loop, abandon, d);
+    d->has_timer = true;
+    loop_timer_set_ms(&d->timer,
+                      d->copy->spool_failed && ms > SPOOL_AGAIN_MS ? SPOOL_AGAIN_MS : ms);
+}
+
 static void send(struct delivery *d)
 {
     struct copy_job *job = d->copy;
+    if (spooling_wanted(d))
+        bound_wait(d);
     write_headers(d, job);
     job->msg.key = d->rec.key;
     job->msg.value = d->rec.value;
@@ -124,6 +155,8 @@ static void produced(struct produce *msg)
 {
     struct delivery *d = msg->arg;
     struct copy_job *job = d->copy;
+    if (spooling_wanted(d))
+        drop_timer(d);
     if (msg->result == PRODUCE_TOO_LARGE && !job->without_detail) {
         job->without_detail = true;
         send(d);

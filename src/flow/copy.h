@@ -12,6 +12,7 @@
 #include "flow/delivery.h"
 #include "handler/client.h"
 #include "kafka/producer.h"
+#include "spool/spool.h"
 
 struct copy_job {
     struct produce msg;
@@ -25,6 +26,9 @@ struct copy_job {
     bool without_detail; /* it was too large with it */
     bool outgrown;       /* it is too large even so */
     void (*done)(struct delivery *d);
+    bool spool_failed; /* it was tried: a topic that does not answer is not waited for so long */
+    struct spool_op spool;
+    void (*spooled)(struct delivery *d);
 };
 
 /* The delivery's job, made where it is not there yet; remembers code and detail (detail may be

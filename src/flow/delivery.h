@@ -49,6 +49,7 @@ enum wait_reason {
     WAIT_FENCED,      /* ownership is being proven again */
     WAIT_HELD,        /* breaker, pause, flood: the route does not deliver */
     WAIT_PRODUCE,     /* a copy cannot be written at present */
+    WAIT_SPOOL,       /* nor can the spool take it */
 };
 
 /* What was decided about a record whose copy is being written. */

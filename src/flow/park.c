@@ -2,7 +2,8 @@
  * Parking and dead letters; see park.h.
  * Invariants: the ledger is told PARKED or GIVEN_UP only after the copy was acknowledged; the
  * offset is settled only after the ledger was told. A copy that cannot be written holds the record,
- * and with it the partition's watermark: nothing is lost for it. Must not: call the handler.
+ * and with it the partition's watermark (a dead letter goes to the spool first, where there is
+ * one): nothing is lost for it. Must not: call the handler.
  */
 #include "flow/park.h"
 
@@ -17,6 +18,7 @@
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
+#include "flow/spooling.h"
 #include "flow/twins.h"
 #include "flow/worker_state.h"
 
@@ -52,6 +54,7 @@ static void write_failed(struct delivery *d)
         LOG_SLICE("origin_topic", d->origin.topic),
         LOG_INT("origin_partition", d->origin.partition),
         LOG_INT("origin_offset", d->origin.offset), LOG_STR("error", msg->err.text),
+        LOG_STR("spool", d->copy->spool_failed ? d->copy->spool.err.text : ""),
         LOG_STR("hint", d->copy->outgrown
                             ? "raise max.message.bytes of the topic and kafka: message.max.bytes"
                             : "`oncegate topics plan` tells what is missing"),
@@ -62,7 +65,7 @@ static void write_failed(struct delivery *d)
     }
     step_end(d);
     d->state = DELIVERY_WAITING;
-    d->wait = WAIT_PRODUCE;
+    d->wait = d->copy->spool_failed ? WAIT_SPOOL : WAIT_PRODUCE;
     if (d->has_timer)
         loop_timer_deinit(&d->timer);
     loop_timer_init(&d->timer, d->route->loop, produce_again, d);
@@ -156,6 +159,31 @@ void park_follower(struct delivery *d, int32_t head_tier)
     to_tier(d, COPY_TO_TIER_FOLLOWER, copy_same_tier(d, head_tier), 0);
 }
 
+static void dead_letter_is_safe(struct delivery *d)
+{
+    route_metrics_dead_letter(&d->route->metrics, d->copy->code);
+    if (d->bad_copy) /* its rank is not to be believed: the ledger hears nothing of it */
+        delivery_settle(d);
+    else
+        delivery_finish(d, LEDGER_GIVEN_UP);
+}
+
+static void dlq_spooled(struct delivery *d)
+{
+    struct copy_job *job = d->copy;
+    if (job->spool.result != SPOOL_OK) {
+        job->spool_failed = true;
+        write_failed(d);
+        return;
+    }
+    CRASH_POINT("spooled");
+    log_warn("dead_letter_spooled", LOG_STR("route", d->route->config->name),
+             LOG_STR("code", job->code), LOG_SLICE("topic", d->origin.topic),
+             LOG_INT("partition", d->origin.partition), LOG_INT("offset", d->origin.offset),
+             LOG_STR("dlq", job->msg.topic), LOG_STR("error", job->msg.err.text), LOG_END);
+    dead_letter_is_safe(d);
+}
+
 static void dlq_written(struct delivery *d)
 {
     struct copy_job *job = d->copy;
@@ -164,19 +192,18 @@ static void dlq_written(struct delivery *d)
         return;
     }
     if (job->msg.result != PRODUCE_ACKED) {
-        write_failed(d);
+        if (spooling_wanted(d))
+            spooling_put(d, dlq_spooled);
+        else
+            write_failed(d);
         return;
     }
     CRASH_POINT("produce-acknowledged");
-    route_metrics_dead_letter(&d->route->metrics, job->code);
     log_warn("dead_letter", LOG_STR("route", d->route->config->name), LOG_STR("code", job->code),
              LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
              LOG_INT("offset", d->origin.offset), LOG_STR("dlq", job->msg.topic),
              LOG_INT("dlq_offset", job->msg.offset), LOG_END);
-    if (d->bad_copy) /* its rank is not to be believed: the ledger hears nothing of it */
-        delivery_settle(d);
-    else
-        delivery_finish(d, LEDGER_GIVEN_UP);
+    dead_letter_is_safe(d);
 }
 
 void park_dead_letter(struct delivery *d, const char *code, const char *detail, int http_status)

@@ -385,7 +385,7 @@ static void update_stuck(struct route *route)
     TAILQ_FOREACH(part, &route->parts, in_route)
     stuck += part->out_of_range;
     TAILQ_FOREACH(d, &route->all, in_route)
-    stuck += d->state == DELIVERY_WAITING && d->wait == WAIT_PRODUCE;
+    stuck += d->state == DELIVERY_WAITING && (d->wait == WAIT_PRODUCE || d->wait == WAIT_SPOOL);
     metric_set(route->metrics.stuck, stuck);
 }
 

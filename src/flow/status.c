@@ -83,6 +83,7 @@ static const char *wait_text(enum wait_reason reason)
         "waits until the ownership of the partition is proven",
         "waits until the lease of an attempt with an unknown end lapses",
         "waits because its copy cannot be written to the retry or dead-letter topic",
+        "waits because its dead letter is refused by its topic, and the spool cannot take it",
     };
     return texts[reason];
 }

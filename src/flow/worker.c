@@ -1,7 +1,7 @@
 /*
  * Workers; see worker.h. The worker's thread owns everything but the counters; the main thread
- * posts to it. Order of teardown: routes drain and leave, the loop ends, then admin, producer and
- * ledger complete what is left as cancelled, then the routes are freed.
+ * posts to it. Order of teardown: routes drain and leave, the loop ends, then spool, admin,
+ * producer and ledger complete what is left as cancelled, then the routes are freed.
  */
 #include "flow/worker.h"
 
@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/route.h"
+#include "flow/spooling.h"
 #include "flow/worker_state.h"
 
 #define LAST_TURNS 8
@@ -62,6 +63,8 @@ static bool make_parts(struct worker *worker, struct err *err)
     worker->admin = kafka_admin_new(worker->loop, config, err);
     if (!worker->admin)
         return false;
+    if (worker->spool && worker->index == 0)
+        worker->replay = replay_new(worker);
     worker->routes = mem_calloc(config->route_count, sizeof(struct route *));
     for (size_t i = 0; i < config->route_count; i++) {
         worker->routes[i] = route_new(worker, &config->routes[i], err);
@@ -76,17 +79,22 @@ static void teardown(struct worker *worker)
 {
     for (int i = 0; i < LAST_TURNS; i++) /* completions of what was cancelled */
         loop_turn(worker->loop, false);
+    replay_stop(worker->replay);
+    if (worker->spool)
+        spool_client_stop(worker->spool);
     kafka_admin_free(&worker->admin);
     kafka_producer_free(&worker->producer);
+    replay_free(&worker->replay);
     ledger_free(&worker->ledger);
     for (size_t i = 0; i < worker->route_count; i++)
         route_free(&worker->routes[i]);
     mem_free(worker->routes);
+    spool_client_free(&worker->spool);
     loop_free(&worker->loop);
 }
 
 struct worker *worker_new(const struct config *config, uint32_t index, struct metrics *metrics,
-                          const struct worker_events *events, struct err *err)
+                          struct spool *spool, const struct worker_events *events, struct err *err)
 {
     struct worker *worker = mem_zalloc(sizeof(*worker));
     srandom((unsigned)(clock_mono_ns() ^ (uint64_t)getpid() << 16)); /* jitter alone */
@@ -97,6 +105,8 @@ struct worker *worker_new(const struct config *config, uint32_t index, struct me
     worker->ledger_wipes = metrics_counter(metrics, "ledger_wipes_total",
                                            "Times that Redis came back without its data.", NULL, 0);
     worker->loop = loop_new(err);
+    if (worker->loop && spool)
+        worker->spool = spool_client_new(spool, worker->loop);
     if (!worker->loop || !make_parts(worker, err)) {
         if (worker->loop)
             teardown(worker);

@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 
+struct spool;
 struct worker;
 
 /* Called on the worker's thread. */
@@ -27,8 +28,10 @@ struct worker_events {
     void (*stopped)(void *ctx, struct worker *worker);
 };
 
+/* spool: the process's, or NULL; it must outlive the worker. */
 struct worker *worker_new(const struct config *config, uint32_t index, struct metrics *metrics,
-                          const struct worker_events *events, struct err *err) MUST_CHECK;
+                          struct spool *spool, const struct worker_events *events,
+                          struct err *err) MUST_CHECK;
 bool worker_start(struct worker *worker, struct err *err) MUST_CHECK;
 /* Drains every route within its shutdown.drain, commits, leaves the groups. Returns at once;
  * `stopped` follows. */

@@ -11,7 +11,9 @@
 #include "kafka/admin.h"
 #include "kafka/producer.h"
 #include "ledger/ledger.h"
+#include "spool/spool.h"
 
+struct replay;
 struct route;
 
 struct worker {
@@ -26,6 +28,8 @@ struct worker {
     struct ledger *ledger;
     struct kafka_producer *producer;
     struct kafka_admin *admin;
+    struct spool_client *spool; /* NULL: there is none */
+    struct replay *replay;      /* of the first worker, where there is a spool */
     struct route **routes;
     size_t route_count;
     size_t routes_stopped;
