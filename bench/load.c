@@ -2,7 +2,8 @@
  * bench-load: makes a topic and fills it. Each key's records are numbered from 1 in the header seq;
  * a share of the records, in per mille, is one of the last thousand once more. The value tells key,
  * number and time to the handler (common.h). Ends when every record is acknowledged; prints
- * "records=N distinct=M".
+ * "records=N distinct=M ack_p50_ms=X ack_p99_ms=Y": from a record's time, the one in its value, to
+ * the broker's acknowledgement.
  */
 #include "common.h"
 
@@ -17,13 +18,14 @@
 
 struct load {
     const char *bootstrap, *topic;
-    uint64_t partitions, records, keys, size, rate, twice_per_mille;
+    uint64_t partitions, records, keys, size, rate, twice_per_mille, warm;
     rd_kafka_t *client;
     uint32_t *next_seq;
     struct value recent[RECENT];
     uint64_t first_sights;
     uint64_t random;
-    uint64_t failed;
+    uint64_t failed, answered, acked;
+    uint32_t *ack_us;
 };
 
 /* xorshift64* (Vigna 2016): the same records in every run. */
@@ -41,6 +43,19 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
     (void)client;
     if (message->err)
         load->failed++;
+    else if (load->answered++ >= load->warm)
+        load->ack_us[load->acked++] = (uint32_t)rd_kafka_message_latency(message);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double ack_ms(const struct load *load, uint64_t percent)
+{
+    return load->acked ? load->ack_us[(load->acked - 1) * percent / 100] / 1e3 : 0;
 }
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -149,6 +164,7 @@ static void options(struct load *load, int argc, char **argv)
                                           {"size", required_argument, NULL, 's'},
                                           {"rate", required_argument, NULL, 'r'},
                                           {"twice-per-mille", required_argument, NULL, 'd'},
+                                          {"warm", required_argument, NULL, 'w'},
                                           {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -177,6 +193,9 @@ static void options(struct load *load, int argc, char **argv)
         case 'd':
             load->twice_per_mille = number(optarg, "--twice-per-mille");
             break;
+        case 'w':
+            load->warm = number(optarg, "--warm");
+            break;
         default:
             exit(64);
         }
@@ -196,6 +215,7 @@ int main(int argc, char **argv)
     char *payload = allocate(load.size);
     memset(payload, '.', load.size);
     load.next_seq = allocate(load.keys * sizeof(*load.next_seq));
+    load.ack_us = allocate((load.records + 1) * sizeof(*load.ack_us));
     connect_broker(&load);
     if (load.partitions > 0)
         create_topic(&load);
@@ -207,10 +227,13 @@ int main(int argc, char **argv)
     }
     if (rd_kafka_flush(load.client, 60000) || load.failed)
         die("%llu records were not acknowledged", (unsigned long long)load.failed);
-    printf("records=%llu distinct=%llu\n", (unsigned long long)load.records,
-           (unsigned long long)load.first_sights);
+    qsort(load.ack_us, load.acked, sizeof(*load.ack_us), ascending);
+    printf("records=%llu distinct=%llu ack_p50_ms=%.2f ack_p99_ms=%.2f\n",
+           (unsigned long long)load.records, (unsigned long long)load.first_sights,
+           ack_ms(&load, 50), ack_ms(&load, 99));
     rd_kafka_destroy(load.client);
     free(load.next_seq);
+    free(load.ack_us);
     free(payload);
     return 0;
 }
