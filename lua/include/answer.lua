@@ -9,8 +9,8 @@ local function answer(code, would, busy)
         n = n + 1
         out[n] = busy
     elseif s.count > 0 and (verb ~= CLAIM or code == codes.BLOCKED or code == codes.NOT_HEAD or code == codes.PARK_FULL) then
-        local tier, copy, _, expires = unpack(TAIL, s.head, 42)
-        a = a + 2 ^ 43 + (expires <= now and 2 ^ 42 or 0)
+        local tier, copy, ehop, expires = unpack(TAIL, s.head, 42)
+        a = a + 2 ^ 43 + (expires <= now and 2 ^ 42 or 0) + (ehop == NO_HOP and 2 ^ 46 or 0)
         out[n + 1], out[n + 2] = tier, copy
         n = n + 2
     end

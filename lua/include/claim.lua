@@ -258,6 +258,9 @@ local function claim(v)
         expire_head()
     end
     local entry = s.count > 0 and parked_find(parked_key, rank, off)
+    if entry and source == REDRIVE and blocks(entry) then
+        entry = nil
+    end
     local code, would, busy, stop, by_rank
     if entry then
         code, by_rank = meet_entry(entry)

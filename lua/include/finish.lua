@@ -1,5 +1,7 @@
 -- Finishes: what became of the item's record. Facts are joined, in whichever order and however often they come.
 
+local BLOCKING = 6 -- a verb, here since only so many locals of the file can be captured
+
 -- Joins: the facts are kept by maximum, in whichever order and however often they come.
 local function join(done)
     open_block()
@@ -34,11 +36,7 @@ local function raise_succeeded()
     end
 end
 
-local function finish_done()
-    local entry = parked_find(parked_key, rank, off)
-    if entry then
-        parked_remove(parked_key, entry)
-    end
+local function note_done()
     join(true)
     if verb == SUCCEEDED then
         raise_succeeded()
@@ -49,10 +47,30 @@ local function finish_done()
     if source == REDRIVE then
         call('SET', redrive_key, 'D', 'PX', scope.ttl)
     end
+end
+
+local function finish_done()
+    local entry = parked_find(parked_key, rank, off)
+    if entry then
+        parked_remove(parked_key, entry)
+    end
+    note_done()
     -- Its tier copy may still come, however far the identity's marks have moved on by then.
     if source ~= REDRIVE and (entry or source == TIER) then
         tombstone_put(parked_key, off, rank, scope.cap + 64)
     end
+end
+
+-- Dead-lettered, and its key waits: an entry stays at its place in the parked list until the record succeeds after all (a redrive)
+-- or a person releases it. Once only: its tombstone says that it did.
+local function finish_blocking()
+    local entry = parked_find(parked_key, rank, off)
+    if entry and not blocks(entry) or not entry and not (s.tombs and tombstone_find(parked_key, rank)) then
+        local copy = unpack('>I8', item, 55)
+        parked_put(parked_key, off, sub(item, 6, 46) .. pack(TAIL, x, copy, NO_HOP, FOREVER), entry)
+    end
+    note_done()
+    tombstone_put(parked_key, off, rank, scope.cap + 64)
 end
 
 local function known_done()
@@ -77,6 +95,9 @@ end
 -- Returns DONE or REFUSED where nothing is parked.
 local function finish_parked()
     local entry = parked_find(parked_key, rank, off)
+    if entry and blocks(entry) then
+        return codes.DONE
+    end
     local copy = unpack('>I8', item, 55)
     local fresh = sub(item, 6, 46) .. pack(TAIL, x, copy, hop, now + scope.ghost)
     if entry and hop < unpack('>I4', entry, 54) then
@@ -161,6 +182,8 @@ local function finish(v)
     end
     if verb == PARKED then
         code = finish_parked() or code
+    elseif verb == BLOCKING and scope.ordered then
+        finish_blocking()
     else
         finish_done()
     end

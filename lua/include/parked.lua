@@ -1,6 +1,8 @@
 -- The parked list of a key: a sorted set of packed entries, score = origin offset, so that it is in the order of ranks
 -- (offset, then the bytes of topic hash and partition); and, beyond 2^52, the tombstones of records that are done and whose
 -- copies may still come: "T" and the rank. The state keeps the count of entries and a copy of the first.
+-- A dead letter that blocks its key has an entry too, of which no copy is: its hop is NO_HOP, and it does not expire.
+local NO_HOP, FOREVER = 2 ^ 32 - 1, 2 ^ 48 - 1
 local ENTRIES_END = '(4503599627370496'
 
 local function offset_text(off)
@@ -21,6 +23,10 @@ local function parked_find(parked_key, rank, off)
         end
     end
     return nil
+end
+
+local function blocks(entry)
+    return sub(entry, 54, 57) == '\255\255\255\255'
 end
 
 local function parked_reload(parked_key)

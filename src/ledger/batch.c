@@ -65,6 +65,8 @@ static uint8_t wire_verb(const struct ledger_op *op)
         return 3;
     case LEDGER_PARKED:
         return 4;
+    case LEDGER_BLOCKING:
+        return 6;
     case LEDGER_RELEASE:
         break;
     }
@@ -83,7 +85,8 @@ static void add_item(struct buf *out, struct name_cache *names, const struct led
                      uint8_t scope, uint8_t owner)
 {
     uint8_t item[ITEM_MAX], identity[16], source[12], *at = item;
-    bool claim = op->verb == LEDGER_CLAIM, parked = !claim && op->fact == LEDGER_PARKED;
+    bool claim = op->verb == LEDGER_CLAIM;
+    bool parked = !claim && (op->fact == LEDGER_PARKED || op->fact == LEDGER_BLOCKING);
     wire_put_source(source, names, op);
     wire_put_identity(identity, op);
     *at++ = wire_verb(op);
@@ -190,6 +193,7 @@ static bool read_one(const redisReply *reply, size_t *at, struct swaps *swaps, s
     op->would_code = (enum ledger_code)(word >> 5 & 31);
     op->parked_count = (uint32_t)(word >> 10);
     op->head_expired = (word >> 42 & 1) != 0;
+    op->head_blocks = (word >> 46 & 1) != 0;
     op->busy_ms = 0;
     op->head_tier = 0;
     op->head_offset = -1;

@@ -76,6 +76,8 @@ enum ledger_fact {
                          explicit */
     LEDGER_PARKED,    /* a retry copy is acknowledged at (tier, copy_offset) with `hop` */
     LEDGER_RELEASE,   /* only the claim goes */
+    LEDGER_BLOCKING, /* given up as a dead letter at copy_offset of its topic, and its key waits for
+                        a person or a redrive; ordered scopes. `tier` is told with BLOCKED */
 };
 
 /* What a route's records of one topic have in common. Made once (ledger_scope_new), borrowed by
@@ -152,6 +154,8 @@ struct ledger_op {
     int64_t head_offset; /* and its offset there */
     bool head_expired;   /* the head's ghost time passed: claim again with the evidence, if there is
                             such */
+    bool head_blocks; /* the head is a dead letter (LEDGER_BLOCKING): it goes by ledger_release_key
+                         or a redrive only */
     uint32_t parked_count;      /* of the key, after the operation */
     uint64_t lease_deadline_ns; /* GO, INDETERMINATE, STALE: monotonic, measured from before the
                                    (last) send */
@@ -236,6 +240,10 @@ void ledger_describe(struct ledger *ledger, const struct ledger_scope *scope, st
 /* Forgets one key's state (writes a higher generation). */
 void ledger_reset(struct ledger *ledger, const struct ledger_scope *scope, struct slice key,
                   void (*done)(void *arg, const struct err *err), void *arg);
+/* Lets a key go on that dead letters block: how many did. */
+void ledger_release_key(struct ledger *ledger, const struct ledger_scope *scope, struct slice key,
+                        void (*done)(void *arg, uint32_t released, const struct err *err),
+                        void *arg);
 /* Stores uuid for topic, whatever stood there. */
 void ledger_adopt_topic(struct ledger *ledger, const char *group, const char *topic,
                         const char *uuid, void (*done)(void *arg, const struct err *err),

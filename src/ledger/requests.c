@@ -1,7 +1,7 @@
 /*
  * Small requests: fences, topics, groups, holds, one key's state. Each is one command that may be
- * sent again when its fate is unknown: the scripts take_fence, mark_built, meet_value and
- * reset_key, the rest plain.
+ * sent again when its fate is unknown: the scripts take_fence, mark_built, meet_value,
+ * reset_key and release_key, the rest plain.
  *
  * Invariant: sent in the order asked; `done` is called once, from the loop, or by ledger_free with
  * an error.
@@ -492,12 +492,11 @@ void ledger_describe(struct ledger *ledger, const struct ledger_scope *scope, st
     start(request);
 }
 
-void ledger_reset(struct ledger *ledger, const struct ledger_scope *scope, struct slice key,
-                  void (*done)(void *arg, const struct err *err), void *arg)
+/* What the scripts about one key take. */
+static void add_state_and_list(struct request *request, const struct ledger_scope *scope,
+                               struct slice key)
 {
-    struct request *request = new_plain(ledger, done, arg);
     struct buf name = {0};
-    use_script(request, SCRIPT_RESET_KEY, 2, 1);
     scope_add_key_name(&name, scope, key, 'k');
     resp_arg(&request->body, name.data, name.len);
     buf_reset(&name);
@@ -505,5 +504,37 @@ void ledger_reset(struct ledger *ledger, const struct ledger_scope *scope, struc
     resp_arg(&request->body, name.data, name.len);
     resp_number(&request->body, (uint64_t)scope->ttl_ms);
     buf_deinit(&name);
+}
+
+void ledger_reset(struct ledger *ledger, const struct ledger_scope *scope, struct slice key,
+                  void (*done)(void *arg, const struct err *err), void *arg)
+{
+    struct request *request = new_plain(ledger, done, arg);
+    use_script(request, SCRIPT_RESET_KEY, 2, 1);
+    add_state_and_list(request, scope, key);
+    start(request);
+}
+
+static void read_released(struct request *request, const redisReply *reply)
+{
+    struct err err = {0};
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        request->done.count(request->arg, (uint32_t)reply->integer, NULL);
+        return;
+    }
+    err_set(&err, ERR_PROTOCOL, "release_key answered no number");
+    fail_count(request, &err);
+}
+
+void ledger_release_key(struct ledger *ledger, const struct ledger_scope *scope, struct slice key,
+                        void (*done)(void *arg, uint32_t released, const struct err *err),
+                        void *arg)
+{
+    struct request *request = new_plain(ledger, NULL, arg);
+    request->read = read_released;
+    request->fail = fail_count;
+    request->done.count = done;
+    use_script(request, SCRIPT_RELEASE_KEY, 2, 1);
+    add_state_and_list(request, scope, key);
     start(request);
 }

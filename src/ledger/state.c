@@ -165,6 +165,13 @@ static void read_head(struct reader *r)
                count, partition, offset);
     read_identity(r);
     uint64_t tier = number(r, 4), copy = number(r, 8), hop = number(r, 4), expires = number(r, 6);
+    if (hop == UINT32_MAX) {
+        buf_printf(r->out,
+                   ", a dead letter (offset %" PRIu64
+                   " of its topic) that blocks the key: redrive it, or `oncegate ledger release`\n",
+                   copy);
+        return;
+    }
     buf_printf(r->out,
                ", in the tier of %" PRIu64 " ms at offset %" PRIu64 ", hop %" PRIu64
                ", until %" PRIu64 " ms\n",

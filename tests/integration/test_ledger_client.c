@@ -649,6 +649,46 @@ static void test_describe_and_reset(void **state)
     buf_deinit(&out);
 }
 
+static void on_released(void *arg, uint32_t released, const struct err *err)
+{
+    assert_null(err);
+    *(int *)arg = (int)released;
+}
+
+static int released(struct ledger_world *w)
+{
+    int count = -1;
+    ledger_release_key(w->ledger, w->scope, SLICE_LIT("a"), on_released, &count);
+    ledger_world_until(w, is_set, &count, "released");
+    return count;
+}
+
+static void test_dead_letter_blocks_its_key_until_released(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    struct found found = {0, -1, false};
+    struct buf out = {0};
+    assert_int_equal(released(w), 0);
+    assert_int_equal(ledger_world_claimed(w, "a", 41), LEDGER_GO);
+    assert_int_equal(ledger_world_finished(w, "a", 41, LEDGER_BLOCKING), LEDGER_OK);
+    ledger_world_claim(w, &op, "a", 42);
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_BLOCKED);
+    assert_true(op.op.head_blocks);
+    assert_int_equal(op.op.parked_count, 1);
+    assert_int_equal(ledger_world_finished(w, "a", 42, LEDGER_PARKED), LEDGER_LOST);
+    ledger_describe(w->ledger, w->scope, SLICE_LIT("a"), &out, on_known, &found);
+    ledger_world_until(w, both_found, &found, "described");
+    assert_non_null(strstr(out.data, "parked: 2\n"));
+    assert_non_null(strstr(out.data, "that blocks the key"));
+    assert_int_equal(released(w), 1);
+    ledger_world_claim(w, &op, "a", 43);
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_BLOCKED);
+    assert_false(op.op.head_blocks);
+    assert_int_equal(ledger_world_claimed(w, "a", 41), LEDGER_DUP);
+    buf_deinit(&out);
+}
+
 static void test_offset_beyond_what_scripts_can_tell_apart_is_corrupt(void **state)
 {
     struct ledger_world *w = *state;
@@ -686,6 +726,7 @@ int main(void)
         OPENED(test_topics_and_groups_are_remembered),
         OPENED(test_adoption_is_counted_and_forgets_the_partitions),
         OPENED(test_describe_and_reset),
+        OPENED(test_dead_letter_blocks_its_key_until_released),
         OPENED(test_offset_beyond_what_scripts_can_tell_apart_is_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ import time
 
 import model
 import script
-from model import CLAIM, GIVEN_UP, PARKED, REDRIVE, RELEASE, SOURCE, SUCCEEDED, TIER, Op, Scope
+from model import BLOCKING, CLAIM, GIVEN_UP, PARKED, REDRIVE, RELEASE, SOURCE, SUCCEEDED, TIER, Op, Scope
 
 BASES = [0, 0, 1, 5, 2**31 - 4, 2**32 - 6, 2**32 + 3, 2**53 - 8, 2**53 + 1, 2**63 - 5, 2**64 - 400, 2**64 - 75]
 TOP = 2**64 - 1
@@ -46,6 +46,13 @@ class Garbage:
         self.scope, self.key, self.data = scope, key, data
 
 
+class LetGo:
+    """Instead of a call: a person releases a key that dead letters block."""
+
+    def __init__(self, scope, key):
+        self.scope, self.key = scope, key
+
+
 class Released:
     """Instead of a call: an owner gives up its partition, and with it the claims that it kept."""
 
@@ -53,7 +60,7 @@ class Released:
         self.owner, self.token = owner, token
 
 
-EVENTS = (Garbage, Released)
+EVENTS = (Garbage, Released, LetGo)
 
 
 class Setting:
@@ -72,6 +79,7 @@ class Setting:
         self.gaps = r.choice([0, 0.1, 0.4])
         if self.straight:
             self.scope.ordered, self.scope.cap = r.random() < 0.95, 1000
+        self.blocking = not self.straight and r.random() < 0.3             # dead letters block their key
         self.crowd = not self.straight and r.random() < 0.04               # parks many at once, beyond the cap
 
 
@@ -99,6 +107,9 @@ class History:
             if r.random() < 0.03:
                 self.release()
                 continue
+            if self.set.blocking and r.random() < 0.05:
+                self.let_go()
+                continue
             ops = self.walk() if self.set.straight else []
             if self.set.crowd and r.random() < 0.3:
                 ops = [self.park(self.new_record()) for _ in range(20)]
@@ -123,6 +134,11 @@ class History:
         self.model.release_kept("g", owner, token)
         self.calls.append((self.now, Released(owner, token)))
         self.answers.append([])
+
+    def let_go(self):
+        key = self.r.choice(self.set.keys)
+        self.calls.append((self.now, LetGo(self.set.scope, key)))
+        self.answers.append([self.model.release(self.set.scope, key)])
 
     # -- records ---------------------------------------------------------------------------------------------------------------
 
@@ -273,7 +289,7 @@ class History:
             if source == TIER and r.random() < 0.4:
                 entry = head if r.random() < 0.6 else r.choice(state.parked)
                 rec = next((k for k in self.known if k.rank == entry.rank), rec)
-                hop = max(0, entry.hop + r.choice([0, 0, 0, 0, -1, 1]))
+                hop = max(0, (rec.hop if entry.blocks else entry.hop) + r.choice([0, 0, 0, 0, -1, 1]))
         return self.op(CLAIM, rec, self.owner(), source=source, hop=hop, lease=r.choice([20, 60, 300]), ghost=ghost,
                        observe=r.random() < self.set.observe, force=source == REDRIVE and r.random() < 0.3,
                        redrive_id=f"j{r.randrange(3)}" if source == REDRIVE else None)
@@ -281,9 +297,10 @@ class History:
     def finish_of(self, held):
         """What a claim leads to."""
         r = self.r
-        fact = r.choice([SUCCEEDED, SUCCEEDED, SUCCEEDED, GIVEN_UP, PARKED, PARKED, PARKED, RELEASE])
+        give_up = BLOCKING if self.set.blocking and r.random() < 0.8 else GIVEN_UP
+        fact = r.choice([SUCCEEDED, SUCCEEDED, SUCCEEDED, give_up, PARKED, PARKED, PARKED, RELEASE])
         if held.source == REDRIVE and fact == PARKED:
-            fact = GIVEN_UP
+            fact = give_up
         rec = next((k for k in self.known if k.rank == held.rank and k.kind == held.kind), None)
         hop = held.hop + (fact == PARKED)
         if rec and fact == PARKED:
@@ -292,7 +309,7 @@ class History:
         op.verb, op.hop, op.ghost, op.force = fact, hop, None, False
         op.lease = r.choice([0, 60, 300]) if fact == SUCCEEDED else 0
         op.keep_claim = r.random() < 0.1
-        if fact == PARKED:
+        if fact in (PARKED, BLOCKING):
             op.tier, op.copy_offset = r.choice([10000, 60000]), r.randrange(50)
         return op
 
@@ -308,7 +325,8 @@ class History:
         if r.random() < 0.6:
             return self.park(rec)
         source = r.choice([SOURCE, TIER, TIER, REDRIVE])
-        return self.op(r.choice([SUCCEEDED, GIVEN_UP, RELEASE]), rec, self.owner(), source=source, hop=rec.hop,
+        give_up = BLOCKING if self.set.blocking else GIVEN_UP
+        return self.op(r.choice([SUCCEEDED, give_up, RELEASE]), rec, self.owner(), source=source, hop=rec.hop,
                        keep_claim=r.random() < 0.05, redrive_id=f"j{r.randrange(3)}" if source == REDRIVE else None)
 
     def learn(self, ops, answers):
@@ -335,6 +353,8 @@ def play_model(calls, seed, off):
         elif isinstance(ops, Released):
             m.release_kept("g", ops.owner, ops.token)
             out.append([])
+        elif isinstance(ops, LetGo):
+            out.append([m.release(ops.scope, ops.key)])
         else:
             out.append(m.apply(ops, now))
     return out
@@ -347,13 +367,18 @@ def play_script(redis, sha, prefix, calls, seed):
             commands.append(["SET", f"{prefix}:k:{ops.scope.name}:{ops.key}", ops.data])
         elif isinstance(ops, Released):
             commands.append(["HSET", f"{prefix}:fence", b"~" + script.owner_hash(ops.owner), ops.token])
+        elif isinstance(ops, LetGo):
+            commands.append(["EVAL", script.source("release_key"), 2, f"{prefix}:k:{ops.scope.name}:{ops.key}",
+                             f"{prefix}:p:{ops.scope.name}:{ops.key}", script.TTL])
         else:
             commands.append(script.pack_call(sha, prefix, ops, now))
     replies = redis.pipeline(commands)[1:]
     redis.call("FLUSHDB")
     out = []
     for (_, ops), reply in zip(calls, replies):
-        if isinstance(ops, EVENTS):
+        if isinstance(ops, LetGo):
+            out.append(["unreadable" if isinstance(reply, Exception) else reply])
+        elif isinstance(ops, EVENTS):
             out.append([])
         elif isinstance(reply, Exception):
             out.append([str(reply)])
@@ -364,6 +389,8 @@ def play_script(redis, sha, prefix, calls, seed):
 
 def first_difference(calls, wanted, got):
     for i, ((_, ops), a, b) in enumerate(zip(calls, wanted, got)):
+        if isinstance(ops, LetGo) and a != b:
+            return i, 0, a[0], b[0]
         if not isinstance(ops, EVENTS):
             for j, op in enumerate(ops):
                 if j >= len(b) or repr(a[j]) != repr(b[j]) or b[j].kept not in (None, a[j].kept):
@@ -420,13 +447,16 @@ def words(op):
 
 
 def explain(comparer, calls, seed, off):
-    scope = next(ops.scope if isinstance(ops, Garbage) else ops[0].scope for _, ops in calls if not isinstance(ops, Released))
+    scope = next(ops.scope if isinstance(ops, (Garbage, LetGo)) else ops[0].scope for _, ops in calls if not isinstance(ops, Released))
     print(f"scope: ordered={scope.ordered} ghost_ttl={scope.ghost_ttl} cap={scope.cap}; fences {fences_of(seed)}")
     wanted = play_model(calls, seed, off)
     got = play_script(comparer.redis, comparer.sha, "{e}", calls, seed)
     for (now, ops), a, b in zip(calls, wanted, got):
         if isinstance(ops, Garbage):
             print(f"  {now} {ops.key}: state := {ops.data!r}")
+            continue
+        if isinstance(ops, LetGo):
+            print(f"  {now} {ops.key}: let go: {b[0]}" + ("" if a == b else f", model {a[0]}"))
             continue
         if isinstance(ops, Released):
             print(f"  {now} released: {ops.owner}#{ops.token}")
@@ -442,7 +472,7 @@ def run(redis, count, seed, off=(), quiet=False):
         h = History(seed, off)
         done += sum(len(a) for a in h.answers)
         for a in h.answers:
-            codes.update(x.code for x in a)
+            codes.update(x.code for x in a if isinstance(x, model.Answer))
         if found := comparer.differs(h.calls, seed, h.answers):
             if not quiet:
                 i, j, want, got = found

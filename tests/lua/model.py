@@ -3,8 +3,8 @@
 One `Ledger` is one Redis. It holds a `State` per key and answers two verbs on it:
 
   claim   may I deliver this record now? It is the only verb that is fenced.
-  finish  a fact: SUCCEEDED, GIVEN_UP (dead-lettered or dropped by policy), PARKED (a retry copy is acknowledged), RELEASE (the
-          claim only). Facts join by maximum, so late, repeated and zombie facts are safe.
+  finish  a fact: SUCCEEDED, GIVEN_UP (dead-lettered or dropped by policy), BLOCKING (dead-lettered, and the key is to wait for a
+          person), PARKED (a retry copy is acknowledged), RELEASE (the claim only). Facts join by maximum, so late, repeated and zombie facts are safe.
 
 Two notions carry everything:
 
@@ -29,7 +29,7 @@ RANGES = 64          # done ranges of an unordered partition (identity offset)
 
 SEQUENCE, VERSION, EVENT_ID, OFFSET, NONE = "sequence", "version", "event-id", "offset", "none"
 SOURCE, TIER, REDRIVE = "source", "tier", "redrive"
-CLAIM, SUCCEEDED, GIVEN_UP, PARKED, RELEASE = "claim", "succeeded", "given-up", "parked", "release"
+CLAIM, SUCCEEDED, GIVEN_UP, PARKED, RELEASE, BLOCKING = "claim", "succeeded", "given-up", "parked", "release", "blocking"
 
 CODES = {
     "GO": 0, "DUP": 1, "DUP_PARKED": 2, "INDETERMINATE": 3, "STALE": 4, "BLOCKED": 5, "NOT_HEAD": 6, "BUSY": 7,
@@ -57,6 +57,9 @@ RULES = {
     "window": "a rolled epoch keeps its window",
     "busy": "a live claim of another keeps a record of the key waiting",
     "seen-entry": "the seen bit is never set without the parked entry",
+    "block-once": "a record that was released or finished otherwise does not block its key again",
+    "block-stays": "a late finish(PARKED) of a record that blocks its key changes nothing",
+    "block-redrive": "the redriven copy of a record that blocks its key is not held up by its entry",
     "kept-fence": "a claim is kept for the successor only by the newest owner of the partition",
     "kept-plain": "a claim is kept only where nothing is parked, out of order or from elsewhere",
     "kept-busy": "a kept claim keeps others waiting, as any claim",
@@ -65,6 +68,7 @@ RULES = {
 }
 
 KEPT, WANTED = "kept", "wanted"      # in place of a claimant's rank
+NO_HOP, FOREVER = 2**32 - 1, 2**48 - 1   # of the entry of a dead letter that blocks its key: no copy answers to it
 
 
 class Block:
@@ -278,6 +282,13 @@ class Entry:
     def replace(self, op, expires):
         self.tier, self.copy_offset, self.hop, self.expires = op.tier, op.copy_offset, op.hop, expires
 
+    def block(self, op):
+        self.tier, self.copy_offset, self.hop, self.expires = op.tier, op.copy_offset, NO_HOP, FOREVER
+
+    @property
+    def blocks(self):
+        return self.hop == NO_HOP
+
     def __lt__(self, other):
         return self.rank < other.rank
 
@@ -361,14 +372,16 @@ class Op:
 
 
 class Answer:
-    __slots__ = ("code", "would", "busy_ms", "head", "parked_count", "kept")
+    __slots__ = ("code", "would", "busy_ms", "head", "parked_count", "kept", "blocked")
 
-    def __init__(self, code, would=None, busy_ms=0, head=None, parked_count=0, kept=False):
+    def __init__(self, code, would=None, busy_ms=0, head=None, parked_count=0, kept=False, blocked=False):
         self.code, self.would, self.busy_ms, self.head, self.parked_count = code, would or code, busy_ms, head, parked_count
+        self.blocked = blocked                    # with a head: it is a dead letter
         self.kept = kept                          # the claim stays for the direct successor (the script tells by the state)
 
     def __repr__(self):
-        return f"{self.code} would={self.would} busy={self.busy_ms} head={self.head} parked={self.parked_count}"
+        return (f"{self.code} would={self.would} busy={self.busy_ms} head={self.head} parked={self.parked_count}"
+                f"{' blocked' * self.blocked}")
 
 
 BLOCKS = {SEQUENCE: Sequence, VERSION: Version, OFFSET: Offsets}
@@ -427,7 +440,7 @@ class Ledger:
             st.claims[self.claimant(op)] = (op.identity(), now + op.lease)
         answer = Answer(code, would, busy, None, len(st.parked))
         if code in ("BLOCKED", "NOT_HEAD", "PARK_FULL"):
-            answer.head = self.head_of(st, now)
+            answer.head, answer.blocked = self.head_of(st, now), st.parked[0].blocks
         return answer
 
     def finish(self, op, now):
@@ -445,6 +458,8 @@ class Ledger:
         code = "OK" if mine else "LOST"
         if op.verb == PARKED:
             code = self.park(st, op, now) or code
+        elif op.verb == BLOCKING and op.scope.ordered:
+            self.block(st, op)
         elif op.verb != RELEASE:
             self.done(st, op)
         if op.verb != RELEASE and code != "REFUSED":
@@ -456,7 +471,7 @@ class Ledger:
             st.claims[KEPT, op.owner, op.token] = (None, now + op.lease)
         answer = Answer(code, None, 0, None, len(st.parked), kept)
         if st.parked:
-            answer.head = self.head_of(st, now)
+            answer.head, answer.blocked = self.head_of(st, now), st.parked[0].blocks
         return answer
 
     # -- claim: fence, ghost, verdict, head rule, live claims -----------------------------------------------------------------
@@ -490,6 +505,8 @@ class Ledger:
         """(code, would, granted): granted where only a live claim can still refuse it."""
         verdict = "GO"
         entry = st.entry(op.rank)
+        if entry and entry.blocks and op.source == REDRIVE and "block-redrive" not in self.off:
+            entry = None
         if entry and op.source != TIER:
             return "DUP_PARKED", None, False
         if entry:
@@ -610,10 +627,38 @@ class Ledger:
 
     # -- finish ---------------------------------------------------------------------------------------------------------------
 
+    def block(self, st, op):
+        """The dead letter stays at its place in the parked list, so that what comes after it waits, until a success of it (a
+        redrive) or a person removes it."""
+        entry = st.entry(op.rank)
+        if entry or op.rank not in st.tombstones or "block-once" in self.off:
+            if not entry:
+                entry = Entry(op, FOREVER)
+                insort(st.parked, entry)
+            if not entry.blocks:
+                entry.block(op)
+        self.note_done(st, op)
+        self.entomb(st, op)
+
+    def release(self, scope, key):
+        """A person lets the key go on: how many dead letters blocked it."""
+        if (scope.name, key) in self.corrupt:
+            return "unreadable"
+        st = self.states.get((scope.name, key)) or State()
+        kept = [e for e in st.parked if not e.blocks]
+        released = len(st.parked) - len(kept)
+        st.parked[:] = kept
+        return released
+
     def done(self, st, op):
         entry = st.entry(op.rank)
         if entry:
             st.parked.remove(entry)
+        self.note_done(st, op)
+        if op.source == TIER or (entry and op.source == SOURCE):     # its late copy
+            self.entomb(st, op)
+
+    def note_done(self, st, op):
         if block := self.block_of(st, op, create=True):
             block.join(op, "window" not in self.off)
             if op.verb == SUCCEEDED:
@@ -622,14 +667,17 @@ class Ledger:
             self.ids[op.scope.name, op.key, op.event_id] = "D"
         if op.source == REDRIVE:
             self.redriven.add((op.scope.name, op.redrive_id, op.rank))
-        late_copy = op.source == TIER or (entry and op.source == SOURCE)
-        if late_copy and op.rank not in st.tombstones and "tombstone" not in self.off:
+
+    def entomb(self, st, op):
+        if op.rank not in st.tombstones and "tombstone" not in self.off:
             insort(st.tombstones, op.rank)
             del st.tombstones[:-(op.scope.cap + OVER_CAP)]
 
     def park(self, st, op, now):
         expires = now + op.scope.ghost_ttl
         entry = st.entry(op.rank)
+        if entry and entry.blocks and "block-stays" not in self.off:
+            return "DONE"
         if entry:
             if op.hop >= entry.hop:
                 entry.replace(op, expires)

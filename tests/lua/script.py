@@ -105,7 +105,7 @@ def source(name):
 
 # -- apply_ops: packing and answers ------------------------------------------------------------------------------------------
 
-VERBS = {model.CLAIM: 1, model.SUCCEEDED: 2, model.GIVEN_UP: 3, model.PARKED: 4, model.RELEASE: 5}
+VERBS = {model.CLAIM: 1, model.SUCCEEDED: 2, model.GIVEN_UP: 3, model.PARKED: 4, model.RELEASE: 5, model.BLOCKING: 6}
 SOURCES = {model.SOURCE: 0, model.TIER: 1, model.REDRIVE: 2}
 KINDS = {model.SEQUENCE: 0, model.VERSION: 1, model.EVENT_ID: 2, model.OFFSET: 3, model.NONE: 4}
 NAMES = {number: name for name, number in model.CODES.items()}
@@ -136,10 +136,10 @@ def pack_call(sha, prefix, ops, now):
             identity = op.event_id
         else:
             identity = struct.pack(">QQ", op.epoch, op.number)
-        x = op.lease if op.verb in (model.CLAIM, model.SUCCEEDED) else op.tier if op.verb == model.PARKED else 0
+        x = op.lease if op.verb in (model.CLAIM, model.SUCCEEDED) else op.tier if op.verb in (model.PARKED, model.BLOCKING) else 0
         item = struct.pack(">BBBBB12sQIB16sII", VERBS[op.verb], flags, SOURCES[op.source], scope, owner, op.rank[1], op.offset,
                            op.leader_epoch + 1, KINDS[op.kind], identity, op.hop, x)
-        if op.verb == model.PARKED:
+        if op.verb in (model.PARKED, model.BLOCKING):
             item += struct.pack(">Q", op.copy_offset)
         elif flags & 2:
             item += struct.pack(">IQ", *op.ghost)
@@ -169,7 +169,8 @@ def unpack_answers(reply, count):
             i += 2
         kept = len(reply[i]) == 111 if a >> 45 & 1 else None
         i += a >> 45 & 1
-        out.append(model.Answer(NAMES[a & 31], NAMES[a >> 5 & 31], busy, head, a >> 10 & 0xFFFFFFFF, kept))
+        out.append(model.Answer(NAMES[a & 31], NAMES[a >> 5 & 31], busy, head, a >> 10 & 0xFFFFFFFF, kept,
+                                bool(a >> 46 & 1)))
     if i != len(reply):
         raise ValueError(f"{len(reply)} integers for {count} items")
     return out
