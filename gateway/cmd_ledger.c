@@ -1,4 +1,4 @@
-/* oncegate ledger get|reset|adopt: one key's state in words, and mending. */
+/* oncegate ledger get|reset|release|adopt: one key's state in words, and mending. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +13,7 @@ struct request {
     struct redis_task task;
     struct buf text;
     bool found;
+    uint32_t released;
     int32_t partitions;
     enum ledger_topic topic;
 };
@@ -38,8 +39,31 @@ static struct ledger_scope *make_scope(struct request *request, const struct rou
     return ledger_scope_new(request->task.ledger, &scope);
 }
 
+static void released(void *arg, uint32_t count, const struct err *err)
+{
+    struct request *request = arg;
+    request->released = count;
+    redis_task_done(&request->task, err);
+}
+
+enum key_verb { KEY_GET, KEY_RESET, KEY_RELEASE };
+
+static void say(const struct request *request, enum key_verb verb)
+{
+    if (verb == KEY_GET)
+        fputs(request->found ? request->text.data : "nothing is known of this key\n", stdout);
+    else if (verb == KEY_RESET)
+        fputs("forgotten: what is consumed of this key from now on counts as new\n", stderr);
+    else if (request->released == 0)
+        fputs("no dead letter blocks this key\n", stderr);
+    else
+        fprintf(stderr,
+                "released: %u dead letters blocked this key; what waits behind them goes on\n",
+                (unsigned)request->released);
+}
+
 static int on_key(const struct config *config, const struct route_config *route, const char *topic,
-                  const char *key, bool reset)
+                  const char *key, enum key_verb verb)
 {
     struct request request = {0};
     struct ledger_scope *scope;
@@ -48,18 +72,18 @@ static int on_key(const struct config *config, const struct route_config *route,
     if (!redis_task_init(&request.task, config, &err))
         return cli_fail(&err);
     scope = make_scope(&request, route, topic);
-    if (reset)
+    if (verb == KEY_RESET)
         ledger_reset(request.task.ledger, scope, slice_of(key), redis_task_done, &request.task);
+    else if (verb == KEY_RELEASE)
+        ledger_release_key(request.task.ledger, scope, slice_of(key), released, &request);
     else
         ledger_describe(request.task.ledger, scope, slice_of(key), &request.text, described,
                         &request);
     ok = redis_task_wait(&request.task, TIMEOUT_MS, &err);
     redis_task_deinit(&request.task);
     ledger_scope_free(&scope);
-    if (ok && !reset)
-        fputs(request.found ? request.text.data : "nothing is known of this key\n", stdout);
-    if (ok && reset)
-        fputs("forgotten: what is consumed of this key from now on counts as new\n", stderr);
+    if (ok)
+        say(&request, verb);
     buf_deinit(&request.text);
     return ok ? EXIT_OK : cli_fail(&err);
 }
@@ -138,27 +162,31 @@ static int with_route(struct cli *cli, const struct config *config)
     if (!route)
         return cli_usage("ledger", "no such route: %s", cli->argv[1]);
     if (strcmp(verb, "get") == 0 && cli->argc == 4)
-        return on_key(config, route, cli->argv[2], cli->argv[3], false);
+        return on_key(config, route, cli->argv[2], cli->argv[3], KEY_GET);
     if (strcmp(verb, "reset") == 0 && cli->argc == 4) {
         if (!cli->yes)
             return cli_usage("ledger",
                              "ledger reset forgets what is done and parked of the key; say --yes");
-        return on_key(config, route, cli->argv[2], cli->argv[3], true);
+        return on_key(config, route, cli->argv[2], cli->argv[3], KEY_RESET);
+    }
+    if (strcmp(verb, "release") == 0 && cli->argc == 4) {
+        if (!cli->yes)
+            return cli_usage("ledger", "ledger release lets the key go on without the dead letter "
+                                       "that blocks it; say --yes");
+        return on_key(config, route, cli->argv[2], cli->argv[3], KEY_RELEASE);
     }
     if (strcmp(verb, "adopt") == 0 && cli->argc == 3)
         return adopt(config, route, cli->argv[2]);
-    return cli_usage(
-        "ledger", "ledger takes get ROUTE TOPIC KEY, reset ROUTE TOPIC KEY or adopt ROUTE TOPIC");
+    return cli_usage("ledger",
+                     "ledger takes get|reset|release ROUTE TOPIC KEY or adopt ROUTE TOPIC");
 }
 
 int cmd_ledger(struct cli *cli)
 {
     struct config *config;
     int code = EXIT_OK;
-    if (cli->argc > 0 && strcmp(cli->argv[0], "release") == 0)
-        return cli_usage("ledger", "ledger release: not in this version");
     if (cli->argc < 2)
-        return cli_usage("ledger", "ledger takes get, reset or adopt");
+        return cli_usage("ledger", "ledger takes get, reset, release or adopt");
     config = cli_load_config(cli, &code);
     if (!config)
         return code;

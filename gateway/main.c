@@ -29,7 +29,7 @@ static const struct command COMMANDS[] = {
      "routes, partitions, lag, breaker, and why something waits"},
     {"route", cmd_route, "route pause ROUTE [--reason TEXT] | resume ROUTE",
      "a person's hold, kept in Redis, seen by all instances"},
-    {"ledger", cmd_ledger, "ledger get ROUTE TOPIC KEY | reset ROUTE TOPIC KEY | adopt ROUTE TOPIC",
+    {"ledger", cmd_ledger, "ledger get|reset|release ROUTE TOPIC KEY | adopt ROUTE TOPIC",
      "one key's state in words; mending"},
     {"demo", cmd_demo, "demo [--kafka BOOTSTRAP | --mock] [--seconds N] [--keep] [--dir DIR]",
      "everything on embedded defaults, with traffic"},

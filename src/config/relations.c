@@ -398,6 +398,24 @@ static void check_classify(struct load *load, struct node *map, const struct rou
     buf_deinit(&missing);
 }
 
+/* What waits is parked in a tier, behind its head. */
+static void check_block_key(struct load *load, struct node *map, const struct route_config *route)
+{
+    static const char key[] = "dead_letter.on_key";
+    if (route->dead_letter.on_key != POLICY_BLOCK_KEY)
+        return;
+    if (route->ordering != ORDERING_KEY)
+        relation_add(load, &(struct relation){map, key, "ordering"}, false,
+                     "block-key keeps the order of a key: it wants ordering: key");
+    else if (route->retry.tier_count == 0)
+        relation_add(load, &(struct relation){map, key, "retry.tiers"}, false,
+                     "block-key parks what waits: it wants a tier in retry.tiers");
+    if (route->parked.on_full == POLICY_DEAD_LETTER)
+        relation_add(load, &(struct relation){map, key, "parked.on_full"}, false,
+                     "block-key holds what comes after a dead letter, and parked.on_full: "
+                     "dead-letter would give it up");
+}
+
 static void check_route(struct load *load, struct node *root, struct node *map,
                         const struct route_config *route)
 {
@@ -410,6 +428,7 @@ static void check_route(struct load *load, struct node *root, struct node *map,
         !node_at(root, "spool.dir"))
         relation_add(load, &(struct relation){map, "dead_letter.on_write_failure", NULL}, false,
                      "spool needs spool.dir too");
+    check_block_key(load, map, route);
     if (route->breaker.distinct_keys > route->breaker.failures)
         relation_add(load, &(struct relation){map, "breaker.distinct_keys", "breaker.failures"},
                      false,

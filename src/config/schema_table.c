@@ -120,7 +120,10 @@ static const struct schema_choice key_styles[] = {
 };
 static const struct schema_choice on_key_policies[] = {
     {"continue", POLICY_CONTINUE, false, "the key's later records are delivered"},
-    {"block-key", POLICY_BLOCK_KEY, true, "the key waits until its dead letter is dealt with"},
+    {"block-key", POLICY_BLOCK_KEY, false,
+     "the key's later records wait, as parked ones do, until it is redriven with success or a "
+     "person "
+     "says `ledger release`"},
     {0},
 };
 static const struct schema_choice write_failure_policies[] = {

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "flow/assign.h"
 #include "flow/attempt.h"
+#include "flow/copy.h"
 #include "flow/park.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
@@ -154,6 +155,7 @@ static bool has_ghost_evidence(const struct delivery *d, const struct ledger_op 
 static void behind_head(struct delivery *d, const struct ledger_op *op, bool had_evidence)
 {
     end_probe(d);
+    d->lane->blocked = op->head_blocks;
     if (!had_evidence && has_ghost_evidence(d, op)) {
         d->op.has_ghost = true;
         d->op.ghost_tier = op->head_tier;
@@ -166,13 +168,15 @@ static void behind_head(struct delivery *d, const struct ledger_op *op, bool had
         delivery_put_back(d);
         return;
     }
-    park_follower(d, op->head_tier);
+    /* A dead letter waits for a person: what comes behind it is copied as seldom as can be. */
+    park_follower(d, op->head_blocks ? copy_tier_for_wait(d, INT64_MAX) : op->head_tier);
 }
 
 static void park_full(struct delivery *d)
 {
     struct lane *lane = d->lane;
     end_probe(d);
+    lane->blocked = d->op.head_blocks;
     if (d->route->config->parked.on_full == POLICY_DEAD_LETTER && d->source == LEDGER_SOURCE) {
         park_dead_letter(d, "parked-full", "the key's parked list is at its cap", 0);
         return;

@@ -304,6 +304,21 @@ void lane_each(struct lane_table *table, void (*visit)(struct lane *lane, void *
     }
 }
 
+size_t lane_table_try_blocked(struct lane_table *table)
+{
+    struct lane_node *node, *tmp;
+    size_t blocked = 0;
+    HASH_ITER(hh, table->nodes, node, tmp)
+    {
+        if (!node->lane.blocked)
+            continue;
+        blocked++;
+        node->lane.drain = true;
+        lane_wake(table, &node->lane);
+    }
+    return blocked;
+}
+
 void lane_table_unhold_sources(struct lane_table *table)
 {
     struct lane_node *node, *tmp;

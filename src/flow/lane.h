@@ -26,6 +26,7 @@ struct lane {
     struct delivery_list source, retry, twins;
     uint32_t source_count, twin_count;
     bool drain;       /* the head is finished: twins may be claimed from memory */
+    bool blocked;     /* as last heard: a dead letter is the head, and twins wait for a person */
     bool source_held; /* the parked list is full: only retry and twins go on */
     bool ready;       /* stands in the table's ready queue */
     bool hashed;
@@ -62,6 +63,9 @@ void lane_wake(struct lane_table *table, struct lane *lane);
 struct lane *lane_pop_ready(struct lane_table *table);
 /* Calls visit for every lane of a key; visit may free the lane that it is given, no other. */
 void lane_each(struct lane_table *table, void (*visit)(struct lane *lane, void *arg), void *arg);
+/* Lets the twins of blocked lanes be claimed once, to see whether they still are; how many lanes
+ * there are. */
+size_t lane_table_try_blocked(struct lane_table *table);
 /* Ends source_held in every lane. */
 void lane_table_unhold_sources(struct lane_table *table);
 size_t lane_ready_count(const struct lane_table *table);

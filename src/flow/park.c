@@ -162,10 +162,17 @@ void park_follower(struct delivery *d, int32_t head_tier)
 static void dead_letter_is_safe(struct delivery *d)
 {
     route_metrics_dead_letter(&d->route->metrics, d->copy->code);
-    if (d->bad_copy) /* its rank is not to be believed: the ledger hears nothing of it */
+    if (d->bad_copy) { /* its rank is not to be believed: the ledger hears nothing of it */
         delivery_settle(d);
-    else
+        return;
+    }
+    if (d->route->config->dead_letter.on_key != POLICY_BLOCK_KEY) {
         delivery_finish(d, LEDGER_GIVEN_UP);
+        return;
+    }
+    d->op.tier = copy_tier_for_wait(d, INT64_MAX);
+    d->op.copy_offset = d->copy->msg.offset > 0 ? d->copy->msg.offset : 0; /* -1: in the spool */
+    delivery_finish(d, LEDGER_BLOCKING);
 }
 
 static void dlq_spooled(struct delivery *d)

@@ -29,14 +29,15 @@
 #include "flow/worker_state.h"
 
 /* What `topics apply` made a moment ago may not be in every broker's metadata yet. */
-#define TOPICS_GRACE_MS 3000
-#define START_SOON_MS   500
-#define START_AGAIN_MS  2000
-#define LAG_EVERY_MS    1000
-#define PREFETCH_MIN    (UINT64_C(4) << 20)
-#define STARTS_PER_PUMP 512
-#define LEAVE_MS        3000
-#define PROBE_AGAIN_MS  250
+#define TOPICS_GRACE_MS   3000
+#define START_SOON_MS     500
+#define START_AGAIN_MS    2000
+#define LAG_EVERY_MS      1000
+#define TRY_BLOCKED_TICKS 3
+#define PREFETCH_MIN      (UINT64_C(4) << 20)
+#define STARTS_PER_PUMP   512
+#define LEAVE_MS          3000
+#define PROBE_AGAIN_MS    250
 /* Whose parked list has room by what another member finished. */
 #define UNHOLD_MS        1000
 #define UNHOLD_JITTER_MS 250
@@ -421,6 +422,15 @@ static void update_oldest(struct route *route)
     metric_omit(route->metrics.oldest_unsettled);
 }
 
+/* A person lets keys go elsewhere (`ledger release`): nobody tells us. */
+static void try_blocked(struct route *route)
+{
+    if (route->config->dead_letter.on_key != POLICY_BLOCK_KEY ||
+        route->lag_ticks++ % TRY_BLOCKED_TICKS != 0)
+        return;
+    metric_set(route->metrics.blocked_keys, (double)lane_table_try_blocked(route->lanes));
+}
+
 static void update_lag(void *arg)
 {
     struct route *route = arg;
@@ -435,6 +445,7 @@ static void update_lag(void *arg)
     }
     update_waiting(route);
     update_stuck(route);
+    try_blocked(route);
     update_oldest(route);
     metric_set(route->metrics.lanes, (double)lane_table_count(route->lanes));
     metric_set(route->metrics.in_flight_records, (double)route->open_records);

@@ -97,6 +97,7 @@ struct route {
     size_t topic_count;
 
     struct kafka_consumer *consumer;
+    unsigned lag_ticks;
     struct handler_client *client;
     struct request_template *template;
     struct breaker *breaker;

@@ -262,8 +262,11 @@ void delivery_finish(struct delivery *d, enum ledger_fact fact)
     d->op.keep_claim = d->ambiguous; /* given up after a timeout: the request may still run */
     d->op.done = finished;
     ledger_submit(d->route->worker->ledger, &d->op);
+    if (d->lane && fact == LEDGER_SUCCEEDED && d->source == LEDGER_REDRIVE)
+        d->lane->drain = d->lane->drain || d->lane->blocked; /* it may have been what blocks */
     if (d->lane && d->source != LEDGER_REDRIVE) {
-        d->lane->drain = true;
+        d->lane->blocked = fact == LEDGER_BLOCKING;
+        d->lane->drain = !d->lane->blocked;
         d->lane->source_held = false; /* its parked list may have room again */
         twins_forget(d->lane, d);
     }

@@ -100,7 +100,10 @@ static const char *state_text(const struct delivery *d)
         "its end is on its way to the ledger",
         "follows its key's parked head"};
     if (d->state == DELIVERY_QUEUED && d->lane && d->lane->source_held)
-        return wait_text(WAIT_PARK_FULL);
+        return d->lane->blocked
+                   ? "waits because a dead letter blocks its key, whose parked list is full: see "
+                     "`oncegate ledger release`"
+                   : wait_text(WAIT_PARK_FULL);
     return d->state == DELIVERY_WAITING ? wait_text(d->wait) : texts[d->state];
 }
 

@@ -19,7 +19,7 @@ from support.world import World  # noqa: E402
 SECONDS = {"test_bad_input.py": 25, "test_classify.py": 25, "test_delivery.py": 25,
            "test_identity.py": 55, "test_limits.py": 25, "test_operations.py": 40,
            "test_outage.py": 65, "test_redis.py": 130, "test_restart.py": 80, "test_retry.py": 60,
-           "test_spool.py": 60}
+           "test_spool.py": 60, "test_block_key.py": 25}
 
 
 def files_of_shard(shard, names):

@@ -519,7 +519,7 @@ static void test_schema_is_json_with_every_key(void **state)
         if (!key->later && !strstr(out.data, quoted))
             fail_msg("%s is missing from the JSON Schema", key->path);
     }
-    assert_null(strstr(out.data, "\"block-key\""));
+    assert_null(strstr(out.data, "\"rate\""));
     assert_null(strstr(out.data, "\"at-most-once\""));
     json_object_put(root);
     buf_deinit(&out);

@@ -147,6 +147,24 @@ static void test_lane_held_source_lets_retries_pass(void **state)
     end_current(lanes->table, lanes->lane);
 }
 
+/* What waits behind a dead letter is tried once each time that it is asked for. */
+static void test_lane_try_blocked_lets_one_twin_be_claimed(void **state)
+{
+    struct lanes *lanes = *state;
+    assert_int_equal(lane_table_try_blocked(lanes->table), 0);
+    lane_add_twin(lanes->table, lanes->lane, &lanes->first);
+    lanes->lane->blocked = true;
+    assert_null(lane_pop_ready(lanes->table));
+    assert_int_equal(lane_table_try_blocked(lanes->table), 1);
+    assert_ptr_equal(lane_pop_ready(lanes->table), lanes->lane);
+    assert_ptr_equal(lane_next(lanes->lane), &lanes->first);
+    lanes->lane->drain = false;
+    lanes->lane->current = NULL;
+    lane_add_twin(lanes->table, lanes->lane, &lanes->first);
+    lane_done(lanes->table, lanes->lane);
+    assert_null(lane_pop_ready(lanes->table));
+}
+
 static void drop(struct delivery *d, void *arg)
 {
     int *dropped = arg;
@@ -182,6 +200,7 @@ int main(void)
         ON_LANES(test_lane_next_twins_only_while_draining_and_by_rank),
         ON_LANES(test_lane_push_back_keeps_the_front),
         ON_LANES(test_lane_held_source_lets_retries_pass),
+        ON_LANES(test_lane_try_blocked_lets_one_twin_be_claimed),
         ON_LANES(test_lane_each_queued_drops_all_but_the_current),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
