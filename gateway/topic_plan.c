@@ -71,11 +71,10 @@ static void list_items(const struct config *config, struct plan *plan)
 {
     for (size_t r = 0; r < config->route_count; r++) {
         const struct route_config *route = &config->routes[r];
-        size_t tiers = route->ordering == ORDERING_PARTITION ? 0 : route->retry.tier_count;
         for (size_t t = 0; t < route->topic_count; t++) {
             const char *topic = route->topics[t];
             add_item(plan, route, mem_strdup(topic), "source");
-            for (size_t i = 0; i < tiers; i++)
+            for (size_t i = 0; i < route->retry.tier_count; i++)
                 add_item(plan, route, config_tier_topic(route, topic, route->retry.tiers_ms[i]),
                          "tier");
             add_item(plan, route, config_redrive_topic(route, topic), "redrive");

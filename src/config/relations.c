@@ -25,7 +25,7 @@ void config_derive(struct config *config)
 {
     for (size_t i = 0; i < config->route_count; i++) {
         struct route_config *route = &config->routes[i];
-        if (route->ordering == ORDERING_PARTITION)
+        if (route->ordering == ORDERING_PARTITION || route->delivery == DELIVERY_AT_MOST_ONCE)
             route->retry.tier_count = 0;
         int64_t longest = route->retry.tier_count
                               ? route->retry.tiers_ms[route->retry.tier_count - 1]

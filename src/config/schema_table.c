@@ -55,8 +55,9 @@ static const struct schema_choice orderings[] = {
 static const struct schema_choice deliveries[] = {
     {"at-least-once", DELIVERY_AT_LEAST_ONCE, false,
      "the offset is committed after the handler succeeded"},
-    {"at-most-once", DELIVERY_AT_MOST_ONCE, true,
-     "the offset is committed before the delivery, which is not retried: records can be lost"},
+    {"at-most-once", DELIVERY_AT_MOST_ONCE, false,
+     "the offset is committed before the delivery, which is not retried: records can be lost, and "
+     "what fails is a dead letter"},
     {0},
 };
 static const struct schema_choice dedup_modes[] = {

@@ -21,6 +21,7 @@
 #include "flow/lift.h"
 #include "flow/meet.h"
 #include "flow/missing.h"
+#include "flow/once.h"
 #include "flow/part.h"
 #include "flow/rebuild.h"
 #include "flow/route_state.h"
@@ -83,6 +84,7 @@ static void committed(void *arg, const struct err *err)
     }
     if (again && !err)
         commit_now(route);
+    once_committed(route, !err);
     assign_check_drained(route);
 }
 
@@ -226,6 +228,7 @@ void assign_forget(struct route *route)
         part_gone(&part);
     }
     route->committing = false;
+    once_forget(route);
     metric_set(route->metrics.partitions, 0);
 }
 

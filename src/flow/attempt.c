@@ -72,7 +72,8 @@ void attempt_start(struct delivery *d)
     struct request_facts facts;
     int64_t timeout_ms = route->config->handler.timeout_ms;
     uint64_t now = clock_mono_ns();
-    if (route->uses_ledger && now + (uint64_t)timeout_ms * NS_PER_MS > d->lease_deadline_ns) {
+    if (route->uses_ledger && !d->once &&
+        now + (uint64_t)timeout_ms * NS_PER_MS > d->lease_deadline_ns) {
         claim_start(
             d); /* the answer came too late for a whole attempt: anew, with the same token */
         return;
@@ -240,6 +241,21 @@ static void act(struct delivery *d, const struct verdict *verdict,
     }
 }
 
+/* At most once: there is no other attempt, whatever the reason, nor another owner to take it up. */
+static void act_once(struct delivery *d, const struct verdict *verdict,
+                     const struct handler_answer *answer)
+{
+    if (verdict->outcome == OUTCOME_SUCCESS || verdict->outcome == OUTCOME_DROP) {
+        flood_ended(&d->route->flood, route_now_ms(d->route));
+        delivery_finish(d,
+                        verdict->outcome == OUTCOME_SUCCESS ? LEDGER_SUCCEEDED : LEDGER_GIVEN_UP);
+        return;
+    }
+    if (verdict->outcome == OUTCOME_PAUSE)
+        route_hold(d->route, HOLD_HANDLER, "the handler answered `pause`");
+    park_dead_letter(d, verdict->code, answer->detail, answer->status);
+}
+
 /* A late answer, after the partition went away: the fact counts, a failure is somebody else's to
  * retry. */
 static void act_unwanted(struct delivery *d, const struct verdict *verdict)
@@ -271,7 +287,9 @@ static void answered(struct handler_call *call)
     } else {
         metric_add(route->metrics.deliveries[verdict.outcome], 1);
         tell_breaker(d, &verdict);
-        if (delivery_unwanted(d))
+        if (d->once)
+            act_once(d, &verdict, &call->answer);
+        else if (delivery_unwanted(d))
             act_unwanted(d, &verdict);
         else
             act(d, &verdict, &call->answer, lonely);

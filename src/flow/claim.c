@@ -16,6 +16,7 @@
 #include "flow/assign.h"
 #include "flow/attempt.h"
 #include "flow/copy.h"
+#include "flow/once.h"
 #include "flow/park.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
@@ -72,7 +73,8 @@ uint32_t claim_keep_ms(const struct route *route)
     const struct route_config *config = route->config;
     int64_t lease = config->handler.timeout_ms + LEASE_MARGIN_MS, session;
     if (config->ordering != ORDERING_KEY || config->dedup.rule.kind != IDENTITY_SEQUENCE ||
-        config->dedup.scope == SCOPE_ROUTE || config->dedup.mode == DEDUP_OBSERVE)
+        config->dedup.scope == SCOPE_ROUTE || config->dedup.mode == DEDUP_OBSERVE ||
+        config->delivery == DELIVERY_AT_MOST_ONCE)
         return 0;
     session = kafka_consumer_session_timeout_ms(route->consumer);
     if (lease > session)
@@ -93,13 +95,21 @@ void claim_release_kept(struct route *route)
     }
 }
 
+static void granted(struct delivery *d)
+{
+    if (d->route->config->delivery == DELIVERY_AT_MOST_ONCE)
+        once_begin(d);
+    else
+        attempt_start(d);
+}
+
 void claim_start(struct delivery *d)
 {
     const struct route_config *config = d->route->config;
     struct ledger_op *op = &d->op;
     if (!d->route->uses_ledger) {
         metric_add(d->route->metrics.unchecked, 1);
-        attempt_start(d);
+        granted(d);
         return;
     }
     if (d->part->fence != PART_FENCE_HELD && !d->part->gone) {
@@ -143,13 +153,24 @@ static void end_probe(struct delivery *d)
  * beyond it. */
 static bool has_ghost_evidence(const struct delivery *d, const struct ledger_op *op)
 {
-    const struct route_tier *tier = route_topic_tier(d->topic, op->head_tier);
+    const struct route_tier *tier;
+    if (d->topic->tier_count == 0)
+        return false;
+    tier = route_topic_tier(d->topic, op->head_tier);
     if (d->route->config->dedup.scope == SCOPE_ROUTE && d->route->topic_count > 1)
         return false; /* the head may be another topic's, with another tier partition */
     if (!op->head_expired || tier->ms != op->head_tier || tier->partitions <= 0)
         return false;
     return part_tier_watermark(d->route, d->topic, op->head_tier,
                                d->origin.partition % tier->partitions) > op->head_offset;
+}
+
+/* The lane's source records wait until one of the key was finished, or for a while. */
+static void hold_source(struct delivery *d)
+{
+    d->lane->source_held = true;
+    delivery_put_back(d);
+    route_unhold_sources_later(d->route);
 }
 
 static void behind_head(struct delivery *d, const struct ledger_op *op, bool had_evidence)
@@ -168,15 +189,18 @@ static void behind_head(struct delivery *d, const struct ledger_op *op, bool had
         delivery_put_back(d);
         return;
     }
+    if (d->source == LEDGER_SOURCE && d->route->config->retry.tier_count == 0) {
+        hold_source(d); /* left from when the route had tiers: their copies come first */
+        return;
+    }
     /* A dead letter waits for a person: what comes behind it is copied as seldom as can be. */
     park_follower(d, op->head_blocks ? copy_tier_for_wait(d, INT64_MAX) : op->head_tier);
 }
 
 static void park_full(struct delivery *d)
 {
-    struct lane *lane = d->lane;
     end_probe(d);
-    lane->blocked = d->op.head_blocks;
+    d->lane->blocked = d->op.head_blocks;
     if (d->route->config->parked.on_full == POLICY_DEAD_LETTER && d->source == LEDGER_SOURCE) {
         park_dead_letter(d, "parked-full", "the key's parked list is at its cap", 0);
         return;
@@ -185,10 +209,7 @@ static void park_full(struct delivery *d)
         delivery_wait(d, WAIT_PARK_FULL, BUSY_WAIT_MAX_MS);
         return;
     }
-    d->wait = WAIT_PARK_FULL;
-    lane->source_held = true;
-    delivery_put_back(d);
-    route_unhold_sources_later(d->route);
+    hold_source(d);
 }
 
 static void fenced(struct delivery *d)
@@ -239,7 +260,7 @@ static void indeterminate(struct delivery *d)
         park_dead_letter(d, "indeterminate", "the ledger cannot tell whether it was done", 0);
         return;
     }
-    attempt_start(d);
+    granted(d);
 }
 
 static void corrupt(struct delivery *d)
@@ -272,7 +293,7 @@ static bool overtakes_twin(const struct delivery *d)
 static void go(struct delivery *d)
 {
     if (!overtakes_twin(d)) {
-        attempt_start(d);
+        granted(d);
         return;
     }
     end_probe(d);
@@ -308,7 +329,7 @@ static void act(struct delivery *d, const struct ledger_op *op, bool had_evidenc
         if (d->source == LEDGER_SOURCE && !d->twin)
             park_dead_letter(d, "stale-epoch", "the key has a newer epoch", 0);
         else
-            attempt_start(d);
+            granted(d);
         break;
     case LEDGER_BLOCKED:
     case LEDGER_NOT_HEAD:

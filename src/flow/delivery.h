@@ -29,14 +29,15 @@ struct route_topic;
 struct attempt;
 
 enum delivery_state {
-    DELIVERY_QUEUED,    /* in its lane, behind others */
-    DELIVERY_CLAIMING,  /* a claim is under way; a slot is held */
-    DELIVERY_HANDLING,  /* the request is under way; a slot is held */
-    DELIVERY_WAITING,   /* current in its lane, for a timer; no slot, no claim */
-    DELIVERY_RELEASING, /* gives its claim back before it waits */
-    DELIVERY_PRODUCING, /* a copy is on its way */
-    DELIVERY_FINISHING, /* the fact is on its way to the ledger */
-    DELIVERY_TWIN,      /* settled, parked in a tier, kept in memory to follow its head at once */
+    DELIVERY_QUEUED,     /* in its lane, behind others */
+    DELIVERY_CLAIMING,   /* a claim is under way; a slot is held */
+    DELIVERY_HANDLING,   /* the request is under way; a slot is held */
+    DELIVERY_WAITING,    /* current in its lane, for a timer; no slot, no claim */
+    DELIVERY_RELEASING,  /* gives its claim back before it waits */
+    DELIVERY_PRODUCING,  /* a copy is on its way */
+    DELIVERY_FINISHING,  /* the fact is on its way to the ledger */
+    DELIVERY_COMMITTING, /* at most once: recorded as done, its commit is awaited */
+    DELIVERY_TWIN,       /* settled, parked in a tier, kept in memory to follow its head at once */
 };
 
 /* Why a delivery waits; shown by status. */
@@ -69,6 +70,7 @@ struct delivery {
     struct lane *lane;
     TAILQ_ENTRY(delivery) in_lane;
     TAILQ_ENTRY(delivery) in_route;
+    TAILQ_ENTRY(delivery) in_part; /* while in_row: see once.h */
 
     struct record rec;
     size_t bytes;  /* counted against limits.bytes */
@@ -106,6 +108,8 @@ struct delivery {
     bool ambiguous; /* the last attempt's effect is unknown: its claim is left to lapse */
     bool deliver_outdated;
     bool awaits_copy; /* a twin that is not due: only its copy in the tier may be delivered */
+    bool in_row;      /* at most once: not decided upon yet */
+    bool once;        /* at most once: recorded as done, and never to be delivered again */
     bool bad_copy;    /* on a retry topic, and not ours to read */
     enum copy_purpose purpose;
     uint64_t lease_deadline_ns;

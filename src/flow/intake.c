@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "flow/claim.h"
 #include "flow/copy.h"
+#include "flow/once.h"
 #include "flow/park.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
@@ -187,7 +188,9 @@ static struct lane *lane_of(struct delivery *d)
     struct slice number = {(const char *)&d->origin.partition, sizeof(d->origin.partition)};
     switch (route->config->ordering) {
     case ORDERING_NONE:
-        if (d->source != LEDGER_SOURCE) /* two copies of one record go one after the other */
+        /* Two copies of one record go one after the other; and lanes that may wait for a turn are
+         * hashed, so that they are found. */
+        if (d->source != LEDGER_SOURCE || d->in_row)
             return lane_get(route->lanes, (uint32_t)(d->topic - route->topics), 'r',
                             slice_of_rank(d, rank));
         return lane_single(route->lanes, ((uint64_t)(uint32_t)d->origin.partition << 40) ^
@@ -236,6 +239,7 @@ static void accept(struct part *part, struct delivery *d)
     d->slot = watermark_add(part->watermark, d->rec.offset);
     d->bytes = record_size(&d->rec);
     d->counted = true;
+    once_taken(d);
     route->open_records++;
     route->open_bytes += d->bytes;
     metric_add(route->metrics.consumed[part->kind], 1);
@@ -335,7 +339,7 @@ void intake_drop_queued(struct route *route)
     lane_each_queued(route->lanes, drop_queued, NULL);
     for (d = TAILQ_FIRST(&route->all); d; d = next) {
         next = TAILQ_NEXT(d, in_route);
-        if (d->state == DELIVERY_WAITING && d->lane) {
+        if (d->state == DELIVERY_WAITING && d->lane && !d->once) {
             loop_timer_cancel(&d->timer);
             delivery_drop(d);
         }
@@ -359,6 +363,8 @@ static bool waits_longer(struct delivery *d)
 void intake_begin(struct delivery *d)
 {
     struct route *route = d->route;
+    if (!once_in_turn(d))
+        return;
     if (d->bad_copy) {
         park_dead_letter(d, NULL, NULL, 0);
         return;

@@ -181,8 +181,8 @@ static struct delivery *next_twin(const struct lane *lane)
 
 static bool has_work(const struct lane *lane)
 {
-    return !TAILQ_EMPTY(&lane->retry) || next_twin(lane) ||
-           (!lane->source_held && !TAILQ_EMPTY(&lane->source));
+    return !lane->turn_held && (!TAILQ_EMPTY(&lane->retry) || next_twin(lane) ||
+                                (!lane->source_held && !TAILQ_EMPTY(&lane->source)));
 }
 
 void lane_wake(struct lane_table *table, struct lane *lane)
@@ -266,7 +266,7 @@ struct delivery *lane_next(struct lane *lane)
     struct delivery *retry = TAILQ_FIRST(&lane->retry);
     struct delivery *twin = next_twin(lane);
     struct delivery *d = retry;
-    if (lane->current)
+    if (lane->current || lane->turn_held)
         return NULL;
     if (twin && (!retry || !ranks_before(retry, twin)))
         d = twin;

@@ -28,6 +28,7 @@ struct lane {
     bool drain;       /* the head is finished: twins may be claimed from memory */
     bool blocked;     /* as last heard: a dead letter is the head, and twins wait for a person */
     bool source_held; /* the parked list is full: only retry and twins go on */
+    bool turn_held;   /* its next record waits for earlier ones of its partition: see once.h */
     bool ready;       /* stands in the table's ready queue */
     bool hashed;
     uint64_t hash; /* of the key, for the breaker's distinct keys */

@@ -34,7 +34,7 @@ static void produce_again(void *arg)
     struct copy_job *job = d->copy;
     loop_timer_deinit(&d->timer); /* the timer is the wait's again */
     d->has_timer = false;
-    if (d->part->gone) {
+    if (d->part->gone && !d->once) {
         delivery_drop(d);
         return;
     }
@@ -59,11 +59,12 @@ static void write_failed(struct delivery *d)
                             ? "raise max.message.bytes of the topic and kafka: message.max.bytes"
                             : "`oncegate topics plan` tells what is missing"),
         LOG_END);
-    if (delivery_unwanted(d)) {
+    if (delivery_unwanted(d) && !d->once) {
         delivery_drop(d);
         return;
     }
-    step_end(d);
+    if (!d->once) /* else a drain waits for it: nobody will consume it again */
+        step_end(d);
     d->state = DELIVERY_WAITING;
     d->wait = d->copy->spool_failed ? WAIT_SPOOL : WAIT_PRODUCE;
     if (d->has_timer)
@@ -154,9 +155,11 @@ void park_again(struct delivery *d)
     to_tier(d, COPY_TO_TIER_LATER, copy_same_tier(d, d->tier_ms), d->not_before_wall_ms);
 }
 
+/* Where the route has no tiers any more, a copy goes round in the one that it came from. */
 void park_follower(struct delivery *d, int32_t head_tier)
 {
-    to_tier(d, COPY_TO_TIER_FOLLOWER, copy_same_tier(d, head_tier), 0);
+    bool tiers = d->route->config->retry.tier_count > 0;
+    to_tier(d, COPY_TO_TIER_FOLLOWER, tiers ? copy_same_tier(d, head_tier) : d->tier_ms, 0);
 }
 
 static void dead_letter_is_safe(struct delivery *d)
@@ -221,8 +224,10 @@ void park_dead_letter(struct delivery *d, const char *code, const char *detail, 
     if (!flood_admits(&route->flood, route_now_ms(route))) {
         route_hold(route, HOLD_FLOOD,
                    "dead-letter-flood: too large a share of the records would become dead letters");
-        delivery_release(d, delivery_put_back);
-        return;
+        if (!d->once) { /* else it has no way back */
+            delivery_release(d, delivery_put_back);
+            return;
+        }
     }
     (void)copy_note(d, code, detail, http_status);
     if (d->first_failed_at_ms == 0)

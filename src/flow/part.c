@@ -32,6 +32,7 @@ struct part *part_new(struct route *route, struct kafka_partition *kafka, enum p
              (int)kafka->partition);
     part->next = part->owner;
     part->fresh = true;
+    TAILQ_INIT(&part->row);
     loop_timer_init(&part->due, route->loop, part_due, part);
     kafka->user = part;
     return part;

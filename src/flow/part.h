@@ -12,11 +12,11 @@
 #include <sys/queue.h>
 
 #include "base/loop.h"
+#include "flow/delivery.h"
 #include "kafka/consumer.h"
 #include "kafka/watermark.h"
 #include "ledger/ledger.h"
 
-struct delivery;
 struct route;
 struct route_topic;
 
@@ -51,6 +51,7 @@ struct part {
     int64_t committed;  /* as acknowledged by the broker */
     int64_t committing; /* in the commit under way, or -1 */
 
+    struct delivery_list row; /* at most once: taken, not decided upon, by offset */
     struct delivery *waiting; /* taken, and not due yet */
     struct loop_timer due;
     bool out_of_range; /* stuck: the policy says stop */

@@ -22,6 +22,7 @@
 #include "flow/lift.h"
 #include "flow/meet.h"
 #include "flow/missing.h"
+#include "flow/once.h"
 #include "flow/rebuild.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
@@ -212,6 +213,8 @@ static void pump_probe(struct route *route)
         loop_timer_set_ms(&route->probe_timer, wait_ms);
         return;
     }
+    if (once_probe(route))
+        return;
     for (size_t i = 0; i < ready && i < STARTS_PER_PUMP; i++) {
         lane = lane_pop_ready(route->lanes);
         if (breaker_try_probe(route->breaker, lane->hash, route_now_ms(route))) {
@@ -227,6 +230,7 @@ static void pump(void *arg)
 {
     struct route *route = arg;
     unsigned budget = STARTS_PER_PUMP;
+    once_pump(route);
     if (!route_delivers(route))
         return;
     if (breaker_state(route->breaker) != BREAKER_CLOSED) {
@@ -503,6 +507,7 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     missing_init(route);
     meet_init(route);
     lift_init(route);
+    once_init(route);
     rebuild_init(route);
     topics_init(route);
     make_scopes(route);
@@ -577,6 +582,7 @@ void route_free(struct route **route_p)
     missing_deinit(route);
     meet_deinit(route);
     lift_deinit(route);
+    once_deinit(route);
     rebuild_deinit(route);
     topics_deinit(route);
     mem_free(route);

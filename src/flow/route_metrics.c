@@ -55,6 +55,9 @@ static void init_counters(struct route_metrics *m)
     m->commits_ok = counter2(m, "offset_commits_total", "Offset commits.", "result", "ok");
     m->commits_failed = counter2(m, "offset_commits_total", "Offset commits.", "result", "failed");
     m->fenced = counter(m, "fenced_claims_total", "Claims refused because a newer owner exists.");
+    m->undelivered = counter(m, "undelivered_total",
+                             "Records of an at-most-once route that were called done and are known "
+                             "not to have been delivered.");
     m->rebuilt = counter(m, "parked_rebuilt_total",
                          "Copies read from tier topics to tell the ledger what is parked.");
     m->offset_resets = counter(

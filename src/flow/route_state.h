@@ -137,7 +137,10 @@ struct route {
     struct loop_timer missing_timer;
     struct meeting *meeting; /* under way, or NULL */
     struct loop_timer meet_timer;
-    struct lift *lift; /* see lift.h */
+    struct lift *lift;                             /* see lift.h */
+    struct delivery_list once_waiting, once_ready; /* for their commit; for a slot: see once.h */
+    struct loop_task once_task;
+    struct loop_timer once_timer;
 
     uint64_t started_ms; /* monotonic */
 };

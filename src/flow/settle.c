@@ -15,6 +15,7 @@
 #include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/intake.h"
+#include "flow/once.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/twins.h"
@@ -67,6 +68,7 @@ void delivery_free(struct delivery *d)
 {
     struct route *route = d->route;
     uncount(d);
+    once_leave_row(d);
     if (d->probe)
         breaker_probe_void(route->breaker);
     if (d->twin) {
@@ -215,6 +217,7 @@ void delivery_settle_offset(struct delivery *d)
 {
     struct part *part = d->part;
     uncount(d);
+    once_leave_row(d);
     if (d->settled)
         return;
     d->settled = true;

@@ -98,6 +98,7 @@ static const char *state_text(const struct delivery *d)
         "gives its claim back",
         "its copy is on its way to the retry or dead-letter topic",
         "its end is on its way to the ledger",
+        "waits for its offset to be committed",
         "follows its key's parked head"};
     if (d->state == DELIVERY_QUEUED && d->lane && d->lane->source_held)
         return d->lane->blocked

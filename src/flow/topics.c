@@ -37,7 +37,7 @@ static void init_topic(struct route *route, size_t index)
     topic->lane_scope = config->dedup.scope == SCOPE_ROUTE ? 0 : (uint32_t)index;
     topic->redrive = config_redrive_topic(config, topic->name);
     topic->dlq = config_dlq_topic(config, topic->name);
-    topic->tier_count = config->ordering == ORDERING_PARTITION ? 0 : config->retry.tier_count;
+    topic->tier_count = config->retry.tier_count; /* 0 for ordering: partition and at-most-once */
     topic->tiers = mem_calloc(topic->tier_count + 1, sizeof(*topic->tiers));
     for (size_t i = 0; i < topic->tier_count; i++)
         set_tier(&topic->tiers[i],

@@ -270,7 +270,8 @@ def test_lost_offsets_are_lifted_by_adoption(world):
 @pytest.mark.parametrize("name, change, words", [
     ("unknown key", {"dedup": {"form": "header:seq"}}, ["dedup.form", "from"]),
     ("not built", {"handler": {"batch": {"max_records": 10}}}, ["batch", "not in this version"]),
-    ("not built either", {"delivery": "at-most-once"}, ["delivery", "not in this version"]),
+    ("not built either", {"limits": {"rate": 100}}, ["rate", "not in this version"]),
+    ("no tiers", {"delivery": "at-most-once"}, ["retry.tiers", "at-most-once"]),
     ("assignor", None, ["range"]),
     ("tiers", {"retry": {"tiers": ["2s", "1s"]}}, ["tiers"]),
 ])
