@@ -2,18 +2,19 @@
  * Swaps; see swap.h. The layout of a state is docs/ledger.md's; what is built here must be, to the
  * byte, what apply_ops would write, which an integration test compares.
  *
- * plain: version 1, block 1, flags 130; epoch 8, I 8, L 8; one mark: source 12, offset 8, leader
- * epoch 4 claim: rank 20, taker 16, identity 17, deadline 6; a kept one has zeros for rank and
- * identity
+ *   plain   version 1, block 1, flags 130, epoch 8, I 8, L 8, mark: 1, source 12, offset 8, epoch 4
+ *   claim   rank 20, taker 16, identity 17, deadline 6; a kept one has zeros for rank and identity
  *
- * Invariant: a claim is granted from memory only while it is kept for that very owner and token,
- * and once. Must not: decide what a record's state means; anything but the plain next number in
- * order is refused here.
+ * Invariant: a claim is granted from memory only while it is kept for that very key, owner and
+ * token, and once.
+ * Must not: decide what a record's state means; anything but the plain next number is refused here.
  */
 #include "ledger/swap.h"
 
 #include <endian.h>
 #include <hiredis/hiredis.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -23,8 +24,11 @@
 #include "ledger/scripts.h"
 #include "ledger/wire.h"
 
-#define SETS (1U << 13)
-#define WAYS 4
+#define SETS  (1U << 13)
+#define WAYS  4
+#define PRIME ((UINT64_C(1) << 61) - 1)
+
+__extension__ typedef unsigned __int128 wide;
 
 enum {
     PLAIN = 52,
@@ -52,6 +56,7 @@ enum hold {
 
 struct memory {
     uint64_t key_hash;
+    uint64_t key_check;     /* of a kept one */
     uint64_t deadline_ms;   /* of the claim, by Redis' clock */
     uint64_t kept_until_ns; /* of a kept one, by ours, from before it was sent */
     uint64_t finished_ns;   /* the last record, by ours */
@@ -62,12 +67,42 @@ struct memory {
     bool asked;  /* since then an operation of the key was asked for */
 };
 struct swaps {
+    uint64_t point; /* secret, see check_of */
     struct memory sets[SETS][WAYS];
 };
 
 struct swaps *swaps_new(void)
 {
-    return mem_zalloc(sizeof(struct swaps));
+    struct swaps *swaps = mem_zalloc(sizeof(struct swaps));
+    if (RAND_bytes((unsigned char *)&swaps->point, sizeof(swaps->point)) != 1)
+        abort(); /* as without memory */
+    swaps->point %= PRIME;
+    return swaps;
+}
+
+/* Modulo 2^61 - 1. */
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+    wide product = (wide)a * b;
+    uint64_t sum = (uint64_t)(product & PRIME) + (uint64_t)(product >> 61);
+    return sum >= PRIME ? sum - PRIME : sum;
+}
+
+/*
+ * A second hash of scope and key, for what Redis does not look at: the polynomial of the key's
+ * bytes at a secret point, after Carter and Wegman (1979). Two keys of n bytes have the same one
+ * with a chance of n / 7 in 2^61, whoever chose them.
+ */
+static uint64_t check_of(const struct swaps *swaps, const struct ledger_op *op)
+{
+    uint64_t sum = multiply((op->scope->seed % PRIME + op->key.len) % PRIME, swaps->point);
+    for (size_t at = 0; at < op->key.len; at += 7) {
+        size_t rest = op->key.len - at;
+        uint64_t part = 0;
+        memcpy(&part, op->key.data + at, rest < 7 ? rest : 7);
+        sum = multiply((sum + part) % PRIME, swaps->point);
+    }
+    return sum;
 }
 
 void swaps_free(struct swaps **swaps)
@@ -171,7 +206,8 @@ bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op
     struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
     if (!memory || memory->barred || memory->hold != HOLD_KEPT || (memory->asked && !first) ||
         op->cover_ms == 0 || now_ns + op->cover_ms * NS_PER_MS > memory->kept_until_ns ||
-        !is_next(memory, names, op) || !is_taker(memory, names, op))
+        !is_next(memory, names, op) || !is_taker(memory, names, op) ||
+        memory->key_check != check_of(swaps, op))
         return false;
     memory->hold = HOLD_USED;
     op->lease_deadline_ns = memory->kept_until_ns;
@@ -216,10 +252,12 @@ void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *st
     if (len < PLAIN || memcmp(bytes, head, AT_EPOCH) != 0 || bytes[AT_COUNT] != 1)
         return;
     memcpy(memory->plain, bytes, PLAIN);
-    if (len == PLAIN)
+    if (len == PLAIN) {
         memory->hold = HOLD_NONE;
-    else if (len == PLAIN + CLAIM && read_kept(memory, bytes + PLAIN, op))
+    } else if (len == PLAIN + CLAIM && read_kept(memory, bytes + PLAIN, op)) {
+        memory->key_check = check_of(swaps, op);
         memory->hold = HOLD_KEPT;
+    }
 }
 
 static void forget(struct swaps *swaps, const struct ledger_op *op)
@@ -248,7 +286,7 @@ void swaps_answered(struct swaps *swaps, const struct ledger_op *op)
 
 void swaps_forget_all(struct swaps *swaps)
 {
-    memset(swaps, 0, sizeof(*swaps));
+    memset(swaps->sets, 0, sizeof(swaps->sets));
 }
 
 /* ---- calls ---- */
@@ -394,10 +432,11 @@ void swaps_build_empty(struct buf *out, bool whole)
     add_header(out, 0, 0, 0);
 }
 
-static void take_answer(struct memory *memory, struct name_cache *names, struct ledger_op *op,
+static void take_answer(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
                         uint64_t now_ms)
 {
     uint8_t after[PLAIN];
+    struct memory *memory = find(swaps, op);
     bool claim = op->verb == LEDGER_CLAIM;
     answer(op, claim ? LEDGER_GO : LEDGER_OK);
     if (!memory)
@@ -413,7 +452,10 @@ static void take_answer(struct memory *memory, struct name_cache *names, struct 
     memory->finished_ns = op->sent_ns;
     memory->hold = op->keep_ms ? HOLD_KEPT : HOLD_NONE;
     memory->kept_until_ns = op->sent_ns + op->keep_ms * NS_PER_MS;
-    put_taker(memory->taker, names, op);
+    if (memory->hold == HOLD_KEPT) {
+        memory->key_check = check_of(swaps, op);
+        put_taker(memory->taker, names, op);
+    }
 }
 
 bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redisReply *reply,
@@ -428,7 +470,7 @@ bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redi
     for (size_t i = 0; i < count; i++) {
         swapped[i] = bytes[8 + i] == 1;
         if (swapped[i])
-            take_answer(find(swaps, ops[i]), names, ops[i], get8(bytes));
+            take_answer(swaps, names, ops[i], get8(bytes));
         else
             forget(swaps, ops[i]);
     }

@@ -294,6 +294,21 @@ static void test_kept_claim_is_used_once(void **state)
     assert_int_equal(calls_of_redis(w), calls + 1);
 }
 
+/* Redis is not asked, so nothing else would tell two keys of one hash apart. */
+static void test_kept_claim_is_not_for_another_key_of_the_same_hash(void **state)
+{
+    struct ledger_world *w = *state;
+    struct swaps *swaps = w->ledger->swaps;
+    struct test_op own, other;
+    keep_after_3(w, "a");
+    ledger_world_claim(w, &own, "a", 4);
+    ledger_world_claim(w, &other, "b", 4);
+    own.op.cover_ms = other.op.cover_ms = COVER_MS;
+    own.op.key_hash = other.op.key_hash = scope_hash_key(w->scope, own.op.key);
+    assert_false(swaps_grant(swaps, w->ledger->names, &other.op, clock_mono_ns(), true));
+    assert_true(swaps_grant(swaps, w->ledger->names, &own.op, clock_mono_ns(), true));
+}
+
 static void test_others_wait_for_a_kept_claim_until_it_is_released(void **state)
 {
     struct ledger_world *w = *state;
@@ -396,6 +411,7 @@ int main(void)
         OPENED(test_kept_claim_spares_the_call),
         OPENED(test_kept_claim_is_for_the_successor_that_it_covers),
         OPENED(test_kept_claim_is_used_once),
+        OPENED(test_kept_claim_is_not_for_another_key_of_the_same_hash),
         OPENED(test_others_wait_for_a_kept_claim_until_it_is_released),
         OPENED(test_claim_that_another_waits_for_is_not_kept_again),
         OPENED(test_nothing_is_kept_by_a_fenced_owner),
