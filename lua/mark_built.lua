@@ -6,7 +6,7 @@
 -- ARGV    1 owner name "<topic>/<partition>", 2 its token
 -- RETURNS 1 marked, 0 the token is not the stored one
 -- COST    O(1)
--- CALLER  src/ledger/requests.c
+-- CALLER  src/ledger/fences.c
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
     return 0
 end

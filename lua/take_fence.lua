@@ -6,7 +6,7 @@
 -- ARGV    1 owner name "<topic>/<partition>", 2 now ms, 0 = TIME
 -- RETURNS the token as decimal text; 1 built, 0 not
 -- COST    O(1)
--- CALLER  src/ledger/requests.c
+-- CALLER  src/ledger/fences.c
 local now = tonumber(ARGV[2])
 if now == 0 then
     local t = redis.call('TIME')

@@ -22,8 +22,8 @@ static const struct scheme {
     {.name = "unix://", .is_unix = true},
     {.name = "redis+sentinel://", .kind = REDIS_SENTINEL},
     {.name = "rediss+sentinel://", .kind = REDIS_SENTINEL, .tls = true},
-    {.name = "redis+cluster://", .kind = REDIS_CLUSTER, .later = true},
-    {.name = "rediss+cluster://", .kind = REDIS_CLUSTER, .tls = true, .later = true},
+    {.name = "redis+cluster://", .kind = REDIS_CLUSTER},
+    {.name = "rediss+cluster://", .kind = REDIS_CLUSTER, .tls = true},
     {0},
 };
 

@@ -161,10 +161,12 @@ void batch_build(struct buf *out, struct name_cache *names, struct ledger_op *co
     buf_deinit(&text);
 }
 
-void batch_build_empty(struct buf *out, bool whole)
+void batch_build_empty(struct buf *out, const char *key, bool whole)
 {
-    scripts_begin(out, SCRIPT_APPLY_OPS, whole, 0, 1);
-    add_header(out, 0, 0, 0);
+    scripts_begin(out, SCRIPT_APPLY_OPS, whole, key ? 1 : 0, 1);
+    if (key)
+        resp_text(out, key);
+    add_header(out, key ? 1 : 0, 0, 0);
 }
 
 static bool known_code(const struct ledger_op *op, unsigned code)

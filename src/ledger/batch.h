@@ -22,8 +22,9 @@ struct swaps;
  * instead of EVALSHA. */
 void batch_build(struct buf *out, struct name_cache *names, struct ledger_op *const *ops,
                  size_t count, bool whole);
-/* A batch without operations: does nothing, but needs all that others need. */
-void batch_build_empty(struct buf *out, bool whole);
+/* A batch without operations: does nothing, but needs all that others need. key: named, and not
+ * touched; NULL: none. */
+void batch_build_empty(struct buf *out, const char *key, bool whole);
 /* Fills the operations' answers, and tells swaps (unless NULL) what it may know now; false where
  * the reply is not what the script returns. */
 bool batch_read(const struct redisReply *reply, struct swaps *swaps, struct ledger_op *const *ops,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ledger/cluster.h"
 #include "ledger/parts.h"
 #include "ledger/resp.h"
 
@@ -31,8 +32,11 @@ static void on_holds(void *arg, const redisReply *reply)
     struct ledger *ledger = arg;
     ledger->polling = false;
     if (reply->type == REDIS_REPLY_ERROR) {
+        struct node *node = ledger->meta->node;
+        if (!node || cluster_redirects(ledger->meta, node, reply))
+            return;
         ledger_count_error(ledger, reply->str);
-        session_refused(ledger->session, reply->str);
+        session_refused(node->session, reply->str);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY)
@@ -52,15 +56,19 @@ static void poll(void *arg)
     struct ledger *ledger = arg;
     char key[200];
     loop_timer_set_ms(&ledger->poll_timer, POLL_MS);
+    struct node *node = ledger->meta->node;
     if (!ledger->up || ledger->polling)
         return;
-    session_check_sentinel(ledger->session);
+    if (ledger->cluster)
+        cluster_check_sentinels(ledger);
+    else
+        session_check_sentinel(node->session);
     if (!ledger->holds || !ledger->up)
         return;
     snprintf(key, sizeof(key), "%s:{meta}:holds", ledger->config->ns);
     buf_reset(&ledger->out);
     resp_command(&ledger->out, "HGETALL", key, NULL);
-    ledger->polling = session_send(ledger->session, ledger->out.data, ledger->out.len, on_holds,
+    ledger->polling = session_send(node->session, ledger->out.data, ledger->out.len, on_holds,
                                    ledger);
 }
 

@@ -1,6 +1,7 @@
 /*
- * The inside of a ledger, shared by the files that implement it (ledger.c queues and batches,
- * requests.c small requests, holds.c). Nobody else includes this.
+ * The inside of a ledger, shared by the files that implement it: ledger.c what users see,
+ * calls.c queues and batches, nodes.c servers and their sessions, cluster.c who serves what,
+ * requests.c small requests, fences.c tokens, holds.c pauses. Nobody else includes this.
  */
 #ifndef OG_LEDGER_PARTS_H
 #define OG_LEDGER_PARTS_H
@@ -18,6 +19,8 @@
 #include "ledger/swap.h"
 #include "ledger/tls.h"
 #include "ledger/wire.h"
+
+struct redisReply; /* hiredis */
 
 /* Counts of operations under way, by hash of their key. A collision makes an operation wait for one
  * more answer, no more. */
@@ -41,15 +44,49 @@ struct hold {
     struct hold *next;
 };
 
+/* A server that is written to. One alone, one that sentinels name, or one of a cluster's masters.
+ */
+struct node {
+    struct ledger *ledger;
+    struct session *session;
+    char *host; /* in a cluster; else NULL, and the session is aimed by others */
+    uint16_t port;
+    bool up;          /* its session is, and its replicas have what they should */
+    bool unconfirmed; /* too few replicas have its writes: WAIT is asked again by wait_timer */
+    char why[400];    /* not up: why */
+    size_t calls;     /* on their way */
+    struct loop_timer wait_timer;
+    struct node *next;
+};
+
+/*
+ * What may share a call: everything, or in a cluster the keys of one slot. There is one queue, or
+ * in a cluster one for each shard and one for each of the fixed hash tags.
+ */
+struct queue {
+    struct op_list finishes, claims;
+    struct batch_call *first_call, *last_call; /* in the order sent */
+    size_t calls;
+    struct node *node;  /* who is asked; NULL: not known */
+    uint16_t slot;      /* in a cluster */
+    bool paused;        /* its slot is being moved: until the next tick */
+    uint64_t moved_ns;  /* when it was sent to another node last */
+    uint64_t moving_ns; /* since when its slot is being moved; 0: it is not */
+    uint64_t later_ns;  /* when a call was put off for that last */
+};
+
 /* One call of apply_ops or swap_states on its way. */
 struct batch_call {
-    struct ledger *ledger;
+    struct queue *queue;
+    struct node *node;
     struct ledger_op *ops[LEDGER_BATCH_MAX];
     size_t count;
     bool swap, swapped[LEDGER_BATCH_MAX]; /* of swap_states, and what it replaced */
     uint64_t sent_ns;
     bool wait; /* its answer counts only when WAIT, sent behind it, says that enough replicas have
                   it */
+    bool is_short; /* WAIT said too few */
+    bool moved;    /* not executed: goes back once WAIT has answered */
     unsigned
         void_waits; /* answers to WAIT still to come that belong to an attempt before this one */
     struct batch_call *next, *prev;
@@ -59,23 +96,23 @@ struct ledger {
     struct loop *loop;
     const struct redis_config *config;
     struct ledger_events events;
-    struct tls *tls; /* NULL: plain connections */
-    struct session *session;
-    struct sentinel
-        *sentinel;   /* says where the session's server is; NULL: the configuration does */
-    char place[280]; /* what it said last, for people; "" before */
+    struct tls *tls;           /* NULL: plain connections */
+    struct sentinel *sentinel; /* says where the one node is; NULL: the configuration does */
+    char place[280];           /* what it said last, for people; "" before */
+    struct cluster *cluster;   /* NULL: not one */
+    struct node *nodes;
     struct name_cache *names;
     struct swaps *swaps; /* NULL: all goes to apply_ops */
     bool freeing;
     bool up;
     char why[400];
 
-    struct op_list finishes, claims; /* queued */
+    struct queue *queues;
+    size_t queue_count;
+    struct queue *meta, *fence; /* those of the fixed hash tags; the one queue where there is one */
     struct op_list
         ended; /* to be completed by end_task: cancelled, or refused without asking Redis */
     size_t pending;
-    struct batch_call *first_call, *last_call; /* in the order sent */
-    size_t calls;
     uint16_t lanes[LEDGER_LANES];
     struct loop_task pump_task, end_task;
     struct buf out;
@@ -86,22 +123,54 @@ struct ledger {
     struct loop_timer poll_timer;
 
     struct metrics *metrics; /* NULL: none */
-    struct metric *up_gauge, *wipes, *failovers, *call_seconds, *swap_seconds, *swap_misses,
-        *unasked;
+    struct metric *up_gauge, *wipes, *failovers, *short_waits, *call_seconds, *swap_seconds,
+        *swap_misses, *unasked;
 };
+
+/* ledger.c */
+/* Tells whether all can be written, where that changed. */
+void ledger_look(struct ledger *ledger);
+void ledger_tell_wiped(struct ledger *ledger);
+/* An error reply that says "not now" or "not you" rather than "not this". */
+bool ledger_is_refusal(const char *error);
+void ledger_count_error(struct ledger *ledger, const char *error);
+
+/* calls.c */
+struct queue *calls_queue_of(struct ledger *ledger, uint64_t key_hash);
+/* Answers it at once, or queues it; done follows from the loop. */
+void calls_take(struct ledger *ledger, struct ledger_op *op);
+void calls_end(struct ledger *ledger, struct ledger_op *op); /* done follows, from the loop */
+void calls_unqueue(struct ledger *ledger, struct ledger_op *op);
+void calls_pump(struct ledger *ledger);
+void calls_end_all(struct ledger *ledger);
+/* What is on its way to the node is sent again, to whoever serves it then. */
+void calls_requeue(struct node *node);
+/* Enough replicas have what the node was told. */
+void calls_confirm(struct node *node);
+void calls_cancel(struct ledger *ledger);
+
+/* nodes.c */
+/* host NULL: it is aimed later. probe_key: a key that is its own (see session_new); NULL outside a
+ * cluster. */
+struct node *nodes_add(struct ledger *ledger, const char *host, uint16_t port,
+                       const char *probe_key, struct err *err);
+/* Those that nobody uses and that owe no answer; never from inside a node's callback. */
+void nodes_remove_idle(struct ledger *ledger, bool (*is_used)(struct ledger *, struct node *));
+void nodes_free(struct ledger *ledger);
+void nodes_add_wait(struct buf *out, const struct redis_config *config);
+bool nodes_waited_for_enough(const struct node *node, const struct redisReply *reply);
+/* WAIT answered so: nothing more is sent to it, and WAIT is asked again, until enough replicas have
+ * its writes. */
+void nodes_unconfirmed(struct node *node, const struct redisReply *reply);
 
 /* requests.c */
 void requests_flush(struct ledger *ledger);
-void requests_requeue(struct ledger *ledger);
+void requests_requeue(struct node *node); /* NULL: of every node */
 void requests_cancel(struct ledger *ledger);
 
 /* holds.c */
 void holds_init(struct ledger *ledger);
 void holds_deinit(struct ledger *ledger);
 void holds_connection_lost(struct ledger *ledger);
-
-/* An error reply that says "not now" or "not you" rather than "not this". */
-bool ledger_is_refusal(const char *error);
-void ledger_count_error(struct ledger *ledger, const char *error);
 
 #endif

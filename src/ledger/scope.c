@@ -35,6 +35,25 @@ void scope_add_part(struct buf *out, const char *text)
     }
 }
 
+void scope_add_shard_fence(struct buf *out, const char *ns, uint32_t shard, const char *group)
+{
+    buf_printf(out, "%s:{%u}:f:", ns, (unsigned)shard);
+    scope_add_part(out, group);
+}
+
+static char **shard_fences(const struct redis_config *redis, uint32_t shards, const char *group)
+{
+    char **fences = mem_calloc(shards, sizeof(*fences));
+    struct buf name = {0};
+    for (uint32_t i = 0; i < shards; i++) {
+        buf_reset(&name);
+        scope_add_shard_fence(&name, redis->ns, i, group);
+        fences[i] = mem_strdup(name.data);
+    }
+    buf_deinit(&name);
+    return fences;
+}
+
 struct ledger_scope *scope_new(const struct redis_config *redis,
                                const struct ledger_scope_config *config)
 {
@@ -50,6 +69,8 @@ struct ledger_scope *scope_new(const struct redis_config *redis,
     scope->redrive = mem_printf(":%s:", group.data);
     scope->seed = fnv(UINT64_C(0xcbf29ce484222325), scope->middle, strlen(scope->middle));
     scope->shards = redis->shards ? redis->shards : 1;
+    if (redis->kind == REDIS_CLUSTER)
+        scope->shard_fences = shard_fences(redis, scope->shards, config->group);
     scope->parked_cap = config->parked_cap;
     scope->ttl_ms = config->ttl_ms;
     scope->ghost_ttl_ms = config->ghost_ttl_ms;
@@ -70,6 +91,9 @@ void ledger_scope_free(struct ledger_scope **scope_ptr)
     mem_free(scope->ns);
     mem_free(scope->middle);
     mem_free(scope->fence_key);
+    for (uint32_t i = 0; scope->shard_fences && i < scope->shards; i++)
+        mem_free(scope->shard_fences[i]);
+    mem_free(scope->shard_fences);
     mem_free(scope->redrive);
     mem_free(scope);
 }

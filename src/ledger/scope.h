@@ -17,10 +17,11 @@ struct ledger_scope_config;
 /* Shared with nobody outside this folder. Plain values, set once. */
 struct ledger_scope {
     char *ns;
-    char *middle;    /* ":<group>:<scope>:", encoded */
-    char *fence_key; /* "<ns>:{fence}:<group>" */
-    char *redrive;   /* ":<group>:" */
-    uint64_t seed;   /* hash of what stands before the key */
+    char *middle;        /* ":<group>:<scope>:", encoded */
+    char *fence_key;     /* "<ns>:{fence}:<group>" */
+    char **shard_fences; /* in a cluster "<ns>:{<shard>}:f:<group>"; else NULL */
+    char *redrive;       /* ":<group>:" */
+    uint64_t seed;       /* hash of what stands before the key */
     uint32_t shards;
     uint32_t parked_cap;
     int64_t ttl_ms, ghost_ttl_ms;
@@ -33,6 +34,13 @@ struct ledger_scope *scope_new(const struct redis_config *redis,
                                const struct ledger_scope_config *config);
 /* Decides the shard; equal for equal keys. */
 uint64_t scope_hash_key(const struct ledger_scope *scope, struct slice key);
+/* The fence hash that a claim of the key looks at; it is in the key's slot. */
+static inline const char *scope_fence_key(const struct ledger_scope *scope, uint64_t key_hash)
+{
+    return scope->shard_fences ? scope->shard_fences[key_hash % scope->shards] : scope->fence_key;
+}
+/* "<ns>:{<shard>}:f:<group>" */
+void scope_add_shard_fence(struct buf *out, const char *ns, uint32_t shard, const char *group);
 /* What an operation's state is kept under: its key, or its source partition. */
 bool scope_is_by_partition(const struct ledger_scope *scope, const struct ledger_op *op);
 

@@ -24,6 +24,7 @@
 #include "ledger/conn.h"
 #include "ledger/resp.h"
 #include "ledger/scripts.h"
+#include "ledger/slots.h"
 #include "ledger/swap.h"
 
 enum step {
@@ -44,6 +45,7 @@ struct session {
     struct session_events events;
     struct conn *conn;
     enum step step;
+    char *probe_key;  /* in a cluster */
     bool probe_whole; /* the probe goes as EVAL: the server did not know the script */
     char random[33];  /* of this object */
     unsigned written; /* how many sentinels it has written, or may have */
@@ -144,6 +146,15 @@ static void on_memory(struct session *session, const redisReply *reply)
     next_step(session, STEP_SHARDS);
 }
 
+void session_describe_shards(const char *found, const struct redis_config *config, char *out,
+                             size_t size)
+{
+    snprintf(out, size,
+             "its keys are spread over %.20s shards, the configuration says %u: set redis.shards "
+             "to %.20s, or use another redis.namespace",
+             found, (unsigned)config->shards, found);
+}
+
 static void on_shards(struct session *session, const redisReply *reply)
 {
     if (is_error(session, "SET shards", reply))
@@ -151,11 +162,7 @@ static void on_shards(struct session *session, const redisReply *reply)
     if (reply->type == REDIS_REPLY_STRING &&
         strtoul(reply->str, NULL, 10) != session->config->shards) {
         char text[200];
-        snprintf(text, sizeof(text),
-                 "its keys are spread over %.20s shards, the configuration says %u: set "
-                 "redis.shards to %.20s, "
-                 "or use another redis.namespace",
-                 reply->str, (unsigned)session->config->shards, reply->str);
+        session_describe_shards(reply->str, session->config, text, sizeof(text));
         fail(session, "", text);
         return;
     }
@@ -185,6 +192,15 @@ static void take_sentinel(struct session *session, const redisReply *reply)
         session->events.wiped(session->events.ctx);
 }
 
+/* The key has moved meanwhile: the server answers for itself, and that is all that was asked. */
+static bool is_elsewhere(const struct session *session, const redisReply *reply)
+{
+    struct redirect redirect = {0};
+    if (session->probe_key && reply->type == REDIS_REPLY_ERROR)
+        redirect_read((struct slice){reply->str, reply->len}, &redirect);
+    return redirect.kind != REDIRECT_NONE;
+}
+
 static void on_probe(struct session *session, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0 &&
@@ -193,7 +209,7 @@ static void on_probe(struct session *session, const redisReply *reply)
         next_step(session, session->step);
         return;
     }
-    if (is_error(session, "", reply))
+    if (!is_elsewhere(session, reply) && is_error(session, "", reply))
         return;
     session->probe_whole = false;
     if (session->step == STEP_PROBE) {
@@ -258,6 +274,8 @@ static enum step skip(const struct session *session, enum step step)
         step = STEP_DATABASE;
     if (step == STEP_DATABASE && session->config->db == 0)
         step = STEP_VERSION;
+    if (step == STEP_SHARDS && session->probe_key)
+        step = STEP_PROBE;
     return step;
 }
 
@@ -291,7 +309,7 @@ static void next_step(struct session *session, enum step step)
         add_set_if_new(session, "sentinel", session->own);
         break;
     case STEP_PROBE:
-        batch_build_empty(&session->out, session->probe_whole);
+        batch_build_empty(&session->out, session->probe_key, session->probe_whole);
         break;
     default:
         swaps_build_empty(&session->out, session->probe_whole);
@@ -317,7 +335,8 @@ static void on_lost(void *ctx, const char *why)
 }
 
 struct session *session_new(struct loop *loop, const struct redis_config *config, struct tls *tls,
-                            const struct session_events *events, struct err *err)
+                            const char *probe_key, const struct session_events *events,
+                            struct err *err)
 {
     struct conn_events conn_events = {.connected = on_connected, .lost = on_lost};
     unsigned char random[16];
@@ -329,6 +348,7 @@ struct session *session_new(struct loop *loop, const struct redis_config *config
     conn_events.ctx = session;
     session->config = config;
     session->events = *events;
+    session->probe_key = probe_key ? mem_strdup(probe_key) : NULL;
     session->conn = conn_new(loop, config, tls, &conn_events);
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(session->random + 2 * i, 3, "%02x", random[i]);
@@ -350,7 +370,13 @@ void session_free(struct session **session_ptr)
     *session_ptr = NULL;
     conn_free(&session->conn);
     buf_deinit(&session->out);
+    mem_free(session->probe_key);
     mem_free(session);
+}
+
+const char *session_address(const struct session *session)
+{
+    return conn_address(session->conn);
 }
 
 bool session_is_up(const struct session *session)

@@ -27,13 +27,20 @@ struct session_events {
     void *ctx;
 };
 
-/* config and tls are borrowed. Does nothing before it is aimed (see conn_aim). */
+/*
+ * config and tls are borrowed; does nothing before it is aimed (see conn_aim). probe_key: in a
+ * cluster, a key (copied) of a slot that this server should serve: touched by name only, so that a
+ * cluster that is down says so. There the number of shards and the sentinel are not looked at: they
+ * are in slots of their own. NULL: not a cluster.
+ */
 struct session *session_new(struct loop *loop, const struct redis_config *config, struct tls *tls,
-                            const struct session_events *events, struct err *err) MUST_CHECK;
+                            const char *probe_key, const struct session_events *events,
+                            struct err *err) MUST_CHECK;
 void session_aim(struct session *session, const char *unix_path, const char *host, uint16_t port,
                  const char *why);
 void session_free(struct session **session);
 bool session_is_up(const struct session *session);
+const char *session_address(const struct session *session); /* for people */
 
 /* As conn_send; false while not up. */
 bool session_send(struct session *session, const void *command, size_t len,
@@ -44,5 +51,8 @@ void session_refused(struct session *session, const char *error);
 void session_is_healthy(struct session *session);
 /* Looks at the sentinel key; `wiped` comes before the answers to anything that is sent later. */
 void session_check_sentinel(struct session *session);
+/* Why another number of shards is refused. */
+void session_describe_shards(const char *found, const struct redis_config *config, char *out,
+                             size_t size);
 
 #endif

@@ -92,7 +92,7 @@ static size_t scope_index(struct wire_common *common, const struct ledger_scope 
 
 static size_t owner_index(struct wire_common *common, const struct ledger_op *op)
 {
-    const char *fence = op->scope->fence_key;
+    const char *fence = scope_fence_key(op->scope, op->key_hash);
     size_t f = 0;
     while (f < common->fence_count && common->fences[f] != fence &&
            strcmp(common->fences[f], fence) != 0)

@@ -37,24 +37,15 @@ static void on_hold(void *ctx, const char *route, bool held, const char *by)
     world->held = held;
 }
 
-void ledger_world_init(struct ledger_world *world, enum identity_kind kind, bool ordered,
-                       const char *const *redis_options)
+void ledger_world_make_scope(struct ledger_world *world)
 {
     struct err err = {0};
-    memset(world, 0, sizeof(*world));
-    world->kind = kind;
-    log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
-    redis_peer_start(&world->redis, redis_options);
-    snprintf(world->ns, sizeof(world->ns), "og");
-    world->config = (struct redis_config){
-        .unix_path = world->redis.socket, .ns = world->ns, .shards = 64, .timeout_ms = 2000};
-    world->loop = loop_new(&err);
-    assert_non_null(world->loop);
+    ledger_scope_free(&world->scope);
     struct ledger_scope_config scope = {.group = "g",
                                         .topic = "orders",
                                         .route = "r",
-                                        .kind = kind,
-                                        .ordered = ordered,
+                                        .kind = world->kind,
+                                        .ordered = world->ordered,
                                         .ttl_ms = 3600000,
                                         .ghost_ttl_ms = 60000,
                                         .parked_cap = 5};
@@ -63,6 +54,23 @@ void ledger_world_init(struct ledger_world *world, enum identity_kind kind, bool
     assert_non_null(ledger);
     world->scope = ledger_scope_new(ledger, &scope);
     ledger_free(&ledger);
+}
+
+void ledger_world_init(struct ledger_world *world, enum identity_kind kind, bool ordered,
+                       const char *const *redis_options)
+{
+    struct err err = {0};
+    memset(world, 0, sizeof(*world));
+    world->kind = kind;
+    world->ordered = ordered;
+    log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
+    redis_peer_start(&world->redis, redis_options);
+    snprintf(world->ns, sizeof(world->ns), "og");
+    world->config = (struct redis_config){
+        .unix_path = world->redis.socket, .ns = world->ns, .shards = 64, .timeout_ms = 2000};
+    world->loop = loop_new(&err);
+    assert_non_null(world->loop);
+    ledger_world_make_scope(world);
     snprintf(world->owner.name, sizeof(world->owner.name), "orders/0");
 }
 
@@ -89,7 +97,7 @@ void ledger_world_open(struct ledger_world *world, bool wait)
 {
     struct err err = {0};
     struct ledger_events events = {on_availability, on_wiped, on_hold, world};
-    world->ledger = ledger_new(world->loop, &world->config, &events, NULL, &err);
+    world->ledger = ledger_new(world->loop, &world->config, &events, world->metrics, &err);
     if (!world->ledger)
         fail_msg("%s", err.text);
     if (!wait)

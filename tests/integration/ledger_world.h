@@ -14,6 +14,8 @@ struct ledger_world {
     struct ledger *ledger;
     struct ledger_scope *scope;
     struct ledger_owner owner;
+    struct metrics *metrics; /* of the ledgers that are opened; NULL: none */
+    bool ordered;
     enum identity_kind kind; /* of the operations that are prepared */
     int ups, downs, wipes, holds;
     bool held;
@@ -32,6 +34,8 @@ struct test_op {
  * connected yet. */
 void ledger_world_init(struct ledger_world *world, enum identity_kind kind, bool ordered,
                        const char *const *redis_options);
+/* Anew, where the configuration was changed in what names keys. */
+void ledger_world_make_scope(struct ledger_world *world);
 /* Opens the ledger; with wait, until it is up, and takes a fence. */
 void ledger_world_open(struct ledger_world *world, bool wait);
 void ledger_world_close(struct ledger_world *world);

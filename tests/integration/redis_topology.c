@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/slots.h"
+
 #define TRIES 1500 /* of 10 ms */
 
 static void give_up(const char *what)
@@ -168,4 +170,189 @@ int sentinel_topology_master(struct sentinel_topology *topology)
             return i;
     }
     return -1;
+}
+
+/* ---- a cluster ---- */
+
+static bool all_say(struct cluster_topology *topology, const char *text)
+{
+    for (int i = 0; i < TOPOLOGY_NODES; i++) {
+        struct redis_peer *peer = &topology->nodes[i].peer;
+        if (peer->admin && !strstr(redis_peer_do(peer, "CLUSTER INFO"), text))
+            return false;
+    }
+    return true;
+}
+
+static bool nodes_know_all(void *arg)
+{
+    return all_say(arg, "cluster_known_nodes:6");
+}
+
+static bool cluster_is_well(void *arg)
+{
+    return all_say(arg, "cluster_state:ok");
+}
+
+struct pair {
+    struct cluster_topology *topology;
+    int master, replica;
+};
+
+static bool is_followed(void *arg)
+{
+    struct pair *pair = arg;
+    return strcmp(redis_peer_do(&pair->topology->nodes[pair->replica].peer, "CLUSTER REPLICATE %s",
+                                pair->topology->nodes[pair->master].id),
+                  "OK") == 0;
+}
+
+/* A key that the master serves. */
+static void key_of_master(int master, char *out, size_t size)
+{
+    uint16_t slot;
+    for (int n = 0;; n++) {
+        snprintf(out, size, "{topology-%d}", n);
+        slot = slots_of_key(slice_of(out));
+        if (slot * TOPOLOGY_MASTERS / SLOTS_COUNT == master)
+            return;
+    }
+}
+
+struct mark {
+    struct redis_peer *replica;
+    char key[40];
+};
+
+static bool has_mark(void *arg)
+{
+    struct mark *mark = arg;
+    redis_peer_do(mark->replica, "READONLY");
+    return strcmp(redis_peer_do(mark->replica, "GET %s", mark->key), "1") == 0;
+}
+
+static void start_replica(struct cluster_topology *topology, int master)
+{
+    struct pair pair = {topology, master, master + TOPOLOGY_MASTERS};
+    struct mark mark = {.replica = &topology->nodes[pair.replica].peer};
+    wait_for(is_followed, &pair, "a replica does not know its master");
+    wait_for(has_loaded, mark.replica, "a replica does not follow");
+    key_of_master(master, mark.key, sizeof(mark.key));
+    redis_peer_do(&topology->nodes[master].peer, "SET %s 1 PX 60000", mark.key);
+    wait_for(has_mark, &mark, "a replica reads nothing");
+}
+
+static void start_cluster_node(struct cluster_topology *topology, int i)
+{
+    struct topology_node *node = &topology->nodes[i];
+    uint16_t bus = redis_peer_free_port();
+    node->port = redis_peer_free_port();
+    add_words(node, "--port %u --cluster-port %u --cluster-enabled yes", (unsigned)node->port,
+              (unsigned)bus);
+    add_words(node, "--cluster-node-timeout 1000 --repl-diskless-sync-delay 0 "
+                    "--cluster-replica-validity-factor 0");
+    start_node(node, NULL);
+    snprintf(node->id, sizeof(node->id), "%s", redis_peer_do(&node->peer, "CLUSTER MYID"));
+    if (i < TOPOLOGY_MASTERS) {
+        redis_peer_do(&node->peer, "CLUSTER SET-CONFIG-EPOCH %d", i + 1);
+        redis_peer_do(&node->peer, "CLUSTER ADDSLOTSRANGE %d %d",
+                      (SLOTS_COUNT * i + TOPOLOGY_MASTERS - 1) / TOPOLOGY_MASTERS,
+                      (SLOTS_COUNT * (i + 1) + TOPOLOGY_MASTERS - 1) / TOPOLOGY_MASTERS - 1);
+        topology->places[i] = (struct redis_place){topology->host, node->port};
+    }
+    if (i)
+        redis_peer_do(&topology->nodes[0].peer, "CLUSTER MEET 127.0.0.1 %u %u",
+                      (unsigned)node->port, (unsigned)bus);
+}
+
+void cluster_topology_start(struct cluster_topology *topology)
+{
+    memset(topology, 0, sizeof(*topology));
+    snprintf(topology->host, sizeof(topology->host), "127.0.0.1");
+    for (int i = 0; i < TOPOLOGY_NODES; i++)
+        start_cluster_node(topology, i);
+    wait_for(nodes_know_all, topology, "the nodes do not find each other");
+    wait_for(cluster_is_well, topology, "the cluster is not well");
+    for (int i = 0; i < TOPOLOGY_MASTERS; i++)
+        start_replica(topology, i);
+}
+
+void cluster_topology_stop(struct cluster_topology *topology)
+{
+    for (int i = 0; i < TOPOLOGY_NODES; i++)
+        redis_peer_stop(&topology->nodes[i].peer);
+}
+
+void cluster_topology_configure(struct cluster_topology *topology, struct redis_config *config)
+{
+    config->kind = REDIS_CLUSTER;
+    config->unix_path = NULL;
+    config->places = topology->places;
+    config->place_count = TOPOLOGY_MASTERS;
+}
+
+int cluster_topology_owner(struct cluster_topology *topology, uint16_t slot)
+{
+    int owner = -1;
+    int first = 0;
+    while (first < TOPOLOGY_NODES - 1 && !topology->nodes[first].peer.admin)
+        first++;
+    redisReply *reply = redisCommand(topology->nodes[first].peer.admin, "CLUSTER SLOTS");
+    for (size_t i = 0; reply && i < reply->elements; i++) {
+        redisReply *range = reply->element[i];
+        if (range->element[0]->integer > slot || range->element[1]->integer < slot)
+            continue;
+        for (int n = 0; n < TOPOLOGY_NODES; n++) {
+            if (topology->nodes[n].port == range->element[2]->element[1]->integer)
+                owner = n;
+        }
+    }
+    freeReplyObject(reply);
+    return owner;
+}
+
+void cluster_topology_begin_move(struct cluster_topology *topology, uint16_t slot, int to)
+{
+    int from = cluster_topology_owner(topology, slot);
+    redis_peer_do(&topology->nodes[to].peer, "CLUSTER SETSLOT %u IMPORTING %s", (unsigned)slot,
+                  topology->nodes[from].id);
+    redis_peer_do(&topology->nodes[from].peer, "CLUSTER SETSLOT %u MIGRATING %s", (unsigned)slot,
+                  topology->nodes[to].id);
+}
+
+int cluster_topology_move_keys(struct cluster_topology *topology, uint16_t slot, int to, int most)
+{
+    struct redis_peer *from = &topology->nodes[cluster_topology_owner(topology, slot)].peer;
+    redisReply *keys = redisCommand(from->admin, "CLUSTER GETKEYSINSLOT %u %d", (unsigned)slot,
+                                    most);
+    int count = keys ? (int)keys->elements : 0;
+    for (int i = 0; i < count; i++) {
+        redisReply *done = redisCommand(from->admin, "MIGRATE 127.0.0.1 %u %b 0 5000",
+                                        (unsigned)topology->nodes[to].port, keys->element[i]->str,
+                                        (size_t)keys->element[i]->len);
+        if (!done || done->type == REDIS_REPLY_ERROR)
+            give_up("MIGRATE");
+        freeReplyObject(done);
+    }
+    freeReplyObject(keys);
+    return count;
+}
+
+void cluster_topology_end_move(struct cluster_topology *topology, uint16_t slot, int to)
+{
+    int from = cluster_topology_owner(topology, slot);
+    redis_peer_do(&topology->nodes[to].peer, "CLUSTER SETSLOT %u NODE %s", (unsigned)slot,
+                  topology->nodes[to].id);
+    redis_peer_do(&topology->nodes[from].peer, "CLUSTER SETSLOT %u NODE %s", (unsigned)slot,
+                  topology->nodes[to].id);
+}
+
+void cluster_topology_kill(struct cluster_topology *topology, int node)
+{
+    redis_peer_kill(&topology->nodes[node].peer);
+}
+
+void cluster_topology_resume(struct cluster_topology *topology, int node)
+{
+    redis_peer_resume(&topology->nodes[node].peer);
 }

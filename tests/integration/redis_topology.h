@@ -12,6 +12,8 @@
 #define TOPOLOGY_SENTINELS 3
 #define TOPOLOGY_MASTERS   3
 
+#define TOPOLOGY_NODES (2 * TOPOLOGY_MASTERS)
+
 /* A server, its port, and the words of its command line. */
 struct topology_node {
     struct redis_peer peer;
@@ -38,5 +40,26 @@ void sentinel_topology_stop(struct sentinel_topology *topology);
 void sentinel_topology_configure(struct sentinel_topology *topology, struct redis_config *config);
 /* Which of data the sentinels name, or -1 while they disagree. */
 int sentinel_topology_master(struct sentinel_topology *topology);
+
+struct cluster_topology {
+    struct topology_node nodes[TOPOLOGY_NODES]; /* the masters at first, then a replica of each */
+    struct redis_place places[TOPOLOGY_MASTERS];
+    char host[16];
+};
+
+/* Returns when the cluster is well and every replica takes writes. */
+void cluster_topology_start(struct cluster_topology *topology);
+void cluster_topology_stop(struct cluster_topology *topology);
+void cluster_topology_configure(struct cluster_topology *topology, struct redis_config *config);
+/* The node that serves a slot, as the first living node sees it; -1: none. */
+int cluster_topology_owner(struct cluster_topology *topology, uint16_t slot);
+/* Moves a slot as an operator's tool does, in steps: begin (both nodes know), some keys, all. */
+void cluster_topology_begin_move(struct cluster_topology *topology, uint16_t slot, int to);
+/* Moves at most so many keys; returns how many there were. */
+int cluster_topology_move_keys(struct cluster_topology *topology, uint16_t slot, int to, int most);
+void cluster_topology_end_move(struct cluster_topology *topology, uint16_t slot, int to);
+/* Kills a node, or starts it again. */
+void cluster_topology_kill(struct cluster_topology *topology, int node);
+void cluster_topology_resume(struct cluster_topology *topology, int node);
 
 #endif

@@ -278,7 +278,8 @@ static void test_show_is_read_back_the_same(void **state)
 static void test_show_of_redis_urls_is_read_back_the_same(void **state)
 {
     static const char *const urls[] = {"rediss://[::1]:6380/3", "unix:///run/a%20b.sock?db=3",
-                                       "rediss+sentinel://a:26379,[::1]:1/my.master-1?db=3", NULL};
+                                       "rediss+sentinel://a:26379,[::1]:1/my.master-1?db=3",
+                                       "redis+cluster://a:6379,b:7001", NULL};
     (void)state;
     for (const char *const *url = urls; *url; url++) {
         char text[400];
@@ -627,6 +628,9 @@ static void test_redis_urls(void **state)
                                        "redis+sentinel://h/m",
                                        "redis+sentinel://a,b:1,[::1]:2/my.master-1?db=3",
                                        "rediss+sentinel://me:pw@a/m",
+                                       "redis+cluster://a,b:7001,[::1]:7002",
+                                       "redis+cluster://me:pw@a/0",
+                                       "rediss+cluster://a/",
                                        NULL};
     static const char *const bad[] = {"redis://",
                                       "redis:///0",
@@ -659,6 +663,10 @@ static void test_redis_urls(void **state)
                                       "redis+sentinel://h/m?x=1",
                                       "redis+sentinel://h/m#1",
                                       "redis+sentinel:///m",
+                                      "redis+cluster://",
+                                      "redis+cluster://a/1",
+                                      "redis+cluster://a?db=0",
+                                      "redis+cluster://a,",
                                       NULL};
 
     (void)state;

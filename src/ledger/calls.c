@@ -1,0 +1,466 @@
+/*
+ * Queues of operations, and the batches that are made of them.
+ *
+ *   submit --> finishes, claims --pump--> calls (in flight) --answer--> done
+ *                    ^                          |
+ *                    +-- connection lost, -------+   (in the order in which they were sent)
+ *                        slot moved
+ *
+ * Invariants:
+ * - An operation of a key is not sent while an earlier one of that key is on its way (lanes),
+ * unless both go in one batch: so neither a reconnect nor a script that must be sent again can
+ * change the order of a key's operations.
+ * - A batch holds finishes first, then claims; claims go only when every finish before them could.
+ * - A batch is of one queue, so in a cluster of one slot.
+ * - A call is of one script: swap_states for plain operations of keys whose state is known,
+ * apply_ops for all others, and for those that swap_states did not find as expected.
+ * - `done` is called from the loop only, once; the ledger does not touch the operation after it.
+ * Must not decide anything about a record: it carries facts and answers.
+ */
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ledger/cluster.h"
+#include "ledger/parts.h"
+#include "ledger/resp.h"
+#include "ledger/scope.h"
+
+#define CALLS_MAX 8
+#define CALLS_EAGER                                                                                \
+    1 /* below this any operation goes at once, above it when a batch is worth a call */
+#define BATCH_WORTH 32
+#define SCAN_MAX    512 /* queued operations looked at for one batch */
+
+enum op_state { OP_DONE, OP_QUEUED, OP_SENT, OP_ENDED };
+
+static void list_push(struct op_list *list, struct ledger_op *op)
+{
+    op->next = NULL;
+    op->prev = list->last;
+    if (list->last)
+        list->last->next = op;
+    else
+        list->first = op;
+    list->last = op;
+    list->count++;
+}
+
+static void list_push_front(struct op_list *list, struct ledger_op *op)
+{
+    op->prev = NULL;
+    op->next = list->first;
+    if (list->first)
+        list->first->prev = op;
+    else
+        list->last = op;
+    list->first = op;
+    list->count++;
+}
+
+static void list_remove(struct op_list *list, struct ledger_op *op)
+{
+    if (op->prev)
+        op->prev->next = op->next;
+    else
+        list->first = op->next;
+    if (op->next)
+        op->next->prev = op->prev;
+    else
+        list->last = op->prev;
+    op->next = op->prev = NULL;
+    list->count--;
+}
+
+struct queue *calls_queue_of(struct ledger *ledger, uint64_t key_hash)
+{
+    return &ledger->queues[ledger->cluster ? key_hash % ledger->config->shards : 0];
+}
+
+static struct op_list *list_of(struct ledger *ledger, const struct ledger_op *op)
+{
+    struct queue *queue = calls_queue_of(ledger, op->key_hash);
+    return op->verb == LEDGER_FINISH ? &queue->finishes : &queue->claims;
+}
+
+static uint16_t *lane_of(struct ledger *ledger, const struct ledger_op *op)
+{
+    uint64_t hash = op->key_hash;
+    if (scope_is_by_partition(op->scope, op))
+        hash += (uint64_t)(uint32_t)op->origin_partition * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+    return &ledger->lanes[hash % LEDGER_LANES];
+}
+
+static void complete(struct ledger *ledger, struct ledger_op *op)
+{
+    op->state = OP_DONE;
+    ledger->pending--;
+    op->done(op);
+}
+
+void calls_end(struct ledger *ledger, struct ledger_op *op)
+{
+    op->state = OP_ENDED;
+    list_push(&ledger->ended, op);
+    loop_defer(ledger->loop, &ledger->end_task);
+}
+
+void calls_unqueue(struct ledger *ledger, struct ledger_op *op)
+{
+    if (op->state == OP_DONE)
+        return;
+    op->cancelled = true;
+    if (op->state != OP_QUEUED)
+        return;
+    list_remove(list_of(ledger, op), op);
+    calls_end(ledger, op);
+}
+
+void calls_end_all(struct ledger *ledger)
+{
+    struct ledger_op *op;
+    while ((op = ledger->ended.first) != NULL) {
+        list_remove(&ledger->ended, op);
+        complete(ledger, op);
+    }
+}
+
+/* ---- calls ---- */
+
+static void call_link(struct batch_call *call)
+{
+    struct queue *queue = call->queue;
+    call->next = NULL;
+    call->prev = queue->last_call;
+    if (queue->last_call)
+        queue->last_call->next = call;
+    else
+        queue->first_call = call;
+    queue->last_call = call;
+    queue->calls++;
+    call->node->calls++;
+    for (size_t i = 0; i < call->count; i++)
+        ++*lane_of(call->node->ledger, call->ops[i]);
+}
+
+static void call_unlink(struct batch_call *call)
+{
+    struct queue *queue = call->queue;
+    if (call->prev)
+        call->prev->next = call->next;
+    else
+        queue->first_call = call->next;
+    if (call->next)
+        call->next->prev = call->prev;
+    else
+        queue->last_call = call->prev;
+    queue->calls--;
+    call->node->calls--;
+    for (size_t i = 0; i < call->count; i++)
+        --*lane_of(call->node->ledger, call->ops[i]);
+}
+
+/* What was not as expected is asked of apply_ops, before all that came later. */
+static void ask_again(struct ledger *ledger, struct ledger_op *op)
+{
+    op->no_swap = true;
+    if (ledger->swap_misses)
+        metric_add(ledger->swap_misses, 1);
+    if (op->cancelled) {
+        calls_end(ledger, op);
+        return;
+    }
+    op->state = OP_QUEUED;
+    list_push_front(list_of(ledger, op), op);
+}
+
+static void call_finish(struct batch_call *call)
+{
+    struct ledger *ledger = call->node->ledger;
+    struct metric *seconds = call->swap ? ledger->swap_seconds : ledger->call_seconds;
+    call_unlink(call);
+    session_is_healthy(call->node->session);
+    if (seconds)
+        metric_observe(seconds, (double)(clock_mono_ns() - call->sent_ns) / 1e9);
+    loop_defer(ledger->loop, &ledger->pump_task);
+    for (size_t i = 0; i < call->count; i++) {
+        struct ledger_op *op = call->ops[i];
+        if (call->swap && !call->swapped[i]) {
+            ask_again(ledger, op);
+            continue;
+        }
+        op->lease_deadline_ns = op->sent_ns + (uint64_t)op->lease_ms * NS_PER_MS;
+        complete(ledger, op);
+    }
+    mem_free(call);
+}
+
+/* Its operations go back to the heads of the queue; what nobody waits for any more ends. */
+static void call_requeue(struct batch_call *call)
+{
+    struct ledger *ledger = call->node->ledger;
+    call_unlink(call);
+    for (size_t i = call->count; i-- > 0;) {
+        struct ledger_op *op = call->ops[i];
+        if (op->cancelled) {
+            calls_end(ledger, op);
+            continue;
+        }
+        op->state = OP_QUEUED;
+        list_push_front(list_of(ledger, op), op);
+    }
+    mem_free(call);
+}
+
+void calls_requeue(struct node *node)
+{
+    struct ledger *ledger = node->ledger;
+    for (size_t i = 0; node->calls && i < ledger->queue_count; i++) {
+        for (struct batch_call *call = ledger->queues[i].last_call, *prev; call; call = prev) {
+            prev = call->prev;
+            if (call->node == node)
+                call_requeue(call);
+        }
+    }
+    loop_defer(ledger->loop, &ledger->pump_task);
+}
+
+static bool call_send(struct batch_call *call, bool whole);
+
+static void on_answer(void *arg, const redisReply *reply)
+{
+    struct batch_call *call = arg;
+    struct node *node = call->node;
+    struct ledger *ledger = node->ledger;
+    struct err err = {0};
+    if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0) {
+        call->void_waits += call->wait;
+        if (!call_send(call, true))
+            session_refused(node->session, "cannot send");
+        return;
+    }
+    if (reply->type == REDIS_REPLY_ERROR && cluster_redirects(call->queue, node, reply)) {
+        /* Not executed. What WAIT says about it is of no interest, but comes. */
+        if (call->wait)
+            call->moved = ++call->void_waits > 0;
+        else
+            call_requeue(call);
+        return;
+    }
+    if (!(call->swap ? swaps_read(ledger->swaps, ledger->names, reply, call->ops, call->count,
+                                  call->swapped, &err)
+                     : batch_read(reply, ledger->swaps, call->ops, call->count, &err))) {
+        ledger_count_error(ledger, err.text);
+        session_refused(node->session, err.text);
+        return;
+    }
+    if (!call->wait)
+        call_finish(call);
+}
+
+/* WAIT is about all that its connection has written: so a good answer stands for calls before it
+ * too. */
+void calls_confirm(struct node *node)
+{
+    struct ledger *ledger = node->ledger;
+    for (size_t i = 0; i < ledger->queue_count; i++) {
+        for (struct batch_call *call = ledger->queues[i].first_call, *next; call; call = next) {
+            next = call->next;
+            if (call->node == node && call->is_short)
+                call_finish(call);
+        }
+    }
+}
+
+static void on_waited(void *arg, const redisReply *reply)
+{
+    struct batch_call *call = arg;
+    struct node *node = call->node;
+    if (call->void_waits) {
+        call->void_waits--;
+        if (call->moved && !call->void_waits)
+            call_requeue(call);
+        return;
+    }
+    if (!nodes_waited_for_enough(node, reply)) {
+        call->is_short = true;
+        nodes_unconfirmed(node, reply);
+        return;
+    }
+    call_finish(call);
+}
+
+static bool send_wait(struct batch_call *call)
+{
+    struct ledger *ledger = call->node->ledger;
+    buf_reset(&ledger->out);
+    nodes_add_wait(&ledger->out, ledger->config);
+    return session_send(call->node->session, ledger->out.data, ledger->out.len, on_waited, call);
+}
+
+static bool call_send(struct batch_call *call, bool whole)
+{
+    struct ledger *ledger = call->node->ledger;
+    call->sent_ns = clock_mono_ns();
+    for (size_t i = 0; i < call->count; i++)
+        call->ops[i]->sent_ns = call->sent_ns;
+    buf_reset(&ledger->out);
+    if (call->swap)
+        swaps_build(&ledger->out, ledger->swaps, ledger->names, call->ops, call->count, whole);
+    else
+        batch_build(&ledger->out, ledger->names, call->ops, call->count, whole);
+    if (!session_send(call->node->session, ledger->out.data, ledger->out.len, on_answer, call))
+        return false;
+    call->wait = ledger->config->wait_replicas > 0 && call->ops[0]->verb == LEDGER_FINISH;
+    return !call->wait || send_wait(call);
+}
+
+/* Is a claim that was kept for the record its answer? */
+static bool is_granted(struct ledger *ledger, struct ledger_op *op, bool first)
+{
+    const struct node *node = calls_queue_of(ledger, op->key_hash)->node;
+    return node && node->up && op->verb == LEDGER_CLAIM && ledger->swaps && op->cover_ms &&
+           swaps_grant(ledger->swaps, ledger->names, op, clock_mono_ns(), first);
+}
+
+static void end_unasked(struct ledger *ledger, struct ledger_op *op)
+{
+    if (ledger->unasked)
+        metric_add(ledger->unasked, 1);
+    calls_end(ledger, op);
+}
+
+void calls_take(struct ledger *ledger, struct ledger_op *op)
+{
+    if (is_granted(ledger, op, false)) {
+        end_unasked(ledger, op);
+        return;
+    }
+    if (ledger->swaps) {
+        if (op->verb == LEDGER_FINISH && op->keep_ms &&
+            !swaps_worth_keeping(ledger->swaps, op, clock_mono_ns()))
+            op->keep_ms = 0;
+        swaps_ask(ledger->swaps, op);
+    }
+    op->state = OP_QUEUED;
+    list_push(list_of(ledger, op), op);
+    loop_defer(ledger->loop, &ledger->pump_task);
+}
+
+/* What one call takes, and the keys that later operations of this choice must leave alone. */
+struct choice {
+    struct batch_call *call;
+    uint16_t *passed[2 * SCAN_MAX]; /* lanes of operations left for a call of the other script */
+    size_t passed_count;
+    bool decided; /* which script */
+};
+
+static bool is_swap(struct ledger *ledger, const struct ledger_op *op)
+{
+    return ledger->swaps && !op->no_swap && swaps_fit(ledger->swaps, ledger->names, op);
+}
+
+/* Takes the operation, or leaves it for the other script: the first one decides. */
+static bool choose(struct ledger *ledger, struct choice *choice, struct ledger_op *op)
+{
+    struct batch_call *call = choice->call;
+    bool swap = is_swap(ledger, op);
+    uint16_t *lane = lane_of(ledger, op);
+    if (!choice->decided)
+        call->swap = swap;
+    choice->decided = true;
+    if (swap == call->swap) {
+        call->ops[call->count++] = op;
+        if (!swap && ledger->swaps)
+            swaps_bar(ledger->swaps, op);
+        if (!swap)
+            return true; /* in one call of apply_ops a key's operations keep their order */
+    }
+    ++*lane;
+    choice->passed[choice->passed_count++] = lane;
+    return swap == call->swap;
+}
+
+/* Moves what may go from the queue into the call. Returns false where a later operation must not go
+ * either. */
+static bool take(struct ledger *ledger, struct op_list *list, struct choice *choice)
+{
+    size_t looked = 0;
+    for (struct ledger_op *op = list->first, *next; op; op = next) {
+        next = op->next;
+        if (choice->call->count == LEDGER_BATCH_MAX || looked++ == SCAN_MAX)
+            return false;
+        if (*lane_of(ledger, op))
+            continue;
+        if (is_granted(ledger, op,
+                       true)) { /* the finish before it, which it waited for, kept its claim */
+            list_remove(list, op);
+            end_unasked(ledger, op);
+        } else if (choose(ledger, choice, op)) {
+            list_remove(list, op);
+            op->state = OP_SENT;
+        }
+    }
+    return true;
+}
+
+static bool may_send(const struct ledger *ledger, const struct queue *queue)
+{
+    size_t queued = queue->finishes.count + queue->claims.count;
+    return queued && queue->calls < CALLS_MAX &&
+           (queue->calls < CALLS_EAGER || queued >= BATCH_WORTH) && queue->node &&
+           queue->node->up && !queue->paused && cluster_is_known(ledger);
+}
+
+static bool send_next(struct ledger *ledger, struct queue *queue)
+{
+    if (!may_send(ledger, queue))
+        return false;
+    struct batch_call *call = mem_zalloc(sizeof(*call));
+    call->queue = queue;
+    call->node = queue->node;
+    struct choice choice = {.call = call};
+    if (take(ledger, &queue->finishes, &choice))
+        take(ledger, &queue->claims, &choice);
+    while (choice.passed_count > 0)
+        --*choice.passed[--choice.passed_count];
+    if (!call->count) {
+        mem_free(call);
+        return false;
+    }
+    call_link(call);
+    if (!call_send(call, false)) {
+        session_refused(queue->node->session, "cannot send");
+        return false;
+    }
+    return true;
+}
+
+void calls_pump(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->queue_count; i++) {
+        while (send_next(ledger, &ledger->queues[i]))
+            continue;
+    }
+}
+
+static void cancel_list(struct ledger *ledger, struct op_list *list)
+{
+    struct ledger_op *op;
+    while ((op = list->first) != NULL) {
+        list_remove(list, op);
+        op->cancelled = true;
+        complete(ledger, op);
+    }
+}
+
+void calls_cancel(struct ledger *ledger)
+{
+    cancel_list(ledger, &ledger->ended);
+    for (size_t i = 0; i < ledger->queue_count; i++) {
+        cancel_list(ledger, &ledger->queues[i].finishes);
+        cancel_list(ledger, &ledger->queues[i].claims);
+    }
+}
