@@ -1,7 +1,7 @@
 -- The answer to an item, and the way there.
 
 local function answer(code, would, busy)
-    local a = code + 32 * (would or code) + 1024 * s.count
+    local a = code + 32 * (would or code) + 1024 * s.count + 2 ^ 47 * ((s.generation or 0) % 64)
     local at = n + 1
     n = at
     if busy then

@@ -252,8 +252,21 @@ static void duplicate(struct delivery *d, enum ledger_code code)
     delivery_settle(d);
 }
 
+/* Redis lost the end of a record that this process has finished: it is told again. */
+static bool finish_again(struct delivery *d)
+{
+    enum ledger_fact fact;
+    if (!ledger_knows_done(d->route->worker->ledger, &d->op, &fact))
+        return false;
+    end_probe(d);
+    delivery_finish(d, fact);
+    return true;
+}
+
 static void indeterminate(struct delivery *d)
 {
+    if (finish_again(d))
+        return;
     d->indeterminate = true;
     if (d->route->config->dedup.on_indeterminate == POLICY_DEAD_LETTER) {
         end_probe(d);
@@ -293,7 +306,8 @@ static bool overtakes_twin(const struct delivery *d)
 static void go(struct delivery *d)
 {
     if (!overtakes_twin(d)) {
-        granted(d);
+        if (!finish_again(d))
+            granted(d);
         return;
     }
     end_probe(d);

@@ -196,6 +196,7 @@ static bool read_one(const redisReply *reply, size_t *at, struct swaps *swaps, s
     op->parked_count = (uint32_t)(word >> 10);
     op->head_expired = (word >> 42 & 1) != 0;
     op->head_blocks = (word >> 46 & 1) != 0;
+    op->generation = word >> 47 & 63;
     op->busy_ms = 0;
     op->head_tier = 0;
     op->head_offset = -1;

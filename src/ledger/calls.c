@@ -192,6 +192,7 @@ static void call_finish(struct batch_call *call)
             continue;
         }
         op->lease_deadline_ns = op->sent_ns + (uint64_t)op->lease_ms * NS_PER_MS;
+        finished_add(ledger->finished, op, op->sent_ns);
         complete(ledger, op);
     }
     mem_free(call);

@@ -122,6 +122,8 @@ static void serve(struct cluster *cluster, struct queue *queue, struct node *nod
 {
     if (queue->node == node)
         return;
+    if (queue->node)
+        cluster->ledger->shaken_ns = clock_mono_ns();
     queue->node = node;
     loop_defer(cluster->ledger->loop, &cluster->reap);
     loop_defer(cluster->ledger->loop, &cluster->ledger->pump_task);

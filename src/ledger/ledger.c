@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ledger/cluster.h"
@@ -151,6 +152,11 @@ static void init_metrics(struct ledger *ledger, struct metrics *metrics)
     ledger->failovers = metrics_counter(
         metrics, "redis_failovers_total",
         "Times that another server became the master; it may lack the last writes.", NULL, 0);
+    ledger->reasserted = metrics_counter(
+        metrics, "ledger_reasserted_total",
+        "Records that Redis had forgotten and this process knew to be finished: told again, not "
+        "delivered again.",
+        NULL, 0);
     ledger->short_waits = metrics_counter(
         metrics, "redis_wait_short_total",
         "Answers to WAIT by which fewer replicas than redis.wait.replicas had the last writes.",
@@ -228,7 +234,7 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
     snprintf(ledger->why, sizeof(ledger->why), "not connected to Redis yet");
     init_metrics(ledger, metrics);
     holds_init(ledger);
-    if (!open_servers(ledger, err))
+    if (!(ledger->finished = finished_new(err)) || !open_servers(ledger, err))
         ledger_free(&ledger);
     return ledger;
 }
@@ -252,6 +258,7 @@ void ledger_free(struct ledger **ledger_ptr)
     name_cache_free(&ledger->names);
     tls_free(&ledger->tls);
     swaps_free(&ledger->swaps);
+    finished_free(&ledger->finished);
     buf_deinit(&ledger->out);
     mem_free(ledger->queues);
     mem_free(ledger);
@@ -277,6 +284,7 @@ void ledger_submit(struct ledger *ledger, struct ledger_op *op)
 {
     op->cancelled = false;
     op->no_swap = false;
+    op->generation = 0;
     op->key_hash = scope_hash_key(op->scope, op->key);
     ledger->pending++;
     if (op->origin_offset >= 0 && op->origin_offset < BATCH_OFFSET_LIMIT) {
@@ -290,6 +298,18 @@ void ledger_submit(struct ledger *ledger, struct ledger_op *op)
 void ledger_cancel(struct ledger *ledger, struct ledger_op *op)
 {
     calls_unqueue(ledger, op);
+}
+
+bool ledger_knows_done(struct ledger *ledger, const struct ledger_op *op, enum ledger_fact *fact)
+{
+    uint64_t now_ns = clock_mono_ns();
+    /* Writes are lost with a connection, or with a slot that moved. */
+    if (!ledger->shaken_ns || now_ns - ledger->shaken_ns > FINISHED_LIFE_NS ||
+        !finished_find(ledger->finished, op, now_ns, fact))
+        return false;
+    if (ledger->reasserted)
+        metric_add(ledger->reasserted, 1);
+    return true;
 }
 
 size_t ledger_pending(const struct ledger *ledger)

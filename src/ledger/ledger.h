@@ -157,6 +157,7 @@ struct ledger_op {
     bool head_blocks; /* the head is a dead letter (LEDGER_BLOCKING): it goes by ledger_release_key
                          or a redrive only */
     uint32_t parked_count;      /* of the key, after the operation */
+    uint8_t generation;         /* of the key's state, modulo 64: how often it was reset */
     uint64_t lease_deadline_ns; /* GO, INDETERMINATE, STALE: monotonic, measured from before the
                                    (last) send */
 
@@ -195,6 +196,12 @@ void ledger_submit(struct ledger *ledger, struct ledger_op *op);
 void ledger_cancel(struct ledger *ledger, struct ledger_op *op);
 /* Operations submitted and not done. */
 size_t ledger_pending(const struct ledger *ledger);
+/*
+ * Redis granted this claim, but lost writes lately, and this process has finished the very record
+ * (or its sequence, or its event id) before: with which fact. It is to be finished so again, not
+ * delivered. To be asked in done of a claim that was answered GO or INDETERMINATE.
+ */
+bool ledger_knows_done(struct ledger *ledger, const struct ledger_op *op, enum ledger_fact *fact);
 
 /* Small requests. done runs once, also on cancel by ledger_free (then with err set). All wait while
  * Redis is away. */

@@ -9,6 +9,7 @@
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ledger/cluster.h"
@@ -103,6 +104,7 @@ static void on_down(void *ctx, const char *why)
     /* It may be another server next time, or one that lost writes. */
     if (node->up && ledger->swaps)
         swaps_forget_all(ledger->swaps);
+    ledger->shaken_ns = clock_mono_ns();
     node->up = node->unconfirmed = false;
     loop_timer_cancel(&node->wait_timer);
     snprintf(node->why, sizeof(node->why), "%s", why);

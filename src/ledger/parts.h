@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "base/metrics.h"
 #include "ledger/batch.h"
+#include "ledger/finished.h"
 #include "ledger/ledger.h"
 #include "ledger/session.h"
 #include "ledger/swap.h"
@@ -103,6 +104,8 @@ struct ledger {
     struct node *nodes;
     struct name_cache *names;
     struct swaps *swaps; /* NULL: all goes to apply_ops */
+    struct finished *finished;
+    uint64_t shaken_ns; /* when writes may have been lost last; 0: never */
     bool freeing;
     bool up;
     char why[400];
@@ -123,8 +126,8 @@ struct ledger {
     struct loop_timer poll_timer;
 
     struct metrics *metrics; /* NULL: none */
-    struct metric *up_gauge, *wipes, *failovers, *short_waits, *call_seconds, *swap_seconds,
-        *swap_misses, *unasked;
+    struct metric *up_gauge, *wipes, *failovers, *short_waits, *reasserted, *call_seconds,
+        *swap_seconds, *swap_misses, *unasked;
 };
 
 /* ledger.c */

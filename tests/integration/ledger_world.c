@@ -127,7 +127,7 @@ static void nothing(void *arg)
 void ledger_world_until(struct ledger_world *world, bool (*condition)(void *arg), void *arg,
                         const char *what)
 {
-    uint64_t deadline = clock_mono_ns() + 40 * NS_PER_S;
+    uint64_t deadline = clock_mono_ns() + 60 * NS_PER_S;
     struct loop_timer tick;
     loop_timer_init(&tick, world->loop, nothing, NULL);
     while (!condition(arg)) {

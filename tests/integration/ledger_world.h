@@ -42,7 +42,7 @@ void ledger_world_close(struct ledger_world *world);
 void ledger_world_deinit(struct ledger_world *world);
 void ledger_world_fence(struct ledger_world *world);
 
-/* Turns the loop until the condition holds; fails the test after forty seconds (sentinels whose
+/* Turns the loop until the condition holds; fails the test after sixty seconds (sentinels whose
  * votes were split wait before they try again). */
 void ledger_world_until(struct ledger_world *world, bool (*condition)(void *arg), void *arg,
                         const char *what);

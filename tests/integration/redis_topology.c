@@ -92,6 +92,8 @@ void sentinel_topology_add(struct sentinel_topology *topology, size_t i)
     start_node(node, topology->config);
     redis_peer_do(&node->peer, "SENTINEL DEBUG info-period 200 ping-period 100 ask-period 100 "
                                "publish-period 100");
+    /* One that was not run for two seconds, on a busy machine, does nothing for half a minute. */
+    redis_peer_do(&node->peer, "SENTINEL DEBUG tilt-trigger 20000 tilt-period 1000");
     topology->places[i] = (struct redis_place){topology->host, node->port};
 }
 

@@ -43,6 +43,8 @@ class Sentinels:
         for sentinel in self.sentinels:
             sentinel.call("SENTINEL", "DEBUG", "info-period", 200, "ping-period", 100,
                           "ask-period", 100, "publish-period", 100)
+            # One that was not run for two seconds, on a busy machine, does nothing for half a minute.
+            sentinel.call("SENTINEL", "DEBUG", "tilt-trigger", 20000, "tilt-period", 1000)
         wait_until(lambda: all("slaves=1,sentinels=3" in sentinel.call("INFO", "sentinel")
                                for sentinel in self.sentinels), 20, "sentinels that know each other")
         for sentinel in self.sentinels:
