@@ -74,6 +74,8 @@ function(og_fuzz_targets)
         target_link_libraries(${name} PRIVATE og_${module})
       endif()
     endforeach()
+    # What a server answers is read off the wire by hiredis.
+    target_link_libraries(${name} PRIVATE og::hiredis)
     set_property(GLOBAL APPEND PROPERTY og_fuzz_names ${name})
   endforeach()
   get_property(names GLOBAL PROPERTY og_fuzz_names)
