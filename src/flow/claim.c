@@ -118,8 +118,7 @@ void claim_start(struct delivery *d)
     }
     step_begin(d, DELIVERY_CLAIMING);
     d->ambiguous = false;
-    op->verb = PLANTED("mark-first") ? LEDGER_FINISH : LEDGER_CLAIM;
-    op->fact = LEDGER_SUCCEEDED;                    /* of no meaning to a claim */
+    op->verb = LEDGER_CLAIM;
     op->source = d->twin ? LEDGER_TIER : d->source; /* a twin speaks for its copy */
     op->hop = d->hop;
     op->lease_ms = (uint32_t)(config->handler.timeout_ms + LEASE_MARGIN_MS);
@@ -377,21 +376,30 @@ static bool may_deliver(const struct delivery *d)
            (d->probe || breaker_state(d->route->breaker) == BREAKER_CLOSED);
 }
 
-/* Planted faults: answers that are taken for GO. */
-static void plant(struct ledger_op *op)
+/* Planted faults: answers that are taken for GO; and one that has its record marked done before it
+ * is delivered, which true is for: the mark is on its way, and its answer comes here again. */
+static bool plant(struct delivery *d, struct ledger_op *op)
 {
-    if ((PLANTED("mark-first") && (op->code == LEDGER_OK || op->code == LEDGER_LOST)) ||
-        (PLANTED("no-fence") && op->code == LEDGER_FENCED) ||
+    bool marked = PLANTED("mark-first") && op->verb == LEDGER_FINISH;
+    if (PLANTED("mark-first") && op->verb == LEDGER_CLAIM && op->code == LEDGER_GO) {
+        op->verb = LEDGER_FINISH;
+        op->fact = LEDGER_SUCCEEDED;
+        ledger_submit(d->route->worker->ledger, op);
+        return true;
+    }
+    if (marked || (PLANTED("no-fence") && op->code == LEDGER_FENCED) ||
         (PLANTED("no-lease-wait") && op->code == LEDGER_BUSY)) {
         op->code = LEDGER_GO;
         op->lease_deadline_ns = clock_mono_ns() + op->lease_ms * (uint64_t)NS_PER_MS;
     }
+    return false;
 }
 
 static void claimed(struct ledger_op *op)
 {
     struct delivery *d = op->arg;
-    plant(op);
+    if (!op->cancelled && plant(d, op))
+        return;
     bool held = op->code == LEDGER_GO || op->code == LEDGER_INDETERMINATE ||
                 op->code == LEDGER_STALE;
     bool had_evidence = op->has_ghost;

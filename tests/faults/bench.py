@@ -67,7 +67,7 @@ class Bench:
         scene.start_all()
         if spec.traffic:
             scene.start_traffic()
-            scene.traffic(min(300, spec.rate))
+            scene.traffic(min(300, spec.rate // 2))
         spec.function(scene)
         return scene.report(scene.settle())
 

@@ -1,8 +1,10 @@
 """One or three real brokers, each with a second listener that is advertised through a proxy."""
 
 import base64
+import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -34,10 +36,12 @@ def choose_port(taken):
 class Cluster(Broker):
     """bootstrap goes straight to the brokers, proxied through the proxies."""
 
-    def __init__(self, directory, loop, brokers=1, log_dirs=None, properties=""):
+    def __init__(self, directory, loop, brokers=1, small_disk=None, properties=""):
+        """small_disk: the number of the broker whose log is on a file system of 200 MB."""
         self.loop = loop
         self.brokers = brokers
-        self.log_dirs = log_dirs or {}
+        self.small_disk = small_disk
+        self.small_path = directory / "small"
         self.properties = properties
         self.proxies = []
         for _ in range(5):
@@ -58,6 +62,10 @@ class Cluster(Broker):
             proxy.close()
         self.proxies = [Proxy(self.loop, ("127.0.0.1", port)) for port in far]
         directory.mkdir(parents=True, exist_ok=True)
+        if self.small_disk and not os.path.ismount(self.small_path):
+            self.small_path.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "none",
+                            str(self.small_path)], check=True)
         (directory / "cluster").write_text(
             "brokers=%d\nports=(%s)\ncontroller_ports=(%s)\ncluster_id=%s\n" % (
                 self.brokers, " ".join(map(str, self.ports)), " ".join(map(str, controllers)),
@@ -71,8 +79,9 @@ class Cluster(Broker):
                 "advertised.listeners=%s,PROXIED://%s" % (near, self.proxies[node].address),
                 "listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,"
                 "PROXIED:PLAINTEXT", self.properties]
-            if node + 1 in self.log_dirs:
-                lines.append("log.dirs=%s" % self.log_dirs[node + 1])
+            if node + 1 == self.small_disk:  # the metadata log stays where there is room
+                lines += ["log.dirs=%s" % self.small_path,
+                          "metadata.log.dir=%s" % (path / "data")]
             (path / "extra.properties").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _script(self, *args):
@@ -106,6 +115,31 @@ class Cluster(Broker):
     def thaw_node(self, node):
         os.kill(self.pid(node), signal.SIGCONT)
 
+    def delete_records(self, below, directory):
+        """Trims partitions: {(topic, partition): the first offset that stays}."""
+        path = directory / "delete-records.json"
+        path.write_text(json.dumps({"version": 1, "partitions": [
+            {"topic": topic, "partition": partition, "offset": offset}
+            for (topic, partition), offset in below.items()]}), encoding="utf-8")
+        subprocess.run([str(places.KAFKA), "tool", "DeleteRecordsCommand", "--bootstrap-server",
+                        self.bootstrap, "--offset-json-file", str(path)], check=True,
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+
+    def is_running(self, node):
+        try:
+            os.kill(self.pid(node), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def controller(self):
+        """The number of the active controller."""
+        said = subprocess.run([str(places.KAFKA), "tool", "MetadataQuorumCommand",
+                               "--bootstrap-server", self.bootstrap, "describe", "--status"],
+                              check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=120).stdout
+        return int(re.search(r"LeaderId:\s*(\d+)", said).group(1))
+
     def request_logs(self):
         return sorted(self.directory.glob("node-*/requests.log"))
 
@@ -116,5 +150,7 @@ class Cluster(Broker):
             except (OSError, ValueError):
                 pass
         self.stop(kill=True)
+        if self.small_disk:
+            subprocess.run(["umount", str(self.small_path)], check=False)
         for proxy in self.proxies:
             proxy.close()

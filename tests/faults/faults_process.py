@@ -1,14 +1,29 @@
 """Processes that die or stand still: rows 1 and 2."""
 
+import subprocess
+
 from support.waiting import wait_until
 
 from faults.catalog import row
+from faults.threads import Stopped, threads_of
 
 TROUBLE = ('0.02:{"fail_first":1}', '0.004:{"fail_for_ms":1200}', '0.05:{"delay_ms":30}',
            '0.002:{"poison":true}')
 # Dead members are noticed sooner, so that a run is shorter.
 HASTE = {"kafka": {"session.timeout.ms": 3000, "heartbeat.interval.ms": 300}}
 POINTS = ("poll", "claim", "request-sent", "answer", "produce-acknowledged", "finish", "commit")
+
+
+def cannot_trace():
+    """Why threads cannot be stopped here, or None."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            Stopped([child.pid]).go()
+        except OSError as error:
+            return "threads cannot be stopped: %s" % error
+        finally:
+            child.kill()
+    return None
 
 
 @row("1", "SIGKILL at each named point, one after the other", short=True, crash_points=True,
@@ -80,3 +95,41 @@ def short_freeze(scene):
         scene.pass_time(0.5, 4)
         scene.thaw(victim)
         scene.pass_time(0.3, 1)
+
+
+def requests_of(scene, gateway):
+    return sum(line.get("gw") == gateway.name for line in scene.handler.lines())
+
+
+def stop_client(scene, gateway):
+    """Stops the threads of librdkafka; again where one held a lock that the worker waits for now."""
+    for _ in range(20):
+        before = requests_of(scene, gateway)
+        stopped = Stopped(threads_of(gateway.pid, "rdk:"))
+        scene.pass_time(0.4)
+        if requests_of(scene, gateway) > before + 20:
+            return stopped
+        stopped.go()
+        scene.traffic(200)
+    raise AssertionError("the worker never went on without its client")
+
+
+@row("2", "a Kafka client that stands still while its worker goes on", short=True, rate=50, keys=40,
+     rules=('1:{"delay_ms":100}',), needs=cannot_trace, config=HASTE)
+def zombie_worker(scene):
+    """The group expels the member, which cannot know: it still holds thousands of records. Its claims
+    must be refused from the moment on at which the new owner has its fence tokens."""
+    before = scene.metric_of_all("fenced_claims_total")
+    scene.start_traffic(rate=0, count=4000, key_prefix="q")
+    scene.traffic(200)
+    victim = scene.victim()
+    stopped = stop_client(scene, victim)
+    scene.windows.crash(victim.name, 32, name="frozen")
+    try:
+        wait_until(lambda: scene.metric_of_all("fenced_claims_total") > before or
+                   scene.handler.stats()["overlaps"] > 50, 30, "the zombie is fenced, or is not")
+        scene.pass_time(1)
+    finally:
+        stopped.go()
+    scene.traffic(500)
+    scene.notes["fenced"] = int(scene.metric_of_all("fenced_claims_total") - before)

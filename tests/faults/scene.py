@@ -46,7 +46,7 @@ class Scene(World):
         self.windows = Windows(spec.timeout_ms)
         self.notes = {}
         self.problems = []
-        self.retired = []  # gateways that ended and do not come back
+        self.excused = set()  # records that Kafka itself lost
         self.redis_proxy = self.handler_proxy = None
 
     # Composition
@@ -82,11 +82,12 @@ class Scene(World):
         base["routes"][0] = merge(base["routes"][0], self.spec.route)
         return merge(base, changes)
 
-    def add_gateway(self, name=None, **changes):
+    def add_gateway(self, name=None, handler=None, **changes):
         """A gateway that says its name to the handler and to the brokers; not started."""
         name = name or "g%d" % (len(self.gateways) + 1)
         config = merge(self.config(), {"kafka": {"client.id": name}})
-        config["routes"][0]["handler"]["request_headers"] = {"X-Gateway": name}
+        config["routes"][0]["handler"].update(
+            {"request_headers": {"X-Gateway": name}, **(handler or {})})
         if self.spec.static:
             config["kafka"]["group.instance.id"] = name
         gateway = self.gateway(merge(config, changes), name)
@@ -100,13 +101,37 @@ class Scene(World):
             self.add_gateway().start(wait=False)
         for gateway in self.gateways:
             gateway.wait_ready(40)
-        self.wait_shared()
+        if self.gateways:
+            self.wait_shared()
 
     def start_traffic(self, **options):
         options = {"rate": self.spec.rate, "keys": self.spec.keys, "count": 0,
                    "seed": self.schedule.seed, "rule": list(self.spec.rules),
                    "dup_share": self.spec.dup_share, **options}
         return self.stream(**options)
+
+    # What Kafka forgets
+
+    def trim_source(self):
+        """Deletes the records of the source topic so far; those that the group had not committed are
+        Kafka's loss, and leave the account of what was acknowledged."""
+        lines = self.broker.committed(self.group, self.topic)
+        self.broker.delete_records({(self.topic, line["p"]): line["hi"] for line in lines},
+                                   self.directory)
+        committed = {line["p"]: line["committed"] for line in lines}
+        self.excused |= {(self.topic, line["p"], o) for line in lines
+                         for o in range(max(0, committed[line["p"]]), line["hi"])}
+
+    def forget_records(self):
+        """The account so far is closed: its topic goes, and offsets begin anew."""
+        self.check()
+        self.account.rename(self.account.with_suffix(".before"))
+
+    def acked(self):
+        lines = super().acked()
+        if not self.excused:
+            return lines
+        return [line for line in lines if (line["topic"], line["p"], line["o"]) not in self.excused]
 
     # Time and progress
 

@@ -38,8 +38,8 @@ static rd_kafka_NewTopic_t *new_topic(const char *arg)
 
     if (count == NULL)
         tool_die("a topic is NAME:PARTITIONS[:key=value,...]: %s", arg);
-    topic = rd_kafka_NewTopic_new(name, (int)tool_number(count, "partitions"), 1, error,
-                                  sizeof(error));
+    topic = rd_kafka_NewTopic_new(name, (int)tool_number(count, "partitions"), -1, error,
+                                  sizeof(error)); /* replicated as the brokers have it */
     if (topic == NULL)
         tool_die("%s", error);
     for (char *pair = configs != NULL ? strtok_r(configs, ",", &save) : NULL; pair != NULL;

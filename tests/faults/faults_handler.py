@@ -1,0 +1,149 @@
+"""The handler: row 11. The right outcome for the record, and the others go on."""
+
+import subprocess
+
+from support.handler import Handler
+from support.waiting import wait_until
+
+from faults.catalog import row
+
+# Each of these keeps its key waiting until the lease lapses: few, or the run takes for ever.
+BROKEN = tuple('0.003:{"how":"%s","fail_first":1}' % how for how in (
+    "reset_mid", "reset", "half", "short", "garbage", "close")) + ('0.05:{"how":"chunked"}',)
+
+
+@row("11", "slow answers in a fifth of the requests", rules=('0.2:{"delay_ms":250}',), doubles=0)
+def handler_slow(scene):
+    scene.traffic(3000)
+
+
+@row("11", "resets, half answers, short bodies and garbage", short=True, rules=BROKEN, rate=300,
+     doubles=0, timeout_ms=1000)
+def handler_broken_answers(scene):
+    scene.traffic(1500)
+
+
+@row("11", "succeeds, and the answer never comes", rate=200, ambiguous=True, timeout_ms=1500,
+     rules=('0.02:{"how":"never","fail_first":1,"effect":true}',
+            '0.02:{"how":"reset","fail_first":1,"effect":true}',
+            '0.02:{"how":"reset_mid","status":200,"fail_first":1,"effect":true}'))
+def handler_ambiguous(scene):
+    """Each of these may be delivered twice, and no other. An idempotency key tells the handler."""
+    scene.traffic(1500)
+
+
+@row("11", "503 with Retry-After", rules=('0.05:{"fail_first":2,"status":503,"retry_after":"1"}',),
+     doubles=0)
+def retry_after(scene):
+    scene.traffic(3000)
+    scene.demand(scene.metric_of_all("dead_letters_total") == 0, "a Retry-After became a dead letter")
+
+
+@row("11", "429 to everything for 8 s", short=True, doubles=0, rate=300)
+def storm_of_429(scene):
+    scene.handler.control(default={"status": 429})
+    scene.pass_time(8)
+    scene.handler.control(default=None)
+    scene.traffic(300)
+    scene.demand(scene.metric_of_all("dead_letters_total") == 0, "a 429 became a dead letter")
+
+
+@row("11", "503 to everything for 10 s", doubles=0)
+def outage_of_503(scene):
+    scene.handler.control(outage=True)
+    wait_until(lambda: scene.metric_of_all("breaker_open") > 0, 20, "the breaker opens")
+    scene.pass_time(8)
+    scene.handler.control(outage=False)
+    scene.traffic(500)
+    scene.demand(scene.metric_of_all("dead_letters_total") == 0, "an outage became dead letters")
+
+
+@row("11", "answers of 1 GiB", rules=('0.01:{"how":"huge"}',), doubles=0, rate=300)
+def huge_answers(scene):
+    scene.traffic(2000)
+
+
+@row("11", "no answer at all to 1 %", rules=('0.01:{"how":"never","fail_first":1}',), doubles=0,
+     timeout_ms=1500, rate=200)
+def no_answer(scene):
+    scene.traffic(2000)
+
+
+@row("11", "one key that always fails beside the others", doubles=0, rate=400)
+def one_bad_key(scene):
+    scene.handler.control(keys={"k7": {"status": 500}})
+    before = {call.key for call in scene.handler.calls()}
+    seen = len(scene.handler.effects())
+    scene.traffic(2500)
+    others = {record.split("/")[0] for record in scene.handler.effects()[seen:]}
+    scene.demand(len(others) >= len(before) - 1, "only %d keys went on" % len(others))
+    scene.handler.control(keys={"k7": None})
+
+
+@row("11", "the handler's host refuses connections for 5 s", doubles=0)
+def handler_away(scene):
+    scene.handler.control(refuse=True)
+    wait_until(lambda: scene.metric_of_all("breaker_open") > 0, 20, "the breaker opens")
+    scene.pass_time(4)
+    scene.handler.control(refuse=False)
+    scene.traffic(500)
+
+
+@row("11", "the network to the handler: late, standing still, reset, half answers", rate=200,
+     handler_proxy=True, ambiguous=True, timeout_ms=1500)
+def handler_network(scene):
+    proxy = scene.handler_proxy
+    for _ in range(10):
+        fault = scene.schedule.choose("faults", ["delay", "stall", "reset", "half", "swallow"])
+        if fault == "delay":
+            proxy.delay(scene.schedule.number("delays", 20, 400))
+        elif fault in ("reset", "half"):
+            getattr(proxy, fault)()
+        else:
+            getattr(proxy, fault)(scene.schedule.choose("sides", [["down"], ["up"]]))
+        lost_answers(scene)
+        scene.pass_time(0.3, 2)
+        proxy.heal()
+        scene.pass_time(0.5, 1)
+
+
+def lost_answers(scene):
+    """What the handler did from now on may be unknown to the gateway, until some time after."""
+    window = scene.windows.open("ambiguous", before_us=scene.timeout_ms * 1000)
+    window.end_us = window.begin_us + 2 * scene.timeout_ms * 1000 + 3_000_000
+
+
+def certificate(directory, name, days):
+    cert, key = directory / (name + ".crt"), directory / (name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days),
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+@row("11", "the handler's certificate is another, and then the right one again", doubles=0,
+     traffic=False, gateways=0, handler_proxy=True)
+def certificate_changes(scene):
+    """One of another authority or one that expired: either way nobody is believed."""
+    good = certificate(scene.directory, "good", 2)
+    other = certificate(scene.directory, "other", 2)
+    scene.use_handler(tls=good, capture=False)
+    impostor = Handler(scene.directory / "impostor.jsonl", tls=other, capture=False)
+    plain = scene.handler_url()
+    proxy, right = scene.handler_proxy, scene.handler_proxy.target
+    for _ in range(2):
+        scene.add_gateway(handler={"tls": {"ca_file": str(good[0])},
+                                   "url": plain.replace("http:", "https:")}).start()
+    scene.wait_shared()
+    scene.start_traffic()
+    scene.traffic(300)
+    host, port = impostor.address.split(":")
+    proxy.target = (host, int(port))
+    proxy.reset()
+    lost_answers(scene)
+    wait_until(lambda: scene.metric_of_all("breaker_open") > 0, 20, "the breaker opens")
+    scene.pass_time(2)
+    scene.demand(impostor.stats()["requests"] == 0, "a request went to an impostor")
+    impostor.stop()
+    proxy.target = right
+    scene.traffic(500)

@@ -1,0 +1,150 @@
+"""What Kafka itself forgets: row 7; and what producers number: row 12."""
+
+from support.gateway import command
+from support.waiting import holds_for, wait_until
+
+from faults.catalog import row
+from faults.faults_process import HASTE
+
+
+def all_say(scene, words):
+    """Every running gateway says one of the words in its status or its log."""
+    def says(gateway):
+        text = gateway.status_text() + gateway.child.output()
+        return any(word in text for word in words)
+    return all(says(gateway) for gateway in scene.running())
+
+
+def stop_all(scene):
+    for stream in scene.streams:
+        stream.stop()
+    wait_until(scene.is_settled, 40, "settled", every=0.25)
+    for gateway in scene.running():
+        gateway.stop()
+
+
+def start_with(scene, policy):
+    for gateway in scene.gateways:
+        gateway.config["routes"][0]["on_offset_lost"] = policy
+        gateway.start(wait=False)
+
+
+def nothing_delivered(scene, seconds=2):
+    requests = scene.handler.stats()["requests"]
+    holds_for(lambda: scene.handler.stats()["requests"] == requests, seconds,
+              "nothing is delivered while the policy is to stop")
+
+
+@row("7", "committed offsets deleted: stop says so, earliest delivers nothing twice", doubles=0,
+     allow={"rewound": 9999})
+def offsets_deleted(scene):
+    stop_all(scene)
+    scene.broker.delete_group(scene.group)
+    start_with(scene, "stop")
+    wait_until(lambda: all_say(scene, ["offset_lost", "offsets are gone", "lost"]), 30, "an alarm")
+    nothing_delivered(scene)
+    for gateway in scene.running():
+        gateway.kill()
+    start_with(scene, "earliest")
+    scene.wait_everything_assigned(60)
+    scene.start_traffic(first_seq=100000)
+    scene.traffic(500)
+
+
+@row("7", "the log trimmed beneath the group: stop says so, earliest goes on with what is there",
+     doubles=0)
+def log_trimmed(scene):
+    stop_all(scene)
+    stream = scene.start_traffic(rate=0, count=2000, first_seq=100000)
+    stream.wait()
+    scene.trim_source()
+    start_with(scene, "stop")
+    wait_until(lambda: all_say(scene, ["out_of_range", "out of range", "offset_lost", "lost"]), 30,
+               "an alarm")
+    nothing_delivered(scene)
+    for gateway in scene.running():
+        gateway.kill()
+    start_with(scene, "earliest")
+    scene.wait_everything_assigned(60)
+    scene.start_traffic(first_seq=200000)
+    scene.traffic(500)
+
+
+@row("7", "the source topic deleted and made again: held until a person adopts it", doubles=0,
+     config=HASTE, allow={"rewound": 9999})
+def topic_recreated(scene):
+    stop_all(scene)
+    scene.forget_records()
+    scene.broker.delete_topics(scene.topic)
+    wait_until(lambda: scene.broker.try_create(scene.topic, scene.partitions), 30, "the topic",
+               every=0.3)
+    start_with(scene, "earliest")
+    stream = scene.start_traffic(rate=0, count=1000, key_prefix="n")
+    stream.wait()
+    wait_until(lambda: all_say(scene, ["adopt"]), 30, "an alarm that names what to do")
+    nothing_delivered(scene)
+    command("ledger", "adopt", "orders", scene.topic, "--yes", config=scene.gateways[0].config_path, check=0)
+    scene.traffic(500, 60)
+
+
+@row("12", "a third of the records sent twice, and kills", dup_share=0.3, config=HASTE)
+def duplicates(scene):
+    for _ in range(2):
+        scene.revive(scene.kill())
+        scene.wait_shared()
+    scene.traffic(500)
+
+
+def send_numbers(scene, key, numbers, **plan):
+    """The ids count up, so that the order of delivery is that of the partition, whatever the
+    numbers are."""
+    for at, number in enumerate(numbers):
+        scene.send(key, at + 1, seq_header=None, headers=[["seq", str(number)]], **plan)
+
+
+@row("12", "numbers out of order within 64, and far beyond, with gaps and from 0 to 2^64-1",
+     short=True, doubles=0, gateways=2)
+def odd_numbers(scene):
+    """All of them are delivered once: what cannot be proven a duplicate is no duplicate."""
+    random = scene.schedule.stream("numbers")
+    for key in range(10):
+        within = list(range(2, 60))
+        random.shuffle(within)
+        send_numbers(scene, "within%d" % key, [1] + within)
+        beyond = list(range(2, 400))
+        random.shuffle(beyond)
+        send_numbers(scene, "beyond%d" % key, [1] + beyond)
+        send_numbers(scene, "gaps%d" % key, sorted(random.sample(range(10**6), 50)))
+    send_numbers(scene, "ends", [0, 1, 2, 2**53, 2**53 + 1, 2**63, 2**64 - 2, 2**64 - 1])
+    scene.producer.flush()
+    scene.traffic(500)
+    scene.notes["indeterminate"] = int(scene.metric_of_all(
+        "dedup_verdicts_total", verdict="indeterminate"))
+
+
+@row("12", "numbers missing or unreadable: a dead letter each", doubles=0)
+def no_numbers(scene):
+    for at in range(40):
+        scene.send("none%d" % at, 1, seq_header=None)
+        scene.send("bad%d" % at, 1, seq_header=None, headers=[["seq", "-1"]])
+    scene.producer.flush()
+    scene.traffic(500)
+    wait_until(lambda: scene.metric_of_all("dead_letters_total") == 80, 30, "80 dead letters")
+
+
+@row("12", "epochs up, and down again", doubles=0, traffic=False,
+     route={"dedup": {"epoch": "header:ep"}})
+def epochs(scene):
+    """A newer epoch starts its count anew; a record of an older one that is not known is a dead
+    letter, since it cannot be put in order any more."""
+    scene.start_traffic(epoch_header="ep")
+    for key in range(20):
+        for epoch in (0, 1, 2):
+            for number in range(1, 11):
+                scene.send("e%d" % key, number, epoch=epoch, headers=[["ep", str(epoch)]])
+        for number in (11, 12):
+            scene.send("e%d" % key, number, epoch=0, headers=[["ep", "0"]])
+    scene.producer.flush()
+    scene.traffic(500)
+    wait_until(lambda: scene.metric_of_all("dead_letters_total", code="stale-epoch") == 40, 30,
+               "those of an old epoch are dead letters")

@@ -1,0 +1,38 @@
+"""Planted faults: a gateway with a known mistake, under the bench, must not pass for a good one.
+
+The mistakes are compiled into Debug builds only (src/base/crash_point.h). Each is seen in the column
+that is for it; without its mistake the same row is clean, which test_rows.py shows."""
+
+import pytest
+
+from faults import bench as benches
+from faults import catalog
+from faults.conftest import missing
+
+ROWS = catalog.load()
+PLANTS = [
+    # the offset is settled when the copy is sent, not when it is acknowledged
+    ("settle-before-ack", "6-not-enough-replicas", "lost"),
+    # the record is marked done before it is delivered
+    ("mark-first", "3-one-join", "lost"),
+    # FENCED is taken for GO
+    ("no-fence", "2-zombie-worker", "overlap"),
+    # BUSY is taken for GO
+    ("no-lease-wait", "3-one-join", "overlap"),
+    # the number is marked seen, without the entry that says that a copy waits
+    ("seen-without-parked", "3-one-join", "lost"),
+    # consumption starts anew below what was committed
+    ("rewind", "3-one-join", "rewound"),
+]
+
+
+@pytest.mark.parametrize("plant, name, column", PLANTS, ids=[plant[0] for plant in PLANTS])
+def test_planted_fault_is_caught(bench, plant, name, column):
+    spec = catalog.dataclasses.replace(ROWS[name], crash_points=True, settle_s=25,
+                                       environment={"ONCEGATE_PLANT": plant})
+    try:
+        row = bench.play(spec, 1)
+    except benches.Skipped as why:
+        missing(str(why))
+    print(row.text())
+    assert not row.good and row.values[column] not in ("?", 0), row.text()
