@@ -253,6 +253,7 @@ static void on_control(void *arg)
 
     handle_pending(consumer);
     empty = serve_reply_queue(consumer) && empty;
+    committed_collect(consumer);
     if (consumer->reassign && consumer->state == MEMBER_ASSIGNED)
         assignment_reinstall(consumer);
     if (!empty)
@@ -514,6 +515,7 @@ void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
     consumer->closing = true;
     start_cancel(consumer);
     commit_free(consumer);
+    committed_end(consumer);
     if (consumer->rk != NULL)
         free_client(consumer, timeout_ms);
     wake_deinit(&consumer->control);

@@ -50,8 +50,9 @@ enum rebalance_kind { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE };
 
 #define TROUBLES_MAX 8
 
-struct start;  /* start.c */
-struct commit; /* commit.c */
+struct start;     /* start.c */
+struct commit;    /* commit.c */
+struct committed; /* committed.c */
 
 /* What a record is backed by; pooled. */
 struct taken {
@@ -106,7 +107,8 @@ struct kafka_consumer {
     size_t partition_count;
     bool reassign; /* positions are to be installed again */
 
-    struct commit *commit; /* the one in flight, or NULL */
+    struct commit *commit;       /* the one in flight, or NULL */
+    struct committed *committed; /* questions that are not answered yet */
 
     struct taken *pool;
     size_t taken_count; /* records not released yet */
@@ -126,6 +128,15 @@ void subscribe_end(struct kafka_consumer *consumer);
 void start_begin(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
 void start_cancel(struct kafka_consumer *consumer);
 void start_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+void start_on_committed(struct kafka_consumer *consumer, uint64_t number,
+                        const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t code);
+
+/* committed.c: asks what the group has committed; the answer goes to start_on_committed, from
+ * committed_collect. committed_end waits for what is under way and forgets it. */
+void committed_send(struct kafka_consumer *consumer, uint64_t number,
+                    const rd_kafka_topic_partition_list_t *list);
+void committed_collect(struct kafka_consumer *consumer);
+void committed_end(struct kafka_consumer *consumer);
 
 /* restart.c: looks up the new position of every partition that is restarting. */
 void restart_begin(struct kafka_consumer *consumer);
@@ -133,7 +144,7 @@ void restart_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 void restart_cancel(struct kafka_consumer *consumer);
 
 /*
- * offset_query.c: asks for committed, first or last offsets; the answer comes to reply_queue with
+ * offset_query.c: asks for first or last offsets; the answer comes to reply_queue with
  * number and kind, as offset_query_number and offset_query_kind read it.
  */
 enum offset_query { QUERY_COMMITTED, QUERY_EARLIEST, QUERY_LATEST, QUERY_COMMIT };

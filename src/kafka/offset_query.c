@@ -1,7 +1,7 @@
 /*
- * Questions about offsets, asked asynchronously through librdkafka's admin calls on the consumer's
- * own handle. Every answer carries the number of its question, so that late ones can be told apart.
- * It must not decide anything: start.c and restart.c do.
+ * Questions about the ends of partitions, asked asynchronously through librdkafka's admin calls on
+ * the consumer's own handle. Every answer carries the number of its question, so that late ones can
+ * be told apart. It must not decide anything: start.c and restart.c do.
  */
 #include "kafka/client_error.h"
 #include "kafka/consumer_state.h"
@@ -37,21 +37,6 @@ static rd_kafka_AdminOptions_t *options_new(struct kafka_consumer *consumer, rd_
     return options;
 }
 
-/* Stable: an offset that a transaction is about to change is waited for. */
-static void send_committed(struct kafka_consumer *consumer, void *opaque,
-                           const rd_kafka_topic_partition_list_t *list)
-{
-    rd_kafka_AdminOptions_t *options = options_new(
-        consumer, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, opaque);
-    rd_kafka_ListConsumerGroupOffsets_t *request = rd_kafka_ListConsumerGroupOffsets_new(
-        consumer->group, list);
-
-    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, 1));
-    rd_kafka_ListConsumerGroupOffsets(consumer->rk, &request, 1, options, consumer->reply_queue);
-    rd_kafka_ListConsumerGroupOffsets_destroy(request);
-    rd_kafka_AdminOptions_destroy(options);
-}
-
 /* Read committed: "latest" stands before the records of transactions that are still open. */
 static void send_list(struct kafka_consumer *consumer, void *opaque, int64_t spec,
                       const rd_kafka_topic_partition_list_t *list)
@@ -71,51 +56,9 @@ static void send_list(struct kafka_consumer *consumer, void *opaque, int64_t spe
 void offset_query_send(struct kafka_consumer *consumer, uint64_t number, enum offset_query kind,
                        const rd_kafka_topic_partition_list_t *list)
 {
-    void *opaque = offset_query_opaque(number, kind);
-
-    if (kind == QUERY_COMMITTED)
-        send_committed(consumer, opaque, list);
-    else
-        send_list(consumer, opaque,
-                  kind == QUERY_EARLIEST ? RD_KAFKA_OFFSET_SPEC_EARLIEST
-                                         : RD_KAFKA_OFFSET_SPEC_LATEST,
-                  list);
-}
-
-static void read_committed(rd_kafka_event_t *event,
-                           void (*each)(void *arg, const rd_kafka_topic_partition_t *item),
-                           void *arg)
-{
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result =
-        rd_kafka_event_ListConsumerGroupOffsets_result(event);
-    size_t count = 0;
-    const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        result, &count);
-
-    for (size_t i = 0; i < count; i++) {
-        const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(groups[i]);
-
-        for (int j = 0; list != NULL && j < list->cnt; j++)
-            each(arg, &list->elems[j]);
-    }
-}
-
-static bool committed_failed(rd_kafka_event_t *event, struct err *err)
-{
-    size_t count = 0;
-    const rd_kafka_group_result_t **groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
-
-    for (size_t i = 0; i < count; i++) {
-        const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[i]);
-
-        if (error != NULL) {
-            client_error_set(err, rd_kafka_error_code(error), "committed offsets of group %s",
-                             rd_kafka_group_result_name(groups[i]));
-            return true;
-        }
-    }
-    return false;
+    send_list(consumer, offset_query_opaque(number, kind),
+              kind == QUERY_EARLIEST ? RD_KAFKA_OFFSET_SPEC_EARLIEST : RD_KAFKA_OFFSET_SPEC_LATEST,
+              list);
 }
 
 static void read_list(rd_kafka_event_t *event,
@@ -133,17 +76,9 @@ bool offset_query_read(rd_kafka_event_t *event,
                        void (*each)(void *arg, const rd_kafka_topic_partition_t *item), void *arg,
                        struct err *err)
 {
-    bool committed = rd_kafka_event_type(event) == RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT;
-
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return client_error_set(err, rd_kafka_event_error(event), "%s",
-                                committed ? "asking for committed offsets"
-                                          : "asking for the ends of partitions");
-    if (committed && committed_failed(event, err))
-        return false;
-    if (committed)
-        read_committed(event, each, arg);
-    else
-        read_list(event, each, arg);
+        return client_error_set(err, rd_kafka_event_error(event),
+                                "asking for the ends of partitions");
+    read_list(event, each, arg);
     return true;
 }

@@ -62,7 +62,7 @@ static void ask(struct start *start)
     err_clear(&start->err);
     start->query = ++consumer->last_query;
     start->left = 3;
-    offset_query_send(consumer, start->query, QUERY_COMMITTED, start->list);
+    committed_send(consumer, start->query, start->list);
     offset_query_send(consumer, start->query, QUERY_EARLIEST, start->list);
     offset_query_send(consumer, start->query, QUERY_LATEST, start->list);
 }
@@ -315,6 +315,27 @@ static void on_committed(struct start *start, rd_kafka_event_t *event)
     retry_later(start, &err);
 }
 
+static void answer_came(struct start *start)
+{
+    if (--start->left == 0)
+        on_answers(start);
+}
+
+void start_on_committed(struct kafka_consumer *consumer, uint64_t number,
+                        const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t code)
+{
+    struct start *start = consumer->start;
+    struct reading reading = {start, QUERY_COMMITTED};
+
+    if (start == NULL || start->query == 0 || number != start->query)
+        return;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && start->err.code == ERR_NONE)
+        client_error_set(&start->err, code, "asking for committed offsets");
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+        read_item(&reading, &list->elems[i]);
+    answer_came(start);
+}
+
 void start_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     struct start *start = consumer->start;
@@ -329,6 +350,5 @@ void start_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
     }
     if (!offset_query_read(event, read_item, &reading, &err) && start->err.code == ERR_NONE)
         start->err = err;
-    if (--start->left == 0)
-        on_answers(start);
+    answer_came(start);
 }

@@ -48,6 +48,15 @@ void wake_deinit(struct wake *wake)
     wake->fd = -1;
 }
 
+void wake_signal(const struct wake *wake)
+{
+    const uint64_t one = 1;
+
+    /* It can only fail by being full, and then the loop is woken anyway. */
+    if (write(wake->fd, &one, sizeof(one)) < 0)
+        return;
+}
+
 void wake_attach(struct wake *wake, rd_kafka_queue_t *queue)
 {
     const uint64_t one = 1;

@@ -22,6 +22,9 @@ bool wake_init(struct wake *wake, struct loop *loop, void (*fire)(void *), void 
 /* Only when no attached queue is left, or its client instance is gone. */
 void wake_deinit(struct wake *wake);
 
+/* From any thread. */
+void wake_signal(const struct wake *wake);
+
 /* The queue signals when something comes into it while it is empty: a drain that stops early must
  * call again by itself. */
 void wake_attach(struct wake *wake, rd_kafka_queue_t *queue);
