@@ -207,6 +207,28 @@ def test_attempt_before_its_copy_was_due_is_early(run):
     only(run.report(), early=1)
 
 
+def test_of_two_copies_of_one_hop_either_may_be_followed(run):
+    run.produce("k7/0/1", 5)
+    run.call("k7/0/1", status=500)
+    run.copy(TIER, "k7/0/1", 5, 1, due_ms=run.clock_us // 1000 + 1000)
+    run.wait(100)
+    run.copy(TIER, "k7/0/1", 5, 2, due_ms=run.clock_us // 1000 + 1000)
+    run.wait(910)
+    run.call("k7/0/1", attempt=2)
+    only(run.report())
+
+
+def test_copy_of_a_later_hop_is_the_one_to_wait_for(run):
+    run.produce("k7/0/1", 5)
+    run.call("k7/0/1", status=500)
+    run.copy(TIER, "k7/0/1", 5, 1, hop=1, due_ms=run.clock_us // 1000 + 1000)
+    run.wait(100)
+    run.copy(TIER, "k7/0/1", 5, 2, hop=2, due_ms=run.clock_us // 1000 + 1000)
+    run.wait(910)
+    run.call("k7/0/1", attempt=2)
+    only(run.report(), early=1)
+
+
 def test_broker_time_and_delay_decide_where_the_broker_stamps(run):
     """The header says 900 ms, but the copy was stamped later: its tier's second counts."""
     run.produce("k7/0/1", 5)

@@ -91,6 +91,12 @@ class Cluster(Broker):
             [str(places.KAFKA), *args, *more, "--dir", str(self.directory)], text=True,
             stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=180, env=env).stdout
 
+    def use_filter(self, kafka_filter):
+        """From the next connections on; None ends it."""
+        for proxy in self.proxies:
+            proxy.filter = kafka_filter
+            proxy.reset()
+
     @property
     def proxied(self):
         return ",".join(proxy.address for proxy in self.proxies)

@@ -84,6 +84,9 @@ def topic_recreated(scene):
     wait_until(lambda: all_say(scene, ["adopt"]), 30, "an alarm that names what to do")
     nothing_delivered(scene)
     command("ledger", "adopt", "orders", scene.topic, "--yes", config=scene.gateways[0].config_path, check=0)
+    for gateway in scene.running():
+        gateway.kill()
+        gateway.start(wait=False)
     scene.traffic(500, 60)
 
 

@@ -23,16 +23,16 @@ def set_all(scene, config):
         scene.broker.configure_topic(name, config)
 
 
-@row("6", "NOT_ENOUGH_REPLICAS on retry and dead-letter topics, and a kill meanwhile", short=True,
-     rules=FAILING, config=HASTE)
-def not_enough_replicas(scene):
+@row("6", "copies refused by their topics, and all gateways killed meanwhile", short=True,
+     rules=FAILING, rate=200, config=HASTE)
+def refused_and_kill(scene):
     """Who settles before the acknowledgement loses here: the copy was never written."""
-    set_all(scene, "min.insync.replicas=2")
-    scene.traffic(300)
-    scene.pass_time(1.5)
+    set_all(scene, "max.message.bytes=100")
+    wait_refused(scene)
+    scene.pass_time(1)
     for gateway in scene.running():
         scene.kill(gateway)
-    set_all(scene, "min.insync.replicas=1")
+    set_all(scene, "max.message.bytes=1048588")
     for gateway in scene.gateways:
         scene.revive(gateway, wait=False)
     scene.wait_everything_assigned(60)

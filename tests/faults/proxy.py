@@ -16,6 +16,8 @@ import socket
 import struct
 import threading
 
+from faults.kafka_filter import Link
+
 LINGER_0 = struct.pack("ii", 1, 0)
 
 
@@ -52,6 +54,7 @@ class Proxy:
         self.delay_ms = {"up": 0, "down": 0}
         self.spoilt = set()  # links that lost bytes: of no use any more
         self.refused = False
+        self.filter = None  # a KafkaFilter, for links that begin from then on
         self.loop.call(self._begin())
 
     @property
@@ -80,17 +83,21 @@ class Proxy:
             return
         link = (writer, far_writer)
         self.links.add(link)
-        await asyncio.gather(self._pump("up", link, reader, far_writer),
-                             self._pump("down", link, far_reader, writer))
+        through = Link(self.filter) if self.filter else None
+        await asyncio.gather(self._pump("up", link, through, reader, far_writer),
+                             self._pump("down", link, through, far_reader, writer))
         self.links.discard(link)
         self.spoilt.discard(link)
 
-    async def _pump(self, side, link, reader, writer):
+    async def _pump(self, side, link, through, reader, writer):
         """Reads at once and writes when due, so that a delay costs latency and not throughput."""
         queue = asyncio.Queue(256)
         task = asyncio.ensure_future(self._write(side, link, queue, writer))
         try:
             while data := await reader.read(65536):
+                data = through.pass_on(side, data) if through else data
+                if not data:
+                    continue
                 await queue.put((self.loop.loop.time() + self.delay_ms[side] / 1000, data))
         except OSError:
             pass

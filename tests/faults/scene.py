@@ -5,13 +5,15 @@ A row's function gets a scene with everything started and traffic under way; it 
 mends them again. settle() then waits until the group has committed all there is, and report() makes
 the row."""
 
+import contextlib
 import os
 import pathlib
 import signal
+import subprocess
 import time
 
 from support import checker, places
-from support.gateway import Gateway, merge
+from support.gateway import merge
 from support.handler import Handler
 from support.waiting import SLOWDOWN, Timeout, wait_until
 from support.world import World
@@ -19,7 +21,7 @@ from support.world import World
 from faults.commits import Account
 from faults.proxy import Proxy
 from faults.row import OTHER, Row, judge
-from faults.windows import Windows, now_us
+from faults.windows import MARK_US, Windows, now_us
 
 IN_FLIGHT = 32
 CRASH_MARK = b"ONCEGATE_CRASH_AT"
@@ -46,6 +48,7 @@ class Scene(World):
         self.windows = Windows(spec.timeout_ms)
         self.notes = {}
         self.problems = []
+        self.redis_away_since = None
         self.excused = set()  # records that Kafka itself lost
         self.redis_proxy = self.handler_proxy = None
 
@@ -109,6 +112,14 @@ class Scene(World):
                    "seed": self.schedule.seed, "rule": list(self.spec.rules),
                    "dup_share": self.spec.dup_share, **options}
         return self.stream(**options)
+
+    def configured(self, topic, config):
+        """Sets one property of a topic; false where the brokers do not take it now."""
+        try:
+            self.broker.configure_topic(topic, config)
+        except (AssertionError, subprocess.TimeoutExpired):
+            return False
+        return True
 
     # What Kafka forgets
 
@@ -176,12 +187,12 @@ class Scene(World):
     def kill(self, gateway=None):
         gateway = gateway or self.victim()
         gateway.kill()
-        self.windows.crash(gateway.name, IN_FLIGHT)
+        self.crash_window(gateway)
         return gateway
 
     def crashed(self, gateway):
         """It killed itself just now."""
-        self.windows.crash(gateway.name, IN_FLIGHT)
+        self.crash_window(gateway)
 
     def revive(self, gateway, wait=True):
         gateway.start(wait=False)
@@ -192,7 +203,7 @@ class Scene(World):
     def freeze(self, gateway=None):
         gateway = gateway or self.victim()
         gateway.freeze()
-        self.windows.crash(gateway.name, IN_FLIGHT, name="frozen")
+        self.crash_window(gateway, "frozen")
         return gateway
 
     def thaw(self, gateway):
@@ -200,6 +211,27 @@ class Scene(World):
 
     def metric_of_all(self, name, **labels):
         return sum(gateway.metric(name, **labels) for gateway in self.running())
+
+    # What widens the windows
+
+    @contextlib.contextmanager
+    def without_redis(self):
+        """While Redis is away nothing is marked: a kill then leaves more unmarked than usual."""
+        self.redis_away_since = now_us()
+        yield
+        self.redis_away_since = None
+
+    @contextlib.contextmanager
+    def lost_answers(self):
+        """What the handler did meanwhile may be unknown to the gateway, until some time after."""
+        window = self.windows.open("ambiguous", before_us=self.timeout_ms * 1000)
+        yield
+        window.end_us = now_us() + 2 * self.timeout_ms * 1000 + 1_000_000
+
+    def crash_window(self, gateway, name="crash"):
+        window = self.windows.crash(gateway.name, IN_FLIGHT, name=name)
+        if self.redis_away_since is not None:
+            window.begin_us = min(window.begin_us, self.redis_away_since - MARK_US)
 
     # The end
 
@@ -276,6 +308,3 @@ class Scene(World):
         for proxy in (self.redis_proxy, self.handler_proxy):
             if proxy is not None:
                 proxy.close()
-
-
-__all__ = ["Scene", "Gateway", "now_us"]

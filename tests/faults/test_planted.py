@@ -12,7 +12,7 @@ from faults.conftest import missing
 ROWS = catalog.load()
 PLANTS = [
     # the offset is settled when the copy is sent, not when it is acknowledged
-    ("settle-before-ack", "6-not-enough-replicas", "lost"),
+    ("settle-before-ack", "6-refused-and-kill", "lost"),
     # the record is marked done before it is delivered
     ("mark-first", "3-one-join", "lost"),
     # FENCED is taken for GO

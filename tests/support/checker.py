@@ -260,13 +260,15 @@ class Checker:
         """When this attempt was due by the retry copy that it follows, None where there is none.
 
         A copy without first-failed-at is of a follower that never failed itself: it waits for its
-        key, not for a time."""
+        key, not for a time. Of two copies of one hop (the first one's acknowledgement was not known)
+        either may be followed."""
         before = [copy for copy in self.copies_of[call.record_id]
                   if copy.kind == "tier" and copy.headers.get("oncegate-first-failed-at") and
                   copy.number("attempt") == call.attempt - 1 and copy.time_ms <= call.begin_ms]
         if not before:
             return None
-        return max(before, key=lambda copy: copy.time_ms).due_ms()
+        newest = max(before, key=lambda copy: (copy.number("hop"), copy.time_ms))
+        return min(copy.due_ms() for copy in before if copy.number("hop") == newest.number("hop"))
 
     def lateness_ms(self):
         """For each attempt made from a retry copy: how long after it was due it began."""

@@ -1,0 +1,87 @@
+"""Errors that brokers answer: row 5 (commits), and those of row 6 that only an answer can tell.
+
+The requests are executed by the real broker; the proxy changes what it answers."""
+
+from support.waiting import wait_until
+
+from faults.catalog import row
+from faults.kafka_filter import OFFSET_COMMIT, PRODUCE, KafkaFilter
+
+TROUBLE = ('0.03:{"fail_for_ms":700}', '0.01:{"poison":true}')
+COMMIT_ERRORS = {"ILLEGAL_GENERATION": 22, "UNKNOWN_MEMBER_ID": 25, "REBALANCE_IN_PROGRESS": 27,
+                 "NOT_COORDINATOR": 16, "COORDINATOR_LOAD_IN_PROGRESS": 14, "REQUEST_TIMED_OUT": 7,
+                 "COORDINATOR_NOT_AVAILABLE": 15}
+PRODUCE_ERRORS = {"REQUEST_TIMED_OUT": 7, "NOT_ENOUGH_REPLICAS_AFTER_APPEND": 20,
+                  "NOT_LEADER_OR_FOLLOWER": 6, "NOT_ENOUGH_REPLICAS": 19}
+FATAL_ERRORS = {"OUT_OF_ORDER_SEQUENCE_NUMBER": 45, "INVALID_PRODUCER_EPOCH": 47,
+                "UNKNOWN_PRODUCER_ID": 59}
+
+
+def inject_each(scene, kafka_filter, api, errors, times, topic=""):
+    for name, code in errors.items():
+        injection = kafka_filter.inject(api, code, times, topic)
+        wait_until(lambda injection=injection: injection.left == 0, 60,
+                   lambda name=name: "answers of %s" % name)
+        scene.traffic(150, 90)
+    scene.demand(kafka_filter.unread == 0, "%d answers could not be read" % kafka_filter.unread)
+
+
+@row("5", "commits answered with errors: generation, member, rebalance, coordinator, timeout",
+     short=True, kafka_proxy=True, rules=TROUBLE, rate=300, doubles=0)
+def commit_errors(scene):
+    kafka_filter = KafkaFilter()
+    scene.broker.use_filter(kafka_filter)
+    inject_each(scene, kafka_filter, OFFSET_COMMIT, COMMIT_ERRORS, 2)
+    scene.broker.use_filter(None)
+    scene.traffic(300)
+
+
+@row("5", "connections to Kafka broken again and again", kafka_proxy=True, rules=TROUBLE, doubles=0)
+def kafka_reset(scene):
+    for _ in range(15):
+        for proxy in scene.broker.proxies:
+            proxy.reset()
+        scene.pass_time(0.2, 1.5)
+
+
+@row("5", "answers of Kafka 5 s late", kafka_proxy=True, rules=TROUBLE, rate=200, doubles=0)
+def kafka_late(scene):
+    for _ in range(2):
+        for proxy in scene.broker.proxies:
+            proxy.stall(["down"])
+        scene.pass_time(5)
+        for proxy in scene.broker.proxies:
+            proxy.heal()
+        scene.traffic(200)
+
+
+@row("6", "copies answered with errors although they were appended", kafka_proxy=True, rules=TROUBLE,
+     rate=300)
+def append_unknown(scene):
+    """At most one more copy for each unknown acknowledgement; no effect for that."""
+    kafka_filter = KafkaFilter()
+    scene.broker.use_filter(kafka_filter)
+    inject_each(scene, kafka_filter, PRODUCE, PRODUCE_ERRORS, 3, "retry.")
+    scene.broker.use_filter(None)
+    scene.traffic(200)
+
+
+@row("6", "the idempotent producer goes fatal", kafka_proxy=True, rules=TROUBLE, rate=300)
+def producer_fatal(scene):
+    kafka_filter = KafkaFilter()
+    scene.broker.use_filter(kafka_filter)
+    inject_each(scene, kafka_filter, PRODUCE, FATAL_ERRORS, 1, "retry.")
+    scene.broker.use_filter(None)
+    scene.traffic(200)
+
+
+@row("6", "an access list refuses copies for a while", kafka_proxy=True, rules=TROUBLE, rate=300)
+def copies_denied(scene):
+    kafka_filter = KafkaFilter()
+    scene.broker.use_filter(kafka_filter)
+    injection = kafka_filter.inject(PRODUCE, 29, 20, "retry.")
+    wait_until(lambda: injection.done >= 3, 60, "copies are refused")
+    scene.pass_time(3)
+    injection.left = 0
+    scene.broker.use_filter(None)
+    scene.traffic(200)

@@ -1,0 +1,173 @@
+"""Errors in Kafka's own answers: a filter for the proxy that changes the error codes of commits and
+produces, on their way back from a real broker.
+
+The broker has executed the request (an answer that lies: "timeout after append"), or, with
+before=True, never saw it: then the answer is made here. Fields of the two answers, as their versions
+with tagged fields have them (OffsetCommit 8 and 9, Produce 9 and 10; librdkafka 2.8 asks for these).
+What it cannot read it passes on, and counts in `unread`."""
+
+import struct
+import threading
+
+PRODUCE, OFFSET_COMMIT = 0, 8
+FLEXIBLE = {PRODUCE: (9, 10, 11), OFFSET_COMMIT: (8, 9)}
+
+
+class Unread(Exception):
+    pass
+
+
+class Fields:
+    """Walks over a message; positions of what is to be changed are noted by the caller."""
+
+    def __init__(self, data, at=0):
+        self.data, self.at = data, at
+
+    def skip(self, count):
+        self.at += count
+        if self.at > len(self.data):
+            raise Unread
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.skip(1)
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def text(self):
+        """A compact string, null or not."""
+        size = self.varint()
+        begin = self.at
+        self.skip(max(0, size - 1))
+        return bytes(self.data[begin:self.at]).decode("latin-1")
+
+    def tags(self):
+        for _ in range(self.varint()):
+            self.varint()
+            self.skip(self.varint())
+
+
+def error_places(api, data):
+    """(topic, position of the error code) of each partition of an answer, after its length."""
+    fields = Fields(data)
+    fields.skip(4)  # correlation id
+    fields.tags()
+    if api == OFFSET_COMMIT:
+        fields.skip(4)  # throttle time
+    for _ in range(fields.varint() - 1):
+        topic = fields.text()
+        for _ in range(fields.varint() - 1):
+            fields.skip(4)
+            yield topic, fields.at
+            fields.skip(2)
+            if api == PRODUCE:
+                fields.skip(24)
+                for _ in range(fields.varint() - 1):  # errors of single records
+                    fields.skip(4)
+                    fields.text()
+                    fields.tags()
+                fields.text()
+            fields.tags()
+        fields.tags()
+
+
+class Injection:
+    def __init__(self, api, code, times, topic="", client=""):
+        self.api, self.code, self.left, self.topic, self.client = api, code, times, topic, client
+        self.done = 0
+
+
+class KafkaFilter:
+    """One for all links of a proxy or of several."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.injections = []
+        self.unread = 0
+
+    def inject(self, api, code, times, topic="", client=""):
+        """The next `times` answers of that kind say `code`, for topics that begin with `topic`."""
+        injection = Injection(api, code, times, topic, client)
+        with self.lock:
+            self.injections = [i for i in self.injections if i.left > 0] + [injection]
+        return injection
+
+    # What the proxy calls, with whole messages
+
+    def request(self, asked, frame):
+        api, version, correlation, size = struct.unpack_from(">hhih", frame)
+        client = bytes(frame[10:10 + max(0, size)]).decode("latin-1")
+        if api in FLEXIBLE:
+            asked[correlation] = (api, version, client)
+
+    def answer(self, asked, frame):
+        """The message, maybe changed."""
+        found = asked.pop(struct.unpack_from(">i", frame)[0], None)
+        if found is None:
+            return frame
+        api, version, client = found
+        with self.lock:
+            injection = next((i for i in self.injections if i.left > 0 and i.api == api and
+                              client.startswith(i.client)), None)
+            if injection is None:
+                return frame
+            if version not in FLEXIBLE[api]:
+                self.unread += 1
+                return frame
+            return self._change(injection, frame)
+
+    def _change(self, injection, frame):
+        changed = bytearray(frame)
+        hits = 0
+        try:
+            for topic, at in error_places(injection.api, frame):
+                if topic.startswith(injection.topic):
+                    struct.pack_into(">h", changed, at, injection.code)
+                    hits += 1
+        except (Unread, IndexError):
+            self.unread += 1
+            return frame
+        if hits == 0:
+            return frame
+        injection.left -= 1
+        injection.done += 1
+        return bytes(changed)
+
+
+class Framer:
+    """Cuts one direction of a link into whole messages."""
+
+    def __init__(self):
+        self.rest = b""
+
+    def cut(self, data):
+        self.rest += data
+        frames = []
+        while len(self.rest) >= 4:
+            size = struct.unpack_from(">i", self.rest)[0]
+            if len(self.rest) < 4 + size:
+                break
+            frames.append(self.rest[4:4 + size])
+            self.rest = self.rest[4 + size:]
+        return frames
+
+
+class Link:
+    """The two directions of one connection through a filter."""
+
+    def __init__(self, kafka_filter):
+        self.filter = kafka_filter
+        self.asked = {}
+        self.up, self.down = Framer(), Framer()
+
+    def pass_on(self, side, data):
+        if side == "up":
+            for frame in self.up.cut(data):
+                self.filter.request(self.asked, frame)
+            return data
+        return b"".join(struct.pack(">i", len(frame)) + frame for frame in (
+            self.filter.answer(self.asked, frame) for frame in self.down.cut(data)))
