@@ -14,6 +14,8 @@ def come_and_go(scene, changes):
     for _ in range(changes):
         guest = scene.schedule.choose("guests", guests)
         if guest.alive():
+            # Before it listens it has no handler of signals yet.
+            wait_until(lambda guest=guest: guest.ask("GET", "/livez")[0] == 200, 30, "it is up")
             guest.stop()
         else:
             guest.start(wait=False)

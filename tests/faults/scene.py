@@ -15,6 +15,7 @@ import time
 from support import checker, places
 from support.gateway import merge
 from support.handler import Handler
+from support.redis_server import Redis
 from support.waiting import SLOWDOWN, Timeout, wait_until
 from support.world import World
 
@@ -49,10 +50,17 @@ class Scene(World):
         self.notes = {}
         self.problems = []
         self.redis_away_since = None
+        self.redis_environment = {}
         self.excused = set()  # records that Kafka itself lost
         self.redis_proxy = self.handler_proxy = None
 
     # Composition
+
+    @property
+    def redis(self):
+        if self._redis is None:
+            self._redis = Redis(self.directory / "redis", environment=self.redis_environment)
+        return self._redis
 
     @property
     def handler(self):

@@ -28,3 +28,10 @@ def find_support():
     paths = [pathlib.Path(named)] if named else [path / "tests" / "support" / "og-support"
                                                  for path in build_dirs()]
     return next((path for path in paths if path.is_file()), None)
+
+
+def find_clock_shift():
+    """The library that shifts a program's wall clock, or None."""
+    support = find_support()
+    path = None if support is None else support.parent / "libog-clock-shift.so"
+    return path if path is not None and path.is_file() else None

@@ -1,5 +1,6 @@
 """A private redis-server on a unix socket and a TCP port."""
 
+import os
 import shutil
 import signal
 import socket
@@ -12,9 +13,11 @@ from support.waiting import wait_until
 class Redis:
     """One server with its own directory. Its data survive restart(), unless asked otherwise."""
 
-    def __init__(self, directory, tls=None, options=(), config=None):
+    def __init__(self, directory, tls=None, options=(), config=None, environment=None):
         """tls: (certificate, key), for a second port with TLS. options: more of the command line.
-        config: the text of a configuration file, which a sentinel needs."""
+        config: the text of a configuration file, which a sentinel needs. environment: added to
+        ours."""
+        self.environment = environment or {}
         self.directory = directory
         self.config = config
         self.tls_port = free_port()
@@ -43,7 +46,8 @@ class Redis:
              "--port", self.port, "--bind", "127.0.0.1", "--unixsocket",
              self.socket_path, "--dir", self.directory, "--save", "", "--appendonly", "yes",
              "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--daemonize", "no",
-             *self.options], self.directory / "redis.log")
+             *self.options], self.directory / "redis.log",
+            env={**os.environ, **self.environment})
         wait_until(self._answers, 20, lambda: "redis-server answers: " + tail(self.child.log))
 
     def _answers(self):
