@@ -99,9 +99,24 @@ static void print_partitions(struct json_object *route)
         snprintf(name, sizeof(name), "%s/%lld", text(part, "topic"),
                  (long long)number(part, "partition", -1));
         snprintf(lag_text, sizeof(lag_text), "%lld", (long long)lag);
-        printf("  %-40s %9s %10lld %10lld %8lld  %s\n", name, lag < 0 ? "unknown" : lag_text,
+        printf("  %-40s %9s %10lld %10lld %8lld  %s%s\n", name, lag < 0 ? "unknown" : lag_text,
                (long long)number(part, "committed", -1), (long long)number(part, "watermark", -1),
-               (long long)number(part, "open", 0), text(part, "why"));
+               (long long)number(part, "open", 0),
+               number(part, "stuck_ms", -1) >= 0 ? "STUCK: " : "", text(part, "why"));
+    }
+}
+
+static void print_stuck(struct json_object *route)
+{
+    struct json_object *list = NULL;
+    if (!json_object_object_get_ex(route, "stuck", &list))
+        return;
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *record = json_object_array_get_idx(list, i);
+        printf("  STUCK for %lld s: %s/%lld offset %lld key %s: %s\n",
+               (long long)number(record, "ms", 0) / 1000, text(record, "topic"),
+               (long long)number(record, "partition", -1), (long long)number(record, "offset", -1),
+               text(record, "key"), text(record, "why"));
     }
 }
 
@@ -124,6 +139,7 @@ static bool print_table(struct json_object *status, const char *only)
         printf("  in flight %s records, %s bytes; handler slots %s of %s; followers in memory %s\n",
                text(route, "in_flight_records"), text(route, "in_flight_bytes"),
                text(route, "slots_used"), text(route, "slots"), text(route, "followers_in_memory"));
+        print_stuck(route);
         print_partitions(route);
     }
     return any;

@@ -156,6 +156,7 @@ struct route_config {
         uint32_t rate_per_s; /* 0: none */
     } limits;
     int64_t shutdown_drain_ms, rebalance_drain_ms;
+    int64_t stuck_after_ms;
     unsigned line; /* where the route stands in the file */
 };
 

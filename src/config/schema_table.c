@@ -477,5 +477,11 @@ const struct schema_key schema_keys[] = {
     {"routes[].rebalance", TYPE_SECTION, .doc = "When a partition is taken away."},
     {"routes[].rebalance.drain", TYPE_DURATION, .preset = "3s", .at = R(rebalance_drain_ms),
      .min = 0, .max = 10 * MIN, .doc = "How long its open deliveries are waited for."},
+    {"routes[].stuck_after", TYPE_DURATION, .preset = "1m", .at = R(stuck_after_ms), .min = SEC,
+     .max = DAY,
+     .doc =
+         "A partition or record that makes no progress for so long, while the route delivers, is "
+         "named in /status, the log and stuck_partitions or stuck_keys. Above what a delivery "
+         "may take."},
     {0},
 };

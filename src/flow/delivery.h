@@ -100,6 +100,8 @@ struct delivery {
 
     enum delivery_state state;
     enum wait_reason wait;
+    uint64_t begun_ms; /* of the watchdog; 0: not begun */
+    bool stuck_told;
     bool in_step; /* counted in route->busy */
     bool holds_claim;
     bool holds_slot;

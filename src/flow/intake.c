@@ -21,6 +21,7 @@
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
+#include "flow/watchdog.h"
 
 #define TAKES_PER_TURN  512
 #define READY_PER_SLOT  4
@@ -363,6 +364,7 @@ static bool waits_longer(struct delivery *d)
 void intake_begin(struct delivery *d)
 {
     struct route *route = d->route;
+    watchdog_begin(d);
     if (!once_in_turn(d))
         return;
     if (d->bad_copy) {

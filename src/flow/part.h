@@ -13,6 +13,7 @@
 
 #include "base/loop.h"
 #include "flow/delivery.h"
+#include "flow/watchdog.h"
 #include "kafka/consumer.h"
 #include "kafka/watermark.h"
 #include "ledger/ledger.h"
@@ -48,6 +49,7 @@ struct part {
     bool fresh; /* no token was in use since it was assigned */
 
     struct watermark *watermark;
+    struct watchdog_part watchdog;
     int64_t committed;  /* as acknowledged by the broker */
     int64_t committing; /* in the commit under way, or -1 */
 

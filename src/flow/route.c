@@ -27,6 +27,7 @@
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/topics.h"
+#include "flow/watchdog.h"
 #include "flow/worker_state.h"
 
 /* What `topics apply` made a moment ago may not be in every broker's metadata yet. */
@@ -381,19 +382,6 @@ void route_start(struct route *route)
 
 /* ---- figures that are read now and then ---- */
 
-/* What cannot go on by itself: an offset that is gone, a copy that nobody takes. */
-static void update_stuck(struct route *route)
-{
-    const struct delivery *d;
-    const struct part *part;
-    unsigned stuck = route->holds & HOLD_OFFSETS ? 1 : 0;
-    TAILQ_FOREACH(part, &route->parts, in_route)
-    stuck += part->out_of_range;
-    TAILQ_FOREACH(d, &route->all, in_route)
-    stuck += d->state == DELIVERY_WAITING && (d->wait == WAIT_PRODUCE || d->wait == WAIT_SPOOL);
-    metric_set(route->metrics.stuck, stuck);
-}
-
 static void update_waiting(struct route *route)
 {
     const struct route_topic *topic = &route->topics[0];
@@ -448,7 +436,7 @@ static void update_lag(void *arg)
                           lag > 0 ? (double)lag : 0, high >= 0);
     }
     update_waiting(route);
-    update_stuck(route);
+    watchdog_look(route);
     try_blocked(route);
     update_oldest(route);
     metric_set(route->metrics.lanes, (double)lane_table_count(route->lanes));

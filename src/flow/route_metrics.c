@@ -88,7 +88,9 @@ void route_metrics_init(struct route_metrics *m, struct metrics *registry, const
     m->in_flight_records = gauge(m, "in_flight_records", "Records taken and not settled.");
     m->in_flight_bytes = gauge(m, "in_flight_bytes", "Their bytes.");
     m->partitions = gauge(m, "partitions_assigned", "Assigned partitions, retry topics included.");
-    m->stuck = gauge(m, "stuck_partitions", "Partitions that cannot go on by themselves.");
+    m->stuck = gauge(m, "stuck_partitions",
+                     "Partitions that make no progress, or cannot go on by themselves.");
+    m->stuck_keys = gauge(m, "stuck_keys", "Records that were begun and do not end.");
     m->blocked_keys = gauge(m, "blocked_keys",
                             "Keys that wait behind a dead letter, of those with work in memory.");
     m->oldest_unsettled = gauge(m, "oldest_unsettled_timestamp_seconds",

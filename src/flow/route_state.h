@@ -142,6 +142,7 @@ struct route {
     struct loop_task once_task;
     struct loop_timer once_timer;
 
+    struct watchdog watchdog;
     uint64_t started_ms; /* monotonic */
 };
 

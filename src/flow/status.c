@@ -11,6 +11,8 @@
 #include "flow/rebuild.h"
 #include "flow/route.h"
 #include "flow/route_state.h"
+#include "flow/status.h"
+#include "flow/watchdog.h"
 #include "flow/worker_state.h"
 
 static void add_name(struct buf *out, const char *name)
@@ -88,7 +90,7 @@ static const char *wait_text(enum wait_reason reason)
     return texts[reason];
 }
 
-static const char *state_text(const struct delivery *d)
+const char *status_record_why(const struct delivery *d)
 {
     static const char *const texts[] = {
         "waits in the lane of its key for a handler slot or for an earlier record",
@@ -120,23 +122,41 @@ static const struct delivery *oldest_of(const struct route *route, const struct 
     return NULL;
 }
 
-static void add_part_why(const struct route *route, const struct part *part, struct buf *out)
+void status_part_why(const struct route *route, const struct part *part, char out[STATUS_WHY_MAX])
 {
-    char why[300] = "";
     const struct delivery *d;
+    out[0] = '\0';
     if (part->out_of_range) {
-        snprintf(why, sizeof(why), "offset %lld is out of range and on_offset_lost is stop",
+        snprintf(out, STATUS_WHY_MAX, "offset %lld is out of range and on_offset_lost is stop",
                  (long long)part->lost_offset);
     } else if (part->fence == PART_FENCE_BUILDING) {
-        (void)rebuild_text(route, why, sizeof(why));
+        (void)rebuild_text(route, out, STATUS_WHY_MAX);
     } else if (part->fence != PART_FENCE_HELD) {
-        snprintf(why, sizeof(why), "its fence token is being taken from the ledger");
-    } else if (part->waiting) {
-        snprintf(why, sizeof(why), "its first record is due in %lld ms",
+        snprintf(out, STATUS_WHY_MAX, "its fence token is being taken from the ledger");
+    } else if (part->waiting && part->waiting->due_wall_ms > clock_wall_ms()) {
+        snprintf(out, STATUS_WHY_MAX, "its first record is due in %lld ms",
                  (long long)(part->waiting->due_wall_ms - clock_wall_ms()));
-    } else if ((d = oldest_of(route, part)) != NULL) {
-        snprintf(why, sizeof(why), "record %lld %s", (long long)d->rec.offset, state_text(d));
+    } else if ((d = oldest_of(route, part)) != NULL && d != part->waiting) {
+        snprintf(out, STATUS_WHY_MAX, "record %lld %s", (long long)d->rec.offset,
+                 status_record_why(d));
+    } else if (part->waiting || (route->intake_blocked && part->watchdog.stuck)) {
+        snprintf(out, STATUS_WHY_MAX,
+                 "nothing of it is taken: the records in memory are at limits.records or "
+                 "limits.bytes");
+    } else if (part->watchdog.stuck) {
+        snprintf(out, STATUS_WHY_MAX,
+                 "the broker has more of it and gives none: an open transaction, or offsets that "
+                 "hold nothing to read, or a broker that does not serve it");
     }
+}
+
+static void add_part_why(const struct route *route, const struct part *part, struct buf *out)
+{
+    int64_t stuck_ms = watchdog_stuck_ms(route, part);
+    char why[STATUS_WHY_MAX];
+    if (stuck_ms >= 0)
+        buf_printf(out, "\"stuck_ms\":%lld,", (long long)stuck_ms);
+    status_part_why(route, part, why);
     add_text(out, "why", why);
 }
 
@@ -183,6 +203,8 @@ void route_status(struct route *route, struct buf *out)
     add_why(route, out);
     buf_printf(out, ",\"ready\":%s", route_ready(route) ? "true" : "false");
     add_counts(route, out);
+    buf_add_char(out, ',');
+    watchdog_status(route, out);
     buf_add_text(out, ",\"partitions\":[");
     TAILQ_FOREACH(part, &route->parts, in_route)
     {

@@ -20,7 +20,8 @@ SECONDS = {"test_at_most_once.py": 110, "test_bad_input.py": 25, "test_classify.
            "test_delivery.py": 25, "test_identity.py": 55, "test_limits.py": 25,
            "test_operations.py": 80,
            "test_outage.py": 65, "test_redis.py": 130, "test_redis_topologies.py": 60, "test_restart.py": 80, "test_retry.py": 60,
-           "test_spool.py": 60, "test_block_key.py": 25}
+           "test_spool.py": 60, "test_block_key.py": 25,
+           "test_watchdog.py": 45}
 
 
 def files_of_shard(shard, names):
