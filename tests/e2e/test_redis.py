@@ -134,15 +134,16 @@ def test_killed_and_wiped_in_mid_stream(world):
     stream.wait()
     world.wait_all_effects(60)
     world.wait_committed(40)
-    world.check(doubled=4000)
+    # Early: one that had failed goes behind what is parked anew, and then follows it from memory.
+    world.check(doubled=4000, early=4000)
     assert gateway.metric("parked_rebuilt_total") > 0
 
 
-def in_mid_rebuild(world, keys=8, followers=150):
+def in_mid_rebuild(world, keys=8, followers=50):
     """A gateway that reads its tiers while Redis does not answer; with the ids that are parked."""
     config = slow_tiers(world)
     world.start(config)
-    ids = park(world, keys, followers, {"fail_first": 1})
+    ids = park(world, keys, followers, {"fail_first": 2})
     world.gateways[0].kill()
     world.redis.call("FLUSHALL")
     gateway = world.gateway(config).start(wait=False)
