@@ -409,6 +409,8 @@ static void claimed(struct ledger_op *op)
         return;
     }
     op->has_ghost = false;
+    if (had_evidence && d->lane && op->code != LEDGER_FENCED && op->code != LEDGER_CORRUPT)
+        twins_rescue(d->lane, op->ghost_tier, op->ghost_offset);
     d->holds_claim = held;
     d->lease_deadline_ns = op->lease_deadline_ns;
     count_verdict(d, op);

@@ -112,7 +112,8 @@ struct delivery {
     bool awaits_copy; /* a twin that is not due: only its copy in the tier may be delivered */
     bool in_row;      /* at most once: not decided upon yet */
     bool once;        /* at most once: recorded as done, and never to be delivered again */
-    bool bad_copy;    /* on a retry topic, and not ours to read */
+    bool copy_lost; /* a twin whose copy expired in its tier: delivered from memory all the same */
+    bool bad_copy;  /* on a retry topic, and not ours to read */
     enum copy_purpose purpose;
     uint64_t lease_deadline_ns;
     bool has_timer;

@@ -35,6 +35,7 @@ void twins_park(struct delivery *d)
         twin->tier_ms = d->tier_ms;
         twin->copy_offset = d->copy_offset;
         twin->awaits_copy = head;
+        twin->copy_lost = false;
         twin->attempt = d->attempt;
         twin->first_failed_at_ms = d->first_failed_at_ms;
         twin->last_failed_at_ms = d->last_failed_at_ms;
@@ -50,6 +51,7 @@ void twins_park(struct delivery *d)
         route->twin_bytes += d->bytes;
     }
     d->awaits_copy = head;
+    d->copy_lost = false;
     d->failed_visit = d->failed_visit || d->purpose == COPY_TO_TIER_FAILED;
     d->inline_retries = 0;
     lane->current = NULL;
@@ -106,6 +108,22 @@ static bool was_finished_elsewhere(const struct delivery *d)
  * By rank alone (kind none): a number's bit must not be set by one that was forgotten, since
  * another copy of the number may be waiting by now.
  */
+static void park_again(struct delivery *d)
+{
+    d->op.kind = IDENTITY_NONE;
+    d->route->twins_telling++;
+    step_begin(d, DELIVERY_TWIN);
+    d->op.verb = LEDGER_FINISH;
+    d->op.fact = LEDGER_PARKED;
+    d->op.source = LEDGER_TIER;
+    d->op.keep_claim = false;
+    d->op.hop = d->hop;
+    d->op.tier = d->tier_ms;
+    d->op.copy_offset = d->copy_offset;
+    d->op.done = reparked;
+    ledger_submit(d->route->worker->ledger, &d->op);
+}
+
 void twins_repark(struct lane *lane)
 {
     struct delivery *d, *next;
@@ -113,24 +131,32 @@ void twins_repark(struct lane *lane)
         next = TAILQ_NEXT(d, in_lane);
         if (d->in_step)
             continue;
-        if (was_finished_elsewhere(d)) {
+        if (!d->copy_lost && was_finished_elsewhere(d)) {
             lane_remove(lane, d);
             d->lane = NULL;
             delivery_free(d);
             continue;
         }
-        d->op.kind = IDENTITY_NONE;
-        d->route->twins_telling++;
-        step_begin(d, DELIVERY_TWIN);
-        d->op.verb = LEDGER_FINISH;
-        d->op.fact = LEDGER_PARKED;
-        d->op.source = LEDGER_TIER;
-        d->op.keep_claim = false;
-        d->op.hop = d->hop;
-        d->op.tier = d->tier_ms;
-        d->op.copy_offset = d->copy_offset;
-        d->op.done = reparked;
-        ledger_submit(d->route->worker->ledger, &d->op);
+        park_again(d);
+    }
+}
+
+void twins_rescue(struct lane *lane, int32_t tier_ms, int64_t copy_offset)
+{
+    struct delivery *d;
+    TAILQ_FOREACH(d, &lane->twins, in_lane)
+    {
+        if (d->tier_ms != tier_ms || d->copy_offset != copy_offset || d->in_step)
+            continue;
+        log_warn("rescued_from_memory", LOG_STR("route", d->route->config->name),
+                 LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
+                 LOG_INT("offset", d->origin.offset),
+                 LOG_STR("why", "its copy expired in its retry topic"), LOG_END);
+        d->copy_lost = true;
+        d->awaits_copy = false;
+        lane->drain = true;
+        park_again(d);
+        return;
     }
 }
 

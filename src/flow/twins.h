@@ -19,6 +19,11 @@ struct route;
  * go on.
  */
 void twins_park(struct delivery *d);
+/*
+ * The ledger let go of an entry whose copy is gone from its tier (expired there), and its record is
+ * here in memory: it is parked again as the head, and is the next to be delivered.
+ */
+void twins_rescue(struct lane *lane, int32_t tier_ms, int64_t copy_offset);
 /* The record of that origin is done: its twin, if any, is forgotten. */
 void twins_forget(struct lane *lane, const struct delivery *done);
 /*

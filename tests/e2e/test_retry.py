@@ -203,6 +203,38 @@ def test_null_keys_are_ordered_by_partition_and_retried(world):
         assert copy.line["key"] is None
 
 
+@pytest.mark.slow
+def test_head_whose_copy_expired_is_delivered_from_memory(world):
+    """The retention of the retry topic took it before it was read; its follower shows that it is
+    missing once parked.ghost_ttl has passed. Little is prefetched, so that it can be taken at all."""
+    world.partitions = 1
+    world.start(world.config(
+        world.route(retry__tiers=["20s"], retry__inline__max_retries=0, parked__ghost_ttl="1m"),
+        kafka={"consumer": {"queued.min.messages": 1, "queued.max.messages.kbytes": 1,
+                            "max.partition.fetch.bytes": 1024}}))
+    others = [world.send("o%d" % number, 1, rule={"fail_first": 1}, headers=[["pad", "x" * 4000]])
+              for number in range(4)]
+    world.wait_calls(others[-1], 1)
+    wait_until(lambda: len(world.dump("tier")) == 4, 20, "the others are parked", every=0.2)
+    victim = world.send("victim", 1, rule={"fail_first": 1})
+    wait_until(lambda: len(world.dump("tier")) == 5, 20, "the victim is parked", every=0.2)
+    last = world.send("last", 1, rule={"fail_first": 1})
+    wait_until(lambda: len(world.dump("tier")) == 6, 20, "one more is parked", every=0.2)
+    tier = [name for name in world.copy_topics() if name.endswith(".20s")][0]
+    world.broker.tool("topics", "truncate", tier, "0", "5")
+    world.wait_effects(last, 40)
+    assert victim not in world.handler.effects(), "the consumer had it already"
+    followers = []
+
+    def is_rescued():
+        followers.append(world.send("victim", len(followers) + 2))
+        return victim in world.handler.effects()
+
+    wait_until(is_rescued, 110, "the victim is delivered", every=4)
+    world.wait_effects(followers, 40)
+    assert world.checker().report()["out_of_order"] == 0
+
+
 def test_full_parked_list_is_tried_again_when_its_head_is_done(world):
     """Each of these fills the list alone and is done after 100 ms; a look once a second would take
     more than 15 s."""

@@ -162,6 +162,26 @@ static int list(rd_kafka_t *rk)
     return 0;
 }
 
+/* What stands before the offset is gone, as if it had expired. */
+static int truncate_log(rd_kafka_t *rk, rd_kafka_queue_t *queue, char **place)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_DeleteRecords_t *request;
+    rd_kafka_event_t *event;
+
+    rd_kafka_topic_partition_list_add(list, place[0], (int32_t)tool_number(place[1], "partition"))
+        ->offset = tool_number(place[2], "offset");
+    request = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(rk, &request, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+    if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        tool_die("truncate: %s", event != NULL ? rd_kafka_event_error_string(event) : "no answer");
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteRecords_destroy(request);
+    rd_kafka_topic_partition_list_destroy(list);
+    return 0;
+}
+
 int verb_topics(int argc, char **argv)
 {
     const char *const props[] = {NULL};
@@ -179,6 +199,8 @@ int verb_topics(int argc, char **argv)
         rc = delete_all(rk, queue, names, count);
     else if (strcmp(what, "config") == 0 && count == 2)
         rc = configure(rk, queue, names[0], names[1]);
+    else if (strcmp(what, "truncate") == 0 && count == 3)
+        rc = truncate_log(rk, queue, names);
     else if (strcmp(what, "list") == 0)
         rc = list(rk);
     rd_kafka_queue_destroy(queue);
