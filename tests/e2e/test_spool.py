@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+
+import pytest
 
 from support.gateway import command, to_yaml
 from support.waiting import wait_until
@@ -112,6 +115,37 @@ def test_full_spool_holds_the_partition_and_heals(world):
     assert gateway.ready()
     make_dlq(world)
     wait_replayed(world, gateway, ids, 90)
+    settle(world)
+
+
+@pytest.fixture
+def small_disk(world):
+    """A disk of 600 KiB at the spool's place; needs the right to mount."""
+    spool_of(world).mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(spool_of(world))]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no right to mount a file system")
+    yield
+    for gateway in world.gateways:
+        if gateway.alive():
+            gateway.stop()
+    subprocess.run(["umount", str(spool_of(world))], check=True)
+
+
+def test_full_disk_holds_the_partition_and_heals(world, small_disk):
+    """The file system is full long before spool.max: nothing half-written is believed."""
+    gateway = world.start(with_spool(world))
+    world.wait_effects(world.send("a", 1))
+    delete_dlq(world)
+    ids = [world.send("k%d" % number, 1, rule=POISON, headers=[["pad", "x" * 100000]])
+           for number in range(12)]
+    wait_spooled(gateway, 3)
+    gateway.wait_status("the spool cannot take it", 60)
+    assert "No space left" in gateway.status()["spool"]["why"]
+    gateway.kill()  # with a full disk, too, it starts again
+    make_dlq(world)
+    again = world.start(with_spool(world))
+    wait_replayed(world, again, ids, 90)
     settle(world)
 
 
