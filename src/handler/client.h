@@ -27,8 +27,8 @@ struct handler_conn;
 struct handler_answer {
     enum handler_error error; /* HANDLER_OK: a whole status line and headers came */
     int status;               /* 0 where error is set before a status line */
-    bool request_sent; /* some byte of the request left, on this or on a reused connection before:
-                          with an error, the effect is unknown */
+    bool request_sent;        /* some byte of the request left, and the handler may have seen it:
+                                 with an error, the effect is unknown */
     bool cancelled;
     bool has_outcome; /* Oncegate-Outcome was given and readable */
     enum outcome outcome;

@@ -24,8 +24,12 @@
 #include "base/crash_point.h"
 #include "base/mem.h"
 #include "handler/http_connect.h"
+#include "handler/tcp_acked.h"
 
+/* Servers keep an idle connection for seconds before they give it up. */
+#define GIVEN_UP_NS NS_PER_S
 /* Reads and writes of one wake-up, so that one connection does not hold up the others. */
+
 #define ROUNDS_MAX 8
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -108,22 +112,43 @@ void http_conn_fail(struct handler_conn *conn, enum handler_error error, const c
     handler_client_complete(conn->client, call);
 }
 
+/* Bytes that left on the connection, ever. */
+static uint64_t bytes_written(const struct handler_conn *conn)
+{
+    return conn->tls ? http_tls_written(conn->tls) : conn->left_before + conn->sent;
+}
+
 /*
- * The peer closed or reset. On a connection that served before and answered nothing this time it
- * is most likely an idle connection that the server gave up as we wrote: once more on a new one.
+ * May the handler have seen the request? Not where no byte of it left, or where its kernel has
+ * acknowledged none (what went before was answered, so it was; the opening counts as one byte). A
+ * close acknowledges what was read before it. A reset does not: it counts as one of an idle
+ * connection only where this one had been idle, since nobody gives up one that is in use.
  */
-static void fail_reset(struct handler_conn *conn, const char *text)
+static bool may_be_seen(const struct handler_conn *conn, bool orderly)
+{
+    uint64_t acked;
+    if (bytes_written(conn) == conn->left_before)
+        return false;
+    if (!orderly && conn->idled_ns < GIVEN_UP_NS)
+        return true;
+    return !tcp_acked(conn->fd, &acked) || acked > conn->left_before + 1;
+}
+
+/*
+ * The peer closed or reset. Where it has not seen the request, it gave up an idle connection as we
+ * wrote: once more on a new one. Else the request may have been at work, and may still be.
+ */
+static void fail_reset(struct handler_conn *conn, bool orderly, const char *text)
 {
     struct handler_call *call = conn->call;
 
     if (!conn->reused || conn->answer.started || call->retried_reset ||
-        clock_mono_ns() >= call->deadline_ns) {
+        may_be_seen(conn, orderly) || clock_mono_ns() >= call->deadline_ns) {
         http_conn_fail(conn, HANDLER_RESET, text);
         return;
     }
     take_call(conn);
     call->retried_reset = true;
-    call->answer.request_sent = call->answer.request_sent || conn->sent > 0;
     http_conn_close(conn);
     handler_client_open(conn->client, call);
 }
@@ -136,6 +161,7 @@ static void finish(struct handler_conn *conn)
     http_answer_read(&conn->answer, clock_wall_ms(), &call->answer);
     if (conn->answer.keep_alive && conn->state == HTTP_CONN_WAITING) {
         conn->reused = true;
+        conn->idle_ns = clock_mono_ns();
         conn->state = HTTP_CONN_IDLE;
         handler_client_put_idle(conn->client, conn);
     } else {
@@ -199,9 +225,9 @@ static void on_peer_closed(struct handler_conn *conn)
     if (http_answer_eof(&conn->answer) == HTTP_ANSWER_WHOLE)
         finish(conn);
     else if (conn->answer.started)
-        fail_reset(conn, "the handler closed the connection in the middle of its answer");
+        fail_reset(conn, true, "the handler closed the connection in the middle of its answer");
     else
-        fail_reset(conn, "the handler closed the connection without an answer");
+        fail_reset(conn, true, "the handler closed the connection without an answer");
 }
 
 /* Reads what came; returns with the call ended, or waiting for more. */
@@ -216,7 +242,7 @@ static void read_answer(struct handler_conn *conn)
             on_peer_closed(conn);
             return;
         case IO_FAILED:
-            fail_reset(conn, "the handler reset the connection");
+            fail_reset(conn, false, "the handler reset the connection");
             return;
         case IO_DONE:
             break;
@@ -317,7 +343,7 @@ static void on_write_failed(struct handler_conn *conn)
 {
     read_answer(conn);
     if (conn->call && conn->state == HTTP_CONN_SENDING)
-        fail_reset(conn, "the handler closed the connection while the request was sent");
+        fail_reset(conn, false, "the handler closed the connection while the request was sent");
 }
 
 static void write_request(struct handler_conn *conn)
@@ -367,6 +393,8 @@ void http_conn_begin_request(struct handler_conn *conn)
     const struct handler_call *call = conn->call;
 
     set_length_line(conn, call->body.len);
+    conn->left_before = bytes_written(conn);
+    conn->idled_ns = conn->reused ? call->sent_ns - conn->idle_ns : 0;
     conn->sent = 0;
     conn->request_len = conn->client->prefix.len + call->head.len + conn->length_line_len +
                         call->body.len;

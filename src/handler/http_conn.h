@@ -44,15 +44,17 @@ struct handler_conn {
     enum http_conn_state state;
     int fd; /* -1: none yet, or closed */
     struct http_tls_session *tls;
-    struct event read_event;  /* persistent, from the connection's first byte on */
-    struct event write_event; /* only while a write or the connecting waits */
-    uint64_t due_ns;          /* when the state ends by time */
-    uint64_t connect_due_ns;  /* connect_timeout or the deadline, whichever is first */
-    size_t address_at;        /* the address being tried */
-    size_t addresses_left;    /* those not tried yet */
-    size_t sent;              /* bytes of the request that left */
-    size_t request_len;       /* all of them */
-    bool reused;              /* it has answered before */
+    struct event read_event;    /* persistent, from the connection's first byte on */
+    struct event write_event;   /* only while a write or the connecting waits */
+    uint64_t due_ns;            /* when the state ends by time */
+    uint64_t connect_due_ns;    /* connect_timeout or the deadline, whichever is first */
+    size_t address_at;          /* the address being tried */
+    size_t addresses_left;      /* those not tried yet */
+    uint64_t idle_ns, idled_ns; /* since when it is idle; and how long it was before the request */
+    uint64_t left_before; /* bytes that left before the request, with TLS its framing counted */
+    size_t sent;          /* bytes of the request that left */
+    size_t request_len;   /* all of them */
+    bool reused;          /* it has answered before */
     bool connect_again; /* a unix socket's backlog was full: the address is tried again when due */
     char length_line[48]; /* Content-Length and the blank line */
     size_t length_line_len;

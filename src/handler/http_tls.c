@@ -257,3 +257,8 @@ enum http_tls_result http_tls_write(struct http_tls_session *session, const void
     *done = n > 0 ? (size_t)n : 0;
     return n > 0 ? HTTP_TLS_DONE : result_of(session->ssl, n);
 }
+
+uint64_t http_tls_written(const struct http_tls_session *session)
+{
+    return BIO_number_written(SSL_get_wbio(session->ssl));
+}

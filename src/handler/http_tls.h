@@ -6,6 +6,7 @@
 #define OG_HANDLER_HTTP_TLS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -40,5 +41,8 @@ enum http_tls_result http_tls_read(struct http_tls_session *session, void *data,
  */
 enum http_tls_result http_tls_write(struct http_tls_session *session, const void *data, size_t len,
                                     size_t *done);
+
+/* Bytes that left on the session, its handshake and framing counted. */
+uint64_t http_tls_written(const struct http_tls_session *session);
 
 #endif

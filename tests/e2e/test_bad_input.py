@@ -218,13 +218,13 @@ def test_answer_that_is_odd_but_whole_enough(world, bystander, how):
     assert len(world.handler.calls(record)) == 1
 
 
-def test_reset_on_a_reused_connection_is_sent_once_more_uncounted(world):
-    """A server that closes idle connections meets the next request with a reset."""
+def test_reset_on_a_reused_connection(world):
+    """Sent once more at once where nobody can have seen it, else from a tier; which of both is the client's own tests' matter."""
     for number in range(1, 6):
         world.wait_effects(world.send("warm%d" % number, 1))
     record = world.send("stale", 1, rule={"how": "stale"})
     world.wait_effects(record)
-    assert [call.attempt for call in world.handler.calls(record)][-1] == 1
+    assert len(world.handler.calls(record)) == 2
 
 
 def test_what_became_of_the_rest(world):

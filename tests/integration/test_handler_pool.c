@@ -30,15 +30,16 @@ static void test_send_reset_on_a_new_connection_is_a_reset(void **state)
     assert_int_equal(host->count, 2);
 }
 
-static void test_send_reset_on_a_reused_connection_is_sent_once_more(void **state)
+/* The server gives up an idle connection, and the client writes before it hears of it. */
+static void test_send_on_a_connection_given_up_is_sent_once_more(void **state)
 {
     void (*const ends[])(struct peer *) = {peer_reset, peer_close};
     (void)state;
 
     for (size_t i = 0; i < 2; i++) {
         exchange(2 * i);
+        ends[i](host->peers[2 * i]);
         send_one(1);
-        ends[i](peer_with_request(2 * i));
         struct peer *again = peer_with_request(2 * i + 1);
         assert_int_equal(tries[1].done, 0);
         peer_write(again, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -49,12 +50,29 @@ static void test_send_reset_on_a_reused_connection_is_sent_once_more(void **stat
     assert_int_equal(host->count, 4);
 }
 
+/* It had the request: it may be at work on it still, whatever cut the connection. */
+static void test_send_reset_after_the_request_was_taken_is_not_sent_again(void **state)
+{
+    void (*const ends[])(struct peer *) = {peer_reset, peer_close};
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++) {
+        exchange(i);
+        send_one(1);
+        ends[i](peer_with_request(i));
+        assert_int_equal(answer_of(1)->error, HANDLER_RESET);
+        assert_true(answer_of(1)->request_sent);
+        assert_false(tries[1].call.retried_reset);
+    }
+    assert_int_equal(host->count, 2);
+}
+
 static void test_send_reset_twice_is_a_reset(void **state)
 {
     (void)state;
     exchange(0);
+    peer_reset(host->peers[0]);
     send_one(1);
-    peer_reset(peer_with_request(0));
     peer_reset(peer_with_request(1));
     assert_int_equal(answer_of(1)->error, HANDLER_RESET);
     assert_true(answer_of(1)->request_sent);
@@ -73,18 +91,17 @@ static void test_send_reset_after_an_answer_byte_is_not_sent_again(void **state)
     assert_int_equal(host->count, 1);
 }
 
-static void test_send_reset_then_refused_stays_ambiguous(void **state)
+static void test_send_given_up_then_refused_had_no_effect(void **state)
 {
     (void)state;
     exchange(0);
-    send_one(1);
-    struct peer *peer = peer_with_request(0);
     loop_watch_free(&host->watch);
     close(host->listen_fd);
     host->listen_fd = -1;
-    peer_reset(peer);
+    peer_reset(host->peers[0]);
+    send_one(1);
     assert_int_equal(answer_of(1)->error, HANDLER_CONNECT);
-    assert_true(answer_of(1)->request_sent); /* on the first connection: it may have had effect */
+    assert_false(answer_of(1)->request_sent); /* no byte of it was taken */
 }
 
 static void test_idle_connection_closed_by_the_peer_is_not_used(void **state)
@@ -423,10 +440,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_send_reset_on_a_new_connection_is_a_reset),
-        TEST(test_send_reset_on_a_reused_connection_is_sent_once_more),
+        TEST(test_send_on_a_connection_given_up_is_sent_once_more),
+        TEST(test_send_reset_after_the_request_was_taken_is_not_sent_again),
         TEST(test_send_reset_twice_is_a_reset),
         TEST(test_send_reset_after_an_answer_byte_is_not_sent_again),
-        TEST(test_send_reset_then_refused_stays_ambiguous),
+        TEST(test_send_given_up_then_refused_had_no_effect),
         TEST(test_idle_connection_closed_by_the_peer_is_not_used),
         TEST(test_idle_connection_is_closed_in_time),
         TEST(test_send_connection_refused),

@@ -281,7 +281,22 @@ static void test_tls_large_body_and_bounded_answer(void **state)
     mem_free(data);
 }
 
-static void test_tls_reset_on_a_reused_connection_is_sent_once_more(void **state)
+static void test_tls_connection_given_up_is_sent_once_more(void **state)
+{
+    (void)state;
+    make_host(good, NULL);
+    make_client();
+    exchange(0);
+    peer_reset(host->peers[0]);
+    send_body(BODY, 15000);
+    turn_until_peers(host, 2);
+    turn_until_request(host->peers[1]);
+    peer_write(host->peers[1], OK_ANSWER);
+    assert_int_equal(answer()->error, HANDLER_OK);
+    assert_true(try.call.retried_reset);
+}
+
+static void test_tls_reset_after_the_request_was_taken_is_not_sent_again(void **state)
 {
     (void)state;
     make_host(good, NULL);
@@ -290,11 +305,9 @@ static void test_tls_reset_on_a_reused_connection_is_sent_once_more(void **state
     send_body(BODY, 15000);
     turn_until_request(host->peers[0]);
     peer_reset(host->peers[0]);
-    turn_until_peers(host, 2);
-    turn_until_request(host->peers[1]);
-    peer_write(host->peers[1], OK_ANSWER);
-    assert_int_equal(answer()->error, HANDLER_OK);
-    assert_true(try.call.retried_reset);
+    assert_int_equal(answer()->error, HANDLER_RESET);
+    assert_true(answer()->request_sent);
+    assert_false(try.call.retried_reset);
 }
 
 static void test_tls_reset_in_the_middle_of_an_upload(void **state)
@@ -374,7 +387,8 @@ int main(void)
         TEST(test_tls_closed_in_the_handshake),
         TEST(test_tls_handshake_that_hangs_ends_at_connect_timeout),
         TEST(test_tls_large_body_and_bounded_answer),
-        TEST(test_tls_reset_on_a_reused_connection_is_sent_once_more),
+        TEST(test_tls_connection_given_up_is_sent_once_more),
+        TEST(test_tls_reset_after_the_request_was_taken_is_not_sent_again),
         TEST(test_tls_reset_in_the_middle_of_an_upload),
         TEST(test_tls_cut_without_notice_is_no_whole_answer),
         TEST(test_new_refuses_bad_tls_files),
