@@ -29,7 +29,6 @@
 /* Servers keep an idle connection for seconds before they give it up. */
 #define GIVEN_UP_NS NS_PER_S
 /* Reads and writes of one wake-up, so that one connection does not hold up the others. */
-
 #define ROUNDS_MAX 8
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
