@@ -36,7 +36,7 @@ static void exec_server(const struct redis_peer *peer)
                            "log",
                            "--enable-debug-command",
                            "yes"};
-    const char *argv[48] = {"redis-server"};
+    const char *argv[64] = {"redis-server"};
     char config[80];
     size_t n = 1;
     if (peer->config) {
@@ -45,7 +45,7 @@ static void exec_server(const struct redis_peer *peer)
     }
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         argv[n++] = fixed[i];
-    for (size_t i = 0; peer->options[i] && n < 47; i++)
+    for (size_t i = 0; peer->options[i] && n < 63; i++)
         argv[n++] = peer->options[i];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execvp(argv[0], (char *const *)argv);
@@ -100,7 +100,7 @@ static void write_config(const struct redis_peer *peer)
 void redis_peer_start_with(struct redis_peer *peer, const char *config, const char *const *options)
 {
     memset(peer, 0, sizeof(*peer));
-    for (size_t i = 0; options && options[i] && i < 23; i++)
+    for (size_t i = 0; options && options[i] && i < 39; i++)
         peer->options[i] = options[i];
     snprintf(peer->dir, sizeof(peer->dir), "/tmp/og-redis-XXXXXX");
     if (!mkdtemp(peer->dir))

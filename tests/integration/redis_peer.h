@@ -13,7 +13,7 @@ struct redis_peer {
     pid_t pid;
     redisContext *admin;
     const char *config;      /* a configuration file, or NULL */
-    const char *options[24]; /* extra command line, NULL-terminated; borrowed */
+    const char *options[40]; /* extra command line, NULL-terminated; borrowed */
 };
 
 /* Skips the whole program (exit 77) where there is no redis-server. */

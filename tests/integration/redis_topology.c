@@ -35,10 +35,22 @@ static void add_words(struct topology_node *node, const char *format, ...)
         snprintf(node->words[at++], sizeof(node->words[0]), "%s", word);
 }
 
+static void add_port(struct topology_node *node, const struct topology_tls *tls)
+{
+    node->port = redis_peer_free_port();
+    if (!tls) {
+        add_words(node, "--port %u", (unsigned)node->port);
+        return;
+    }
+    add_words(node, "--tls-port %u --tls-cert-file %s --tls-key-file %s --tls-ca-cert-file %s",
+              (unsigned)node->port, tls->cert_file, tls->key_file, tls->ca_file);
+    add_words(node, "--tls-auth-clients no --tls-replication yes --tls-cluster yes");
+}
+
 static void start_node(struct topology_node *node, const char *config)
 {
-    const char *options[13] = {0};
-    for (size_t i = 0; i < 12 && node->words[i][0]; i++)
+    const char *options[33] = {0};
+    for (size_t i = 0; i < 32 && node->words[i][0]; i++)
         options[i] = node->words[i];
     redis_peer_start_with(&node->peer, config, options);
 }
@@ -87,8 +99,8 @@ static bool sentinels_know_all(void *arg)
 void sentinel_topology_add(struct sentinel_topology *topology, size_t i)
 {
     struct topology_node *node = &topology->sentinels[i];
-    node->port = redis_peer_free_port();
-    add_words(node, "--sentinel --port %u", (unsigned)node->port);
+    add_words(node, "--sentinel");
+    add_port(node, topology->tls);
     start_node(node, topology->config);
     redis_peer_do(&node->peer, "SENTINEL DEBUG info-period 200 ping-period 100 ask-period 100 "
                                "publish-period 100");
@@ -97,14 +109,16 @@ void sentinel_topology_add(struct sentinel_topology *topology, size_t i)
     topology->places[i] = (struct redis_place){topology->host, node->port};
 }
 
-void sentinel_topology_start(struct sentinel_topology *topology, const char *password)
+void sentinel_topology_start(struct sentinel_topology *topology, const char *password,
+                             const struct topology_tls *tls)
 {
     memset(topology, 0, sizeof(*topology));
+    topology->tls = tls;
     snprintf(topology->host, sizeof(topology->host), "127.0.0.1");
     for (size_t i = 0; i < 2; i++) {
         struct topology_node *node = &topology->data[i];
-        node->port = redis_peer_free_port();
-        add_words(node, "--port %u --repl-diskless-sync-delay 0", (unsigned)node->port);
+        add_port(node, tls);
+        add_words(node, "--repl-diskless-sync-delay 0");
         if (i)
             add_words(node, "--replicaof 127.0.0.1 %u", (unsigned)topology->data[0].port);
         start_node(node, NULL);
@@ -244,13 +258,13 @@ static void start_replica(struct cluster_topology *topology, int master)
     wait_for(has_mark, &mark, "a replica reads nothing");
 }
 
-static void start_cluster_node(struct cluster_topology *topology, int i)
+static void start_cluster_node(struct cluster_topology *topology, int i,
+                               const struct topology_tls *tls)
 {
     struct topology_node *node = &topology->nodes[i];
     uint16_t bus = redis_peer_free_port();
-    node->port = redis_peer_free_port();
-    add_words(node, "--port %u --cluster-port %u --cluster-enabled yes", (unsigned)node->port,
-              (unsigned)bus);
+    add_port(node, tls);
+    add_words(node, "--cluster-port %u --cluster-enabled yes", (unsigned)bus);
     add_words(node, "--cluster-node-timeout 1000 --repl-diskless-sync-delay 0 "
                     "--cluster-replica-validity-factor 0");
     start_node(node, NULL);
@@ -267,12 +281,12 @@ static void start_cluster_node(struct cluster_topology *topology, int i)
                       (unsigned)node->port, (unsigned)bus);
 }
 
-void cluster_topology_start(struct cluster_topology *topology)
+void cluster_topology_start(struct cluster_topology *topology, const struct topology_tls *tls)
 {
     memset(topology, 0, sizeof(*topology));
     snprintf(topology->host, sizeof(topology->host), "127.0.0.1");
     for (int i = 0; i < TOPOLOGY_NODES; i++)
-        start_cluster_node(topology, i);
+        start_cluster_node(topology, i, tls);
     wait_for(nodes_know_all, topology, "the nodes do not find each other");
     wait_for(cluster_is_well, topology, "the cluster is not well");
     for (int i = 0; i < TOPOLOGY_MASTERS; i++)

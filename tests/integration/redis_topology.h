@@ -18,21 +18,28 @@
 struct topology_node {
     struct redis_peer peer;
     uint16_t port;
-    char words[12][80];
+    char words[32][80];
     char id[41]; /* cluster */
+};
+
+/* Servers speak TLS only, among themselves too; files in PEM. */
+struct topology_tls {
+    const char *cert_file, *key_file, *ca_file;
 };
 
 struct sentinel_topology {
     struct topology_node data[2]; /* 0 is the master at first */
     struct topology_node sentinels[TOPOLOGY_SENTINELS];
     char config[2000]; /* of the sentinels */
+    const struct topology_tls *tls;
     struct redis_place places[TOPOLOGY_SENTINELS];
     char host[16];
 };
 
 /* password: of the sentinels' user "watcher", who may ask only what the ledger asks; NULL: all may.
- * Returns when every sentinel knows the replica and the other sentinels. */
-void sentinel_topology_start(struct sentinel_topology *topology, const char *password);
+ * tls: NULL for none. Returns when every sentinel knows the replica and the other sentinels. */
+void sentinel_topology_start(struct sentinel_topology *topology, const char *password,
+                             const struct topology_tls *tls);
 /* Starts sentinel i alone, from the configuration that stands there. */
 void sentinel_topology_add(struct sentinel_topology *topology, size_t i);
 void sentinel_topology_stop(struct sentinel_topology *topology);
@@ -48,7 +55,7 @@ struct cluster_topology {
 };
 
 /* Returns when the cluster is well and every replica takes writes. */
-void cluster_topology_start(struct cluster_topology *topology);
+void cluster_topology_start(struct cluster_topology *topology, const struct topology_tls *tls);
 void cluster_topology_stop(struct cluster_topology *topology);
 void cluster_topology_configure(struct cluster_topology *topology, struct redis_config *config);
 /* The node that serves a slot, as the first living node sees it; -1: none. */

@@ -23,7 +23,7 @@ static int make_world(void **state)
 {
     (void)state;
     ledger_world_init(&world, IDENTITY_SEQUENCE, true, NULL);
-    cluster_topology_start(&topology);
+    cluster_topology_start(&topology, NULL);
     cluster_topology_configure(&topology, &world.config);
     world.config.shards = SHARDS;
     world.metrics = metrics_new();

@@ -22,7 +22,7 @@ static int make_world(void **state)
 {
     (void)state;
     ledger_world_init(&world, IDENTITY_SEQUENCE, true, NULL);
-    sentinel_topology_start(&topology, NULL);
+    sentinel_topology_start(&topology, NULL, NULL);
     sentinel_topology_configure(&topology, &world.config);
     return 0;
 }
@@ -32,7 +32,7 @@ static int make_guarded_world(void **state)
     static char user[] = "watcher", password[] = "hush";
     (void)state;
     ledger_world_init(&world, IDENTITY_SEQUENCE, true, NULL);
-    sentinel_topology_start(&topology, password);
+    sentinel_topology_start(&topology, password, NULL);
     sentinel_topology_configure(&topology, &world.config);
     world.config.sentinel_username = user;
     world.config.sentinel_password = password;

@@ -22,7 +22,7 @@ static int make_world(void **state)
 {
     (void)state;
     ledger_world_init(&world, IDENTITY_SEQUENCE, true, NULL);
-    sentinel_topology_start(&topology, NULL);
+    sentinel_topology_start(&topology, NULL, NULL);
     sentinel_topology_configure(&topology, &world.config);
     world.config.wait_replicas = 1;
     world.config.wait_timeout_ms = 50;
