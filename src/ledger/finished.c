@@ -19,9 +19,10 @@
 #define SETS 16384
 #define WAYS 4
 
+/* A set of them is a cache line: each finish touches one. */
 struct entry {
-    struct siphash hash;
-    uint64_t until_ns; /* 0: free */
+    uint64_t tag;     /* the half of the hash that does not choose the set */
+    uint32_t until_s; /* 0: free */
     uint8_t generation;
     uint8_t fact;
 };
@@ -76,11 +77,6 @@ static struct siphash hash_of(const struct finished *finished, const struct ledg
     return siphash(finished->key, &what, sizeof(what));
 }
 
-static bool is_same(const struct entry *entry, struct siphash hash)
-{
-    return entry->hash.low == hash.low && entry->hash.high == hash.high;
-}
-
 void finished_add(struct finished *finished, const struct ledger_op *op, uint64_t now_ns)
 {
     if (op->verb != LEDGER_FINISH || op->source == LEDGER_REDRIVE || op->observe ||
@@ -90,16 +86,17 @@ void finished_add(struct finished *finished, const struct ledger_op *op, uint64_
     struct siphash hash = hash_of(finished, op);
     struct entry *set = finished->sets[hash.low % SETS], *place = set;
     for (size_t i = 0; i < WAYS; i++) {
-        if (is_same(&set[i], hash)) {
+        if (set[i].tag == hash.high) {
             place = &set[i];
             break;
         }
-        if (set[i].until_ns < place->until_ns)
+        if (set[i].until_s < place->until_s)
             place = &set[i];
     }
     uint64_t life_ns = (uint64_t)op->scope->ttl_ms * NS_PER_MS;
-    place->hash = hash;
-    place->until_ns = now_ns + (life_ns < FINISHED_LIFE_NS ? life_ns : FINISHED_LIFE_NS);
+    life_ns = life_ns < FINISHED_LIFE_NS ? life_ns : FINISHED_LIFE_NS;
+    place->tag = hash.high;
+    place->until_s = (uint32_t)((now_ns + life_ns) / NS_PER_S);
     place->generation = op->generation;
     place->fact = (uint8_t)op->fact;
 }
@@ -113,10 +110,10 @@ bool finished_find(const struct finished *finished, const struct ledger_op *op, 
     struct siphash hash = hash_of(finished, op);
     const struct entry *set = finished->sets[hash.low % SETS];
     for (size_t i = 0; i < WAYS; i++) {
-        if (!is_same(&set[i], hash))
+        if (set[i].tag != hash.high)
             continue;
         *fact = (enum ledger_fact)set[i].fact;
-        return set[i].until_ns > now_ns && set[i].generation == op->generation;
+        return set[i].until_s > now_ns / NS_PER_S && set[i].generation == op->generation;
     }
     return false;
 }

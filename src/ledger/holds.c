@@ -57,13 +57,14 @@ static void poll(void *arg)
     char key[200];
     loop_timer_set_ms(&ledger->poll_timer, POLL_MS);
     struct node *node = ledger->meta->node;
-    if (!ledger->up || ledger->polling)
+    /* In a cluster this node is enough: a person's word counts while another is away. */
+    if (!node || !node->up || !cluster_is_known(ledger) || ledger->polling)
         return;
     if (ledger->cluster)
         cluster_check_sentinels(ledger);
     else
         session_check_sentinel(node->session);
-    if (!ledger->holds || !ledger->up)
+    if (!ledger->holds || !node->up)
         return;
     snprintf(key, sizeof(key), "%s:{meta}:holds", ledger->config->ns);
     buf_reset(&ledger->out);
