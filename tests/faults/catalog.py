@@ -31,6 +31,7 @@ class Spec:
     timeout_ms: int = 3000
     route: dict = dataclasses.field(default_factory=dict)
     config: dict = dataclasses.field(default_factory=dict)
+    redis: str = "alone"         # or sentinels, cluster
     kafka_proxy: bool = False
     redis_proxy: bool = False
     handler_proxy: bool = False

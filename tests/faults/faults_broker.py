@@ -49,7 +49,7 @@ def controller_killed(scene):
     scene.traffic(300, 90)
 
 
-@row("4", "all brokers away for 60 s", **{**THREE, "settle_s": 120})
+@row("4", "all brokers away for 60 s", allow={"other": 50}, **{**THREE, "settle_s": 120})
 def all_away(scene):
     for node in (1, 2, 3):
         scene.broker.kill_node(node)
@@ -59,8 +59,10 @@ def all_away(scene):
     scene.traffic(300, 120)
 
 
-@row("4", "a broker stopped (SIGSTOP) for 60 s", **{**THREE, "settle_s": 120})
+@row("4", "a broker stopped (SIGSTOP) for 60 s", allow={"other": 50}, **{**THREE, "settle_s": 120})
 def broker_frozen(scene):
+    """A copy that waited for its broker for a minute is due by its header, not by the broker's time:
+    the checker calls that early."""
     node = scene.schedule.number("nodes", 1, 3)
     scene.broker.freeze_node(node)
     scene.pass_time(60)

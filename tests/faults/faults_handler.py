@@ -121,7 +121,7 @@ def certificate(directory, name, days):
     return cert, key
 
 
-@row("11", "the handler's certificate is another, and then the right one again", doubles=0,
+@row("11", "the handler's certificate is another, and then the right one again", ambiguous=True,
      traffic=False, gateways=0, handler_proxy=True)
 def certificate_changes(scene):
     """One of another authority or one that expired: either way nobody is believed."""
