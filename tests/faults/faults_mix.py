@@ -5,9 +5,9 @@ Losing Redis' data is not among them: together with a kill that is the one case 
 promised (row 8 has it)."""
 
 import contextlib
+import functools
 import os
 import sys
-import threading
 import time
 
 from support.waiting import wait_until
@@ -136,35 +136,31 @@ GROUPS = ((instance_killed, instance_frozen, instance_leaves),
           (handler_outage, handler_unreachable, handler_half))
 
 
-class Fault(threading.Thread):
-    """One fault of a pair: it begins after a while, lasts, and ends."""
-
-    def __init__(self, scene, fault, after_s, lasts_s):
-        super().__init__(daemon=True)
-        self.scene, self.fault, self.after_s, self.lasts_s = scene, fault, after_s, lasts_s
-        self.error = None
-        self.start()
-
-    def run(self):
-        time.sleep(self.after_s)
-        try:
-            with self.fault(self.scene):
-                time.sleep(self.lasts_s)
-        except Exception as error:  # pylint: disable=broad-except
-            self.error = error
+def attempt(scene, fault, step):
+    """What fails here is told in the row; the other faults go on."""
+    try:
+        step()
+    except Exception as error:  # pylint: disable=broad-except
+        scene.demand(False, "%s: %s" % (fault.__name__, error))
 
 
 def play_pair(scene, number):
+    """One after the other in this thread: a process started by another one dies with that thread."""
     schedule = scene.schedule
     groups = schedule.stream("groups").sample(GROUPS, 2)
-    pair = [Fault(scene, schedule.choose("faults", group), schedule.between("begins", 0, 4),
-                  schedule.between("lasts", 5, 13)) for group in groups]
+    pair = [(schedule.choose("faults", group), schedule.between("begins", 0, 4),
+             schedule.between("lasts", 5, 13)) for group in groups]
     print("# pair %d: %s" % (number, " and ".join("%s for %.0f s" % (
-        fault.fault.__name__, fault.lasts_s) for fault in pair)), file=sys.stderr, flush=True)
+        fault.__name__, lasts) for fault, _, lasts in pair)), file=sys.stderr, flush=True)
+    steps = []
+    for fault, begins, lasts in pair:
+        context = fault(scene)
+        steps.append((begins, fault, context.__enter__))
+        steps.append((begins + lasts, fault, functools.partial(context.__exit__, None, None, None)))
     begin = time.monotonic()
-    for fault in pair:
-        fault.join(300)
-        scene.demand(fault.error is None, "%s: %s" % (fault.fault.__name__, fault.error))
+    for at, fault, step in sorted(steps, key=lambda step: step[0]):
+        time.sleep(max(0, at - (time.monotonic() - begin)))
+        attempt(scene, fault, step)
     time.sleep(max(0, PAIR_S - (time.monotonic() - begin)))
 
 

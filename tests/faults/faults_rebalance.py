@@ -74,7 +74,7 @@ def rebalance_while_paused(scene):
 
 
 @row("3", "rebalances while copies are on their way to a retry topic", short=True, doubles=0,
-     rate=200, rules=('0.3:{"fail_for_ms":700}',), kafka_proxy=True)
+     rate=120, rules=('0.2:{"fail_for_ms":700}',), kafka_proxy=True)
 def rebalance_with_copies(scene):
     """Every answer of the brokers is late, so that copies are not acknowledged when the drain ends."""
     for proxy in scene.broker.proxies:

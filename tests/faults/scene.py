@@ -8,7 +8,6 @@ the row."""
 import contextlib
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import time
@@ -39,20 +38,6 @@ def crash_build():
         if path.is_file() and CRASH_MARK in path.read_bytes():
             return path
     return None
-
-
-OVERLAP = re.compile(r"request (\d+) .* before (\d+) ")
-
-
-def sent_again(found):
-    """Overlaps of a request with itself: its connection, which had served before, was reset, and the
-    gateway sent it once more at once, as docs/guarantees.md says. Counted apart."""
-    calls = {call.n: call for call in found.calls}
-    pairs = (map(int, OVERLAP.search(text).groups()) for text in found.details["overlaps"])
-    both = ((calls[second], calls[first]) for second, first in pairs)
-    return sum(second.record_id == first.record_id and second.attempt == first.attempt and
-               first.line.get("gw") == second.line.get("gw") and first.how != "answer"
-               for second, first in both)
 
 
 class Scene(World):
@@ -291,7 +276,6 @@ class Scene(World):
     def report(self, settled_s):
         found = self.checker()
         base = found.report()
-        again = sent_again(found)
         account = Account(self.broker.request_logs(), self.group)
         unowned, rewound = account.unowned(), account.rewound()
         stuck = [] if settled_s is not None else self.stuck()
@@ -300,12 +284,10 @@ class Scene(World):
             "acked": base["acknowledged"], "effects": base["effects"], "dead": base["dead"],
             "pending": base["pending"], "lost": base["lost"], "doubled": doubled,
             "inside": sum(windows.values()), "order": base["out_of_order"],
-            "overlap": base["overlaps"] - again, "unowned": len(unowned), "rewound": len(rewound),
+            "overlap": base["overlaps"], "unowned": len(unowned), "rewound": len(rewound),
             "stuck": len(stuck), "other": sum(base[name] for name in OTHER),
             "settled_s": "-" if settled_s is None else "%.1f" % settled_s,
         }, windows=windows, notes=dict(self.notes))
-        if again:
-            row.notes["sent_again"] = again
         judge(row, self.spec.allow, self.doubles_allowed())
         row.problems += self.problems
         if not account.commits:
