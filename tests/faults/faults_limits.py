@@ -41,7 +41,7 @@ def no_memory(scene):
     ended = not victim.alive()
     scene.notes["ended"] = int(ended)
     if ended:
-        scene.crashed(victim)
+        scene.crashed(victim, within_s=6)
         scene.demand(any(words in victim.child.output() for words in ("out of memory", "rd_malloc")),
                      "it ended without saying why")
         victim.log.rename(victim.log.with_suffix(".ended"))  # librdkafka's own assertion is in it

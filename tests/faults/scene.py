@@ -202,9 +202,9 @@ class Scene(World):
         self.crash_window(gateway)
         return gateway
 
-    def crashed(self, gateway):
-        """It killed itself just now."""
-        self.crash_window(gateway)
+    def crashed(self, gateway, within_s=0):
+        """It ended by itself, so long ago at most."""
+        self.crash_window(gateway).begin_us -= int(within_s * 1e6)
 
     def revive(self, gateway, wait=True):
         gateway.start(wait=False)
@@ -244,6 +244,7 @@ class Scene(World):
         window = self.windows.crash(gateway.name, IN_FLIGHT, name=name)
         if self.redis_away_since is not None:
             window.begin_us = min(window.begin_us, self.redis_away_since - MARK_US)
+        return window
 
     # The end
 
