@@ -381,7 +381,7 @@ bool cluster_is_up(struct ledger *ledger, char *why, size_t size)
 {
     struct cluster *cluster = ledger->cluster;
     size_t waiting = 0;
-    char first[300] = "";
+    char first[sizeof(((struct node *)0)->why)] = "";
     why[0] = '\0';
     if (!cluster->mapped) {
         if (cluster->why[0])
