@@ -8,8 +8,9 @@ import traceback
 from faults.cluster import Cluster
 from faults.proxy import Loop
 from faults.row import Row
-from faults.scene import Scene, crash_build
+from faults.scene import Scene
 from faults.schedule import Schedule
+from support import places
 
 
 class Skipped(Exception):
@@ -36,7 +37,7 @@ class Bench:
     def play(self, spec, seed):
         """One run of one row. What goes wrong in the run itself is a problem of the row."""
         why = spec.needs() if spec.needs else None
-        if spec.crash_points and crash_build() is None:
+        if spec.crash_points and places.find_crashy() is None:
             why = "no build with crash points (cmake --preset dev)"
         if why:
             raise Skipped(why)

@@ -6,8 +6,6 @@ mends them again. settle() then waits until the group has committed all there is
 the row."""
 
 import contextlib
-import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -26,18 +24,6 @@ from faults.row import OTHER, Row, judge
 from faults.windows import MARK_US, Windows, now_us
 
 IN_FLIGHT = 32
-CRASH_MARK = b"ONCEGATE_CRASH_AT"
-
-
-def crash_build():
-    """A program with crash points, or None."""
-    named = os.environ.get("ONCEGATE_CRASHY")
-    paths = [pathlib.Path(named)] if named else [
-        path / "gateway" / "oncegate" for path in (*places.build_dirs(),)]
-    for path in paths:
-        if path.is_file() and CRASH_MARK in path.read_bytes():
-            return path
-    return None
 
 
 class Scene(World):
@@ -107,7 +93,7 @@ class Scene(World):
             config["kafka"]["group.instance.id"] = name
         gateway = self.gateway(merge(config, changes), name)
         if self.spec.crash_points:
-            gateway.program = crash_build()
+            gateway.program = places.find_crashy()
         gateway.environment = dict(self.spec.environment)
         return gateway
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+CRASH_MARK = b"ONCEGATE_CRASH_AT"  # in programs that have crash points
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KAFKA = ROOT / "scripts" / "kafka"
 
@@ -28,6 +29,15 @@ def find_support():
     paths = [pathlib.Path(named)] if named else [path / "tests" / "support" / "og-support"
                                                  for path in build_dirs()]
     return next((path for path in paths if path.is_file()), None)
+
+
+def find_crashy():
+    """A program with crash points (see docs/faults.md), or None."""
+    named = os.environ.get("ONCEGATE_CRASHY")
+    paths = [pathlib.Path(named)] if named else [path / "gateway" / "oncegate"
+                                                 for path in build_dirs()]
+    return next((path for path in paths
+                 if path.is_file() and CRASH_MARK in path.read_bytes()), None)
 
 
 def find_clock_shift():
