@@ -108,17 +108,11 @@ static void add_item(struct buf *out, struct name_cache *names, const struct led
     resp_arg(out, item, (size_t)(at - item));
 }
 
-static void add_header(struct buf *out, size_t fences, size_t scopes, size_t owners)
-{
-    uint8_t header[12] = {WIRE_VERSION, (uint8_t)fences, (uint8_t)scopes, (uint8_t)owners};
-    resp_arg(out, header, sizeof(header)); /* time 0: Redis' own */
-}
-
 static void add_common(struct buf *out, struct buf *text, struct name_cache *names,
                        const struct wire_common *common)
 {
     uint8_t line[24];
-    add_header(out, common->fence_count, common->scope_count, common->owner_count);
+    wire_add_header(out, common->fence_count, common->scope_count, common->owner_count);
     for (size_t i = 0; i < common->scope_count; i++) {
         const struct ledger_scope *scope = common->scopes[i];
         uint8_t *at = line;
@@ -166,7 +160,7 @@ void batch_build_empty(struct buf *out, const char *key, bool whole)
     scripts_begin(out, SCRIPT_APPLY_OPS, whole, key ? 1 : 0, 1);
     if (key)
         resp_text(out, key);
-    add_header(out, key ? 1 : 0, 0, 0);
+    wire_add_header(out, key ? 1 : 0, 0, 0);
 }
 
 static bool known_code(const struct ledger_op *op, unsigned code)
@@ -191,15 +185,12 @@ static bool read_one(const redisReply *reply, size_t *at, struct swaps *swaps, s
     uint64_t word, more, offset;
     if (!next(reply, at, &word) || !known_code(op, word & 31))
         return false;
-    op->code = (enum ledger_code)(word & 31);
+    wire_set_answer(op, (enum ledger_code)(word & 31));
     op->would_code = (enum ledger_code)(word >> 5 & 31);
     op->parked_count = (uint32_t)(word >> 10);
     op->head_expired = (word >> 42 & 1) != 0;
     op->head_blocks = (word >> 46 & 1) != 0;
     op->generation = word >> 47 & 63;
-    op->busy_ms = 0;
-    op->head_tier = 0;
-    op->head_offset = -1;
     if (word >> 43 & 1) {
         if (!next(reply, at, &more) || !next(reply, at, &offset))
             return false;

@@ -395,8 +395,8 @@ static bool take(struct ledger *ledger, struct op_list *list, struct choice *cho
             return false;
         if (*lane_of(ledger, op))
             continue;
-        if (is_granted(ledger, op,
-                       true)) { /* the finish before it, which it waited for, kept its claim */
+        if (is_granted(ledger, op, true)) {
+            /* The finish before it, which it waited for, kept its claim. */
             list_remove(list, op);
             end_unasked(ledger, op);
         } else if (choose(ledger, choice, op)) {
@@ -422,7 +422,10 @@ static bool send_next(struct ledger *ledger, struct queue *queue)
     struct batch_call *call = mem_zalloc(sizeof(*call));
     call->queue = queue;
     call->node = queue->node;
-    struct choice choice = {.call = call};
+    struct choice choice; /* its array is not to be cleared for each call */
+    choice.call = call;
+    choice.passed_count = 0;
+    choice.decided = false;
     if (take(ledger, &queue->finishes, &choice))
         take(ledger, &queue->claims, &choice);
     while (choice.passed_count > 0)

@@ -27,6 +27,8 @@
 #include "base/resolver.h"
 #include "ledger/tls.h"
 
+/* Of an answer: hiredis allocates by the length that it is told. CLUSTER SLOTS may have 16384. */
+#define ELEMENTS_MAX 65536
 #define PAUSE_MIN_MS 20
 #define PAUSE_MAX_MS 1000
 
@@ -181,6 +183,7 @@ static bool open_context(struct conn *conn, struct err *err)
     }
     conn->ac = ac;
     ac->data = conn;
+    ac->c.reader->maxelements = ELEMENTS_MAX;
     if (redisLibeventAttach(ac, loop_base(conn->loop)) != REDIS_OK)
         return err_set(err, ERR_INTERNAL, "cannot watch the connection");
     const char *name = conn->config->tls.server_name ? conn->config->tls.server_name : conn->host;

@@ -228,13 +228,13 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
     if (events)
         ledger->events = *events;
     ledger->names = name_cache_new();
-    ledger->swaps = swaps_new();
     loop_task_init(&ledger->pump_task, pump, ledger);
     loop_task_init(&ledger->end_task, end_ops, ledger);
     snprintf(ledger->why, sizeof(ledger->why), "not connected to Redis yet");
     init_metrics(ledger, metrics);
     holds_init(ledger);
-    if (!(ledger->finished = finished_new(err)) || !open_servers(ledger, err))
+    if (!(ledger->swaps = swaps_new(err)) || !(ledger->finished = finished_new(err)) ||
+        !open_servers(ledger, err))
         ledger_free(&ledger);
     return ledger;
 }

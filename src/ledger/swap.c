@@ -14,21 +14,18 @@
 #include <endian.h>
 #include <hiredis/hiredis.h>
 #include <openssl/rand.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/siphash.h"
 #include "ledger/resp.h"
 #include "ledger/scope.h"
 #include "ledger/scripts.h"
 #include "ledger/wire.h"
 
-#define SETS  (1U << 13)
-#define WAYS  4
-#define PRIME ((UINT64_C(1) << 61) - 1)
-
-__extension__ typedef unsigned __int128 wide;
+#define SETS (1U << 13)
+#define WAYS 4
 
 enum {
     PLAIN = 52,
@@ -56,10 +53,10 @@ enum hold {
 
 struct memory {
     uint64_t key_hash;
-    uint64_t key_check;     /* of a kept one */
-    uint64_t deadline_ms;   /* of the claim, by Redis' clock */
-    uint64_t kept_until_ns; /* of a kept one, by ours, from before it was sent */
-    uint64_t finished_ns;   /* the last record, by ours */
+    struct siphash key_check; /* of a kept one */
+    uint64_t deadline_ms;     /* of the claim, by Redis' clock */
+    uint64_t kept_until_ns;   /* of a kept one, by ours, from before it was sent */
+    uint64_t finished_ns;     /* the last record, by ours */
     uint8_t plain[PLAIN];
     uint8_t taker[TAKER]; /* of a kept one */
     uint8_t hold;
@@ -67,42 +64,36 @@ struct memory {
     bool asked;  /* since then an operation of the key was asked for */
 };
 struct swaps {
-    uint64_t point; /* secret, see check_of */
+    unsigned char secret[16]; /* see check_of */
     struct memory sets[SETS][WAYS];
 };
 
-struct swaps *swaps_new(void)
+struct swaps *swaps_new(struct err *err)
 {
     struct swaps *swaps = mem_zalloc(sizeof(struct swaps));
-    if (RAND_bytes((unsigned char *)&swaps->point, sizeof(swaps->point)) != 1)
-        abort(); /* as without memory */
-    swaps->point %= PRIME;
-    return swaps;
-}
-
-/* Modulo 2^61 - 1. */
-static uint64_t multiply(uint64_t a, uint64_t b)
-{
-    wide product = (wide)a * b;
-    uint64_t sum = (uint64_t)(product & PRIME) + (uint64_t)(product >> 61);
-    return sum >= PRIME ? sum - PRIME : sum;
+    if (RAND_bytes(swaps->secret, sizeof(swaps->secret)) == 1)
+        return swaps;
+    mem_free(swaps);
+    err_set(err, ERR_INTERNAL, "no random numbers");
+    return NULL;
 }
 
 /*
- * A second hash of scope and key, for what Redis does not look at: the polynomial of the key's
- * bytes at a secret point, after Carter and Wegman (1979). Two keys of n bytes have the same one
- * with a chance of n / 7 in 2^61, whoever chose them.
+ * A second hash of scope and key, for what Redis does not look at. It is keyed by random bytes, so
+ * nobody can choose keys that collide.
  */
-static uint64_t check_of(const struct swaps *swaps, const struct ledger_op *op)
+static struct siphash check_of(const struct swaps *swaps, const struct ledger_op *op)
 {
-    uint64_t sum = multiply((op->scope->seed % PRIME + op->key.len) % PRIME, swaps->point);
-    for (size_t at = 0; at < op->key.len; at += 7) {
-        size_t rest = op->key.len - at;
-        uint64_t part = 0;
-        memcpy(&part, op->key.data + at, rest < 7 ? rest : 7);
-        sum = multiply((sum + part) % PRIME, swaps->point);
-    }
-    return sum;
+    struct siphash check = siphash(swaps->secret, op->key.data, op->key.len);
+    check.high ^= op->scope->seed;
+    return check;
+}
+
+static bool is_key(const struct swaps *swaps, const struct memory *memory,
+                   const struct ledger_op *op)
+{
+    struct siphash check = check_of(swaps, op);
+    return memory->key_check.low == check.low && memory->key_check.high == check.high;
 }
 
 void swaps_free(struct swaps **swaps)
@@ -165,16 +156,6 @@ static bool is_next(const struct memory *memory, struct name_cache *names,
            memcmp(memory->plain + AT_LEADER, leader, sizeof(leader)) == 0;
 }
 
-static void answer(struct ledger_op *op, enum ledger_code code)
-{
-    op->code = op->would_code = code;
-    op->parked_count = 0;
-    op->head_expired = false;
-    op->busy_ms = 0;
-    op->head_tier = 0;
-    op->head_offset = -1;
-}
-
 static void put_taker(uint8_t taker[TAKER], struct name_cache *names, const struct ledger_op *op)
 {
     const char *name = op->owner->name;
@@ -206,12 +187,11 @@ bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op
     struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
     if (!memory || memory->barred || memory->hold != HOLD_KEPT || (memory->asked && !first) ||
         op->cover_ms == 0 || now_ns + op->cover_ms * NS_PER_MS > memory->kept_until_ns ||
-        !is_next(memory, names, op) || !is_taker(memory, names, op) ||
-        memory->key_check != check_of(swaps, op))
+        !is_next(memory, names, op) || !is_taker(memory, names, op) || !is_key(swaps, memory, op))
         return false;
     memory->hold = HOLD_USED;
     op->lease_deadline_ns = memory->kept_until_ns;
-    answer(op, LEDGER_GO);
+    wire_set_answer(op, LEDGER_GO);
     return true;
 }
 
@@ -380,16 +360,10 @@ static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *na
     resp_arg(out, item, (size_t)(at - item));
 }
 
-static void add_header(struct buf *out, size_t fences, size_t scopes, size_t owners)
-{
-    uint8_t header[12] = {WIRE_VERSION, (uint8_t)fences, (uint8_t)scopes, (uint8_t)owners};
-    resp_arg(out, header, sizeof(header)); /* time 0: Redis' own */
-}
-
 static void add_common(struct buf *out, struct buf *text, const struct wire_common *common)
 {
     uint8_t line[9];
-    add_header(out, common->fence_count, common->scope_count, common->owner_count);
+    wire_add_header(out, common->fence_count, common->scope_count, common->owner_count);
     for (size_t i = 0; i < common->scope_count; i++) {
         wire_put8(line, (uint64_t)common->scopes[i]->ttl_ms);
         resp_arg(out, line, 8);
@@ -429,7 +403,7 @@ void swaps_build(struct buf *out, struct swaps *swaps, struct name_cache *names,
 void swaps_build_empty(struct buf *out, bool whole)
 {
     scripts_begin(out, SCRIPT_SWAP_STATES, whole, 0, 1);
-    add_header(out, 0, 0, 0);
+    wire_add_header(out, 0, 0, 0);
 }
 
 static void take_answer(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
@@ -438,7 +412,7 @@ static void take_answer(struct swaps *swaps, struct name_cache *names, struct le
     uint8_t after[PLAIN];
     struct memory *memory = find(swaps, op);
     bool claim = op->verb == LEDGER_CLAIM;
-    answer(op, claim ? LEDGER_GO : LEDGER_OK);
+    wire_set_answer(op, claim ? LEDGER_GO : LEDGER_OK);
     if (!memory)
         return;
     memory->asked = memory->barred = false;

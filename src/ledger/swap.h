@@ -20,7 +20,7 @@ struct name_cache;
 
 /* The states written last, of some ten thousands of keys; a key may push out another. */
 struct swaps;
-struct swaps *swaps_new(void);
+struct swaps *swaps_new(struct err *err) MUST_CHECK;
 void swaps_free(struct swaps **swaps);
 
 /* Could the operation's kind be a swap at all: a source record of an ordered sequence, claimed or

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ledger/resp.h"
 #include "ledger/scope.h"
 
 #define NAME_SLOTS 512
@@ -149,4 +150,21 @@ uint32_t wire_claim_ms(const struct ledger_op *op)
     if (op->verb == LEDGER_CLAIM)
         return op->lease_ms;
     return op->fact == LEDGER_SUCCEEDED ? op->keep_ms : 0;
+}
+
+void wire_add_header(struct buf *out, size_t fences, size_t scopes, size_t owners)
+{
+    uint8_t header[12] = {WIRE_VERSION, (uint8_t)fences, (uint8_t)scopes, (uint8_t)owners};
+    resp_arg(out, header, sizeof(header)); /* time 0: Redis' own */
+}
+
+void wire_set_answer(struct ledger_op *op, enum ledger_code code)
+{
+    op->code = op->would_code = code;
+    op->busy_ms = 0;
+    op->head_tier = 0;
+    op->head_offset = -1;
+    op->head_expired = op->head_blocks = false;
+    op->parked_count = 0;
+    op->generation = 0;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "ledger/ledger.h"
 
 #define WIRE_VERSION 1
@@ -26,6 +27,11 @@ uint8_t *wire_put_bytes(uint8_t *at, const uint8_t *bytes, size_t len);
 void wire_put_identity(uint8_t identity[16], const struct ledger_op *op);
 void wire_put_source(uint8_t source[WIRE_SOURCE], struct name_cache *names,
                      const struct ledger_op *op);
+
+/* The first argument of a call: wire version, how many of each follow, and Redis' own time. */
+void wire_add_header(struct buf *out, size_t fences, size_t scopes, size_t owners);
+/* Sets everything that an operation is answered, as where nothing is parked and nobody waits. */
+void wire_set_answer(struct ledger_op *op, enum ledger_code code);
 
 /* How long the claim lasts that the operation leaves behind; 0: none. */
 uint32_t wire_claim_ms(const struct ledger_op *op);

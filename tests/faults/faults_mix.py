@@ -159,9 +159,9 @@ def play_pair(scene, number):
         steps.append((begins + lasts, fault, functools.partial(context.__exit__, None, None, None)))
     begin = time.monotonic()
     for at, fault, step in sorted(steps, key=lambda step: step[0]):
-        time.sleep(max(0, at - (time.monotonic() - begin)))
+        scene.pass_time(max(0, at - (time.monotonic() - begin)))
         attempt(scene, fault, step)
-    time.sleep(max(0, PAIR_S - (time.monotonic() - begin)))
+    scene.pass_time(max(0, PAIR_S - (time.monotonic() - begin)))
 
 
 @row("14", "faults of all kinds, two at a time, a new pair every 20 s for 10 minutes", brokers=3,
