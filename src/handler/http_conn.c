@@ -7,7 +7,10 @@
  * Invariants: a connection has a call in every state but IDLE and DEAD; its read event is pending
  * from connected to closed, so an exchange costs no epoll_ctl; a call that ends does so through
  * finish() or http_conn_fail(), once; a connection that is not exactly between two answers is never
- * reused. Must not: call the owner of a call (the client's task does), or free a connection (same).
+ * reused. A request that is given up cannot arrive later: its socket goes by RST, by which the
+ * kernel drops what it still holds; that is so from the socket's beginning, so that it holds for a
+ * process that is killed too, and only what ends in order is closed in order. Must not: call the
+ * owner of a call (the client's task does), or free a connection (same).
  */
 #include "handler/http_conn.h"
 
@@ -51,6 +54,15 @@ void http_conn_free(struct handler_conn *conn)
     mem_free(conn);
 }
 
+/* What close() does with bytes that the peer has not acknowledged: drops them, and resets; or goes
+ * on to send them for minutes, whoever still wants them. A unix socket holds nothing back. */
+static void set_reset_on_close(const struct handler_conn *conn, bool reset)
+{
+    struct linger linger = {.l_onoff = reset, .l_linger = 0};
+
+    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 bool http_conn_open_socket(struct handler_conn *conn, int family)
 {
     int on = 1;
@@ -58,8 +70,10 @@ bool http_conn_open_socket(struct handler_conn *conn, int family)
     conn->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (conn->fd < 0)
         return false;
-    if (family != AF_UNIX)
+    if (family != AF_UNIX) {
         setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        set_reset_on_close(conn, true);
+    }
     event_assign(&conn->read_event, conn->client->base, conn->fd, EV_READ | EV_PERSIST, on_readable,
                  conn);
     event_assign(&conn->write_event, conn->client->base, conn->fd, EV_WRITE, on_writable, conn);
@@ -77,12 +91,29 @@ void http_conn_close_socket(struct handler_conn *conn)
     conn->fd = -1;
 }
 
+static void bury(struct handler_conn *conn)
+{
+    http_conn_close_socket(conn);
+    handler_client_bury(conn->client, conn);
+}
+
 void http_conn_close(struct handler_conn *conn)
 {
     if (conn->state == HTTP_CONN_DEAD)
         return;
-    http_conn_close_socket(conn);
-    handler_client_bury(conn->client, conn);
+    if (conn->fd >= 0)
+        set_reset_on_close(conn, false);
+    bury(conn);
+}
+
+/* Ends a connection whose request is not wanted any more. One that has begun none ends in order: an
+ * alert of TLS shall arrive. */
+static void give_up(struct handler_conn *conn)
+{
+    if (conn->state == HTTP_CONN_SENDING || conn->state == HTTP_CONN_WAITING)
+        bury(conn);
+    else
+        http_conn_close(conn);
 }
 
 static struct handler_call *take_call(struct handler_conn *conn)
@@ -107,7 +138,7 @@ void http_conn_fail(struct handler_conn *conn, enum handler_error error, const c
     answer->retry_after_ms = -1;
     answer->code[0] = '\0';
     snprintf(answer->detail, sizeof(answer->detail), "%s", text);
-    http_conn_close(conn);
+    give_up(conn);
     handler_client_complete(conn->client, call);
 }
 
@@ -148,7 +179,7 @@ static void fail_reset(struct handler_conn *conn, bool orderly, const char *text
     }
     take_call(conn);
     call->retried_reset = true;
-    http_conn_close(conn);
+    give_up(conn);
     handler_client_open(conn->client, call);
 }
 

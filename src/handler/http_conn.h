@@ -104,13 +104,14 @@ void http_conn_send(struct handler_conn *conn, struct handler_call *call);
 /* due_ns has come. */
 void http_conn_on_due(struct handler_conn *conn, uint64_t now_ns);
 void http_conn_cancel(struct handler_conn *conn);
-/* Closes at once, whatever it does; it has no call. */
+/* Closes in order, whatever it does; it has no call. */
 void http_conn_close(struct handler_conn *conn);
 
 /* For http_connect.c. */
 
 /* A socket that does not block, with its events; false with errno set. */
 bool http_conn_open_socket(struct handler_conn *conn, int family);
+/* By RST where it is TCP: what the kernel still holds is dropped. */
 void http_conn_close_socket(struct handler_conn *conn);
 void http_conn_await_writable(struct handler_conn *conn);
 /* Connected, and TLS is up where it is wanted: sends the call. */

@@ -3,7 +3,8 @@
 Each direction ("up": from client to server, "down": back) is in one of these modes:
 
   pass     what comes is passed on, after delay_ms where that is set
-  stall    nothing moves; what came meanwhile goes on later (a network that is away for a while)
+  stall    nothing moves; what came meanwhile goes on later (a network that is away for a while), but
+           not from an end that has reset since: its kernel has dropped it, the other end is reset
   swallow  what comes is thrown away (answers that never arrive); heal() resets such connections
   half     half of the next piece is passed on, then the connection is reset
 
@@ -52,7 +53,8 @@ class Proxy:
         self.links = set()
         self.mode = {"up": "pass", "down": "pass"}
         self.delay_ms = {"up": 0, "down": 0}
-        self.spoilt = set()  # links that lost bytes: of no use any more
+        self.spoilt = set()   # links that lost bytes: of no use any more
+        self.dropped = set()  # (side, link): reset from that side while it stood still
         self.refused = False
         self.filter = None  # a KafkaFilter, for links that begin from then on
         self.loop.call(self._begin())
@@ -88,6 +90,7 @@ class Proxy:
                              self._pump("down", link, through, far_reader, writer))
         self.links.discard(link)
         self.spoilt.discard(link)
+        self.dropped -= {("up", link), ("down", link)}
 
     async def _pump(self, side, link, through, reader, writer):
         """Reads at once and writes when due, so that a delay costs latency and not throughput."""
@@ -100,7 +103,8 @@ class Proxy:
                     continue
                 await queue.put((self.loop.loop.time() + self.delay_ms[side] / 1000, data))
         except OSError:
-            pass
+            if self.mode[side] == "stall":
+                self.dropped.add((side, link))
         await queue.put((0, b""))
         await task
 
@@ -110,6 +114,9 @@ class Proxy:
                 due, data = await queue.get()
                 while self.mode[side] == "stall":
                     await self.changed.wait()
+                if (side, link) in self.dropped:
+                    self._end(link)
+                    break
                 if not data:
                     break
                 if due > self.loop.loop.time():

@@ -1,12 +1,15 @@
 /* Connections of the HTTP client on real sockets: resets, idle ones, names, addresses, sockets,
  * cancelling, and how it is made and freed. */
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -309,6 +312,75 @@ static void test_cancel_in_flight_closes_the_connection(void **state)
     turn_until_closed(peer);
 }
 
+/* A host that stands still: it takes what its small buffers hold, and accepts and reads later. */
+static void stand_still(void)
+{
+    int small = 4096;
+
+    setsockopt(host->listen_fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)); /* inherited */
+    loop_watch_free(&host->watch);
+}
+
+/* Its next connection has what had arrived by now, then a reset. */
+static void expect_no_more_than_arrived(size_t all)
+{
+    struct pollfd polled = {.fd = accept4(host->listen_fd, NULL, NULL, SOCK_CLOEXEC),
+                            .events = POLLIN};
+    char chunk[16384];
+    size_t len = 0;
+    int arrived = 0;
+    ssize_t n;
+
+    assert_true(polled.fd >= 0);
+    assert_int_equal(ioctl(polled.fd, FIONREAD, &arrived), 0);
+    do {
+        assert_int_equal(poll(&polled, 1, 20000), 1);
+        n = recv(polled.fd, chunk, sizeof(chunk), 0);
+        len += n > 0 ? (size_t)n : 0;
+    } while (n > 0);
+    assert_int_equal(n, -1);
+    assert_int_equal(errno, ECONNRESET);
+    assert_int_equal(len, arrived);
+    assert_true(len > 0 && len < all);
+    close(polled.fd);
+}
+
+/* Else the handler would work on it beside the next attempt, when it comes to itself. */
+static void test_request_given_up_does_not_arrive_later(void **state)
+{
+    struct buf body = {0};
+    (void)state;
+
+    buf_reserve(&body, 4 << 20);
+    memset(body.data, 'b', 4 << 20);
+    body.len = 4 << 20;
+    stand_still();
+    send_timed(0, buf_slice(&body), 15000);
+    send_timed(1, buf_slice(&body), 150);
+    assert_int_equal(answer_of(1)->error, HANDLER_TIMEOUT);
+    cancel(0);
+    assert_true(answer_of(0)->cancelled);
+    expect_no_more_than_arrived(body.len);
+    expect_no_more_than_arrived(body.len);
+    buf_deinit(&body);
+}
+
+/* An orderly end is none of that. */
+static void test_connection_that_was_answered_is_closed_in_order(void **state)
+{
+    (void)state;
+    send_one(0);
+    peer_write(peer_with_request(0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+                                     "Connection: close\r\n\r\n");
+    assert_int_equal(answer_of(0)->status, 200);
+    turn_until_closed(host->peers[0]);
+    assert_false(host->peers[0]->reset);
+    exchange(1);
+    handler_client_free(&client); /* with an idle one */
+    turn_until_closed(host->peers[1]);
+    assert_false(host->peers[1]->reset);
+}
+
 static void test_cancel_before_connected(void **state)
 {
     (void)state;
@@ -456,6 +528,8 @@ int main(void)
         TEST(test_send_burst_on_a_unix_socket_with_a_short_backlog),
         TEST(test_send_thousand_in_flight),
         TEST(test_cancel_in_flight_closes_the_connection),
+        TEST(test_request_given_up_does_not_arrive_later),
+        TEST(test_connection_that_was_answered_is_closed_in_order),
         TEST(test_cancel_before_connected),
         TEST(test_cancel_of_an_answered_call_keeps_the_answer),
         TEST(test_send_from_inside_done),
