@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support.broker import ProducerEnded
 from support.gateway import command, to_yaml
 from support.waiting import holds_for, wait_until
 
@@ -201,16 +202,21 @@ def test_recreated_topic_pauses_the_route(world):
 
 def recreate(world):
     """A busy broker goes on taking records for the old log for a moment, and loses them: some are
-    sent until the new one keeps them."""
+    sent until the new one keeps them. Each time by a new producer: one that the topic was deleted
+    under may give up."""
     world.broker.delete_topics(world.topic)
     wait_until(lambda: world.topic not in world.broker.topics(), 15, "the topic is gone")
     wait_until(lambda: world.broker.try_create(world.topic, world.partitions), 15,
                "the topic is made again")
 
     def keeps_records():
-        for number in range(6):
-            world.send("probe%d" % number, 1)
-        world.producer.flush()
+        world.producer.renew()
+        try:
+            for number in range(6):
+                world.send("probe%d" % number, 1)
+            world.producer.flush()
+        except ProducerEnded:
+            return False
         kept = {line["p"] for line in world.broker.dump(world.topic)}
         return len(kept) == world.partitions
 

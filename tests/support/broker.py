@@ -73,39 +73,71 @@ class Broker:
         return self.tool("group", group)[0]
 
 
+class ProducerEnded(AssertionError):
+    """The producer gave up; what it said."""
+
+
 class Producer:
     """A producer that stays open: send() returns at once, flush() waits for the account."""
 
     def __init__(self, broker, account):
+        self.broker = broker
         self.account = account
-        self.sent = 0
-        open(account, "ab").close()
-        self.process = subprocess.Popen(
-            [str(places.find_support()), "produce", "-b", broker.bootstrap, "--plan", "--out",
-             str(account)],
-            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.said = str(account) + ".err"
         self.lock = threading.Lock()
+        open(account, "ab").close()
+        self._start()
+
+    def _start(self):
+        self.sent = self.acknowledged()
+        with open(self.said, "ab") as said:
+            self.process = subprocess.Popen(
+                [str(places.find_support()), "produce", "-b", self.broker.bootstrap, "--plan",
+                 "--out", str(self.account)], stdin=subprocess.PIPE, stderr=said, text=True)
 
     def send(self, **plan):
         with self.lock:
-            self.process.stdin.write(json.dumps(plan) + "\n")
-            self.process.stdin.flush()
+            try:
+                self.process.stdin.write(json.dumps(plan) + "\n")
+                self.process.stdin.flush()
+            except BrokenPipeError:
+                raise ProducerEnded(self._last_words()) from None
             self.sent += 1
+
+    def _last_words(self):
+        with open(self.said, encoding="utf-8", errors="replace") as said:
+            return "the producer ended: " + said.read()[-2000:]
 
     def acknowledged(self):
         with open(self.account, "rb") as file:
             return file.read().count(b"\n")
 
+    def _is_flushed(self):
+        ended = self.process.poll() is not None
+        if self.acknowledged() >= self.sent:
+            return True
+        if ended:
+            raise ProducerEnded(self._last_words())
+        return False
+
     def flush(self, timeout=30):
         """Waits until all that was sent is acknowledged; the account's lines."""
-        wait_until(lambda: self.acknowledged() >= self.sent, timeout,
+        wait_until(self._is_flushed, timeout,
                    lambda: "%d of %d records acknowledged" % (self.acknowledged(), self.sent),
                    every=0.01)
         with open(self.account, encoding="utf-8") as file:
             return [json.loads(line) for line in file]
 
+    def renew(self):
+        """Another producer for the same account, which knows nothing of what its topics were."""
+        self.close()
+        self._start()
+
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended already
         self.process.wait(60)
 
 
