@@ -71,6 +71,7 @@ static void connect_broker(struct load *load)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", load->bootstrap);
     set(conf, "acks", "all");
+    set(conf, "socket.nagle.disable", "true");
     set(conf, "linger.ms", load->rate ? "1" : "20");
     set(conf, "partitioner", "murmur2_random");
     set(conf, "queue.buffering.max.messages", "200000");

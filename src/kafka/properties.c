@@ -34,6 +34,8 @@ static const struct setting defaults[] = {
     /* New partitions, and topics that came late, are seen within ten seconds. */
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "topic.metadata.refresh.interval.ms", "10000"},
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "socket.keepalive.enable", "true"},
+    /* A small request never waits for the acknowledgement of the one before. */
+    {KAFKA_CONSUMER | KAFKA_PRODUCER, "socket.nagle.disable", "true"},
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "log.connection.close", "false"},
     {KAFKA_CONSUMER | KAFKA_PRODUCER, "enable.metrics.push", "false"},
     /* A partition with a full queue looks again soon, and an idle partition's long poll never holds
