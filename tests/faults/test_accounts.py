@@ -112,6 +112,14 @@ def test_double_after_a_broken_answer_is_ambiguous():
     assert explain(call(1, 20, 50, how="reset")) == "ambiguous"
 
 
+def test_double_after_an_answer_beyond_the_deadline_is_ambiguous():
+    def answered(at_ms):
+        late = call(1, at_ms, at_ms)
+        late.line["dl"] = "1970-01-01T00:00:10.000Z"
+        return explain(late)
+    assert [answered(9_000), answered(10_001)] == [None, "ambiguous"]
+
+
 def test_window_explains_no_more_than_its_limit():
     found = windows.Windows(3000)
     found.crash("g1", limit=1)

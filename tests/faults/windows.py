@@ -13,6 +13,7 @@ Times are of the monotonic clock, in microseconds, as in the handler's log."""
 
 import collections
 import dataclasses
+import datetime
 import time
 
 # How long before a kill an effect may have ended without its mark: the answer, one turn of the loop
@@ -40,11 +41,20 @@ class Window:
                 (self.gateway is None or self.gateway == call.line.get("gw")))
 
 
+def was_late(call):
+    """Answered when the gateway did not wait any more: the request was long on its way."""
+    deadline = call.line.get("dl")
+    if deadline is None or call.end_ms is None:
+        return False
+    deadline = datetime.datetime.fromisoformat(deadline.replace("Z", "+00:00"))
+    return call.end_ms >= deadline.timestamp() * 1000 - 20
+
+
 def is_ambiguous(call, timeout_us):
     """The gateway cannot have taken this request for a success."""
     if call.how not in ("answer", "chunked"):
         return True
-    return call.end_us - call.begin_us >= timeout_us - 20_000
+    return call.end_us - call.begin_us >= timeout_us - 20_000 or was_late(call)
 
 
 class Windows:

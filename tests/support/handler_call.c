@@ -108,6 +108,7 @@ static void log_begin(struct server *srv, const struct call *call, const struct 
     log_header(log, "ep", http_header(req, "Oncegate-Epoch"));
     log_header(log, "att", http_header(req, "Oncegate-Attempt"));
     log_header(log, "ik", http_header(req, "Idempotency-Key"));
+    log_header(log, "dl", http_header(req, "Oncegate-Deadline"));
     log_header(log, "gw", http_header(req, "X-Gateway"));
     if (call->key->count > 1)
         text_addf(log, ",\"ov\":%u", call->key->count - 1);
