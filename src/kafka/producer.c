@@ -11,6 +11,11 @@
  * rare, and a message outlives no call that way. A message that the broker refused for a passing
  * reason comes after those that overtook it; ranks, not arrival, decide the order of copies. It
  * must not call done inside send, and must not give a message up by itself.
+ *
+ * A broker refuses a batch that is larger than its topic allows, whatever is in it. So "too large"
+ * is a verdict on a message only where that was alone in its batch; else batches become smaller: no
+ * more is handed over, what was is awaited, and a new client takes over (`narrowing`). A few
+ * times at most, for good, and for all topics of the producer.
  */
 #include "kafka/producer.h"
 
@@ -20,6 +25,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "kafka/client_error.h"
 #include "kafka/producer_internal.h"
 #include "kafka/properties.h"
@@ -29,6 +35,8 @@
 #define LAST_REST_MS   5000
 #define REMAKE_MS      1000
 #define SENDS_PER_TURN 500
+#define NARROW_BY      4
+#define NARROWEST      128 /* bytes; less than any message is in a batch */
 
 enum message_state { MSG_NONE, MSG_WAITING, MSG_SENT, MSG_RESTING, MSG_FINISHED };
 
@@ -51,6 +59,9 @@ struct kafka_producer {
     struct wake wake;
     struct message_list waiting, sent, resting, finished;
     struct sent *reports; /* that are to come */
+    const struct sent *lonely; /* none other is or was on its way since it is */
+    size_t batch_bytes;        /* the client's batch.size, as far as it was narrowed or read */
+    bool narrowing;            /* a client with that batch.size follows the last report */
     size_t pending;
     int64_t rest_ms;
     unsigned remakes;
@@ -213,6 +224,7 @@ static struct sent *expect_report(struct kafka_producer *producer, struct produc
 {
     struct sent *sent = mem_zalloc(sizeof(*sent));
 
+    producer->lonely = producer->reports == NULL ? sent : NULL;
     sent->msg = msg;
     sent->next = producer->reports;
     sent->here = &producer->reports;
@@ -266,7 +278,8 @@ static void on_send_task(void *arg)
         rd_kafka_resp_err_t code;
 
         msg = producer->waiting.head;
-        if (msg == NULL || producer->rk == NULL || producer->full || producer->fatal)
+        if (msg == NULL || producer->rk == NULL || producer->full || producer->fatal ||
+            producer->narrowing)
             return;
         move_to(producer, msg, MSG_SENT);
         code = hand_over(producer, msg);
@@ -291,11 +304,46 @@ static void on_send_task(void *arg)
     loop_defer(producer->loop, &producer->send_task);
 }
 
+/* What it has in a batch, at least. */
+static size_t bytes_of(const struct produce *msg)
+{
+    size_t bytes = msg->key.len + msg->value.len;
+
+    for (size_t i = 0; i < msg->header_count; i++)
+        bytes += msg->headers[i].name.len + msg->headers[i].value.len;
+    return bytes;
+}
+
+/* Was the batch that was too large perhaps so by others? Then it goes again, in a smaller one. */
+static bool narrow(struct kafka_producer *producer, struct produce *msg, bool lonely,
+                   rd_kafka_resp_err_t code)
+{
+    if (code != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE &&
+        code != RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
+        return false;
+    if (lonely || bytes_of(msg) >= producer->batch_bytes || producer->batch_bytes <= NARROWEST)
+        return false;
+    producer->narrowing = true;
+    move_to(producer, msg, MSG_WAITING);
+    return true;
+}
+
+static void begin_narrow(struct kafka_producer *producer)
+{
+    producer->batch_bytes /= NARROW_BY;
+    if (producer->batch_bytes < NARROWEST)
+        producer->batch_bytes = NARROWEST;
+    log_warn("producer_batches_narrowed", LOG_UINT("batch_size", producer->batch_bytes),
+             LOG_STR("why", "a batch of copies is above max.message.bytes of its topic"), LOG_END);
+    loop_timer_set_ms(&producer->remake_timer, 0);
+}
+
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct kafka_producer *producer = opaque;
     struct sent *sent = message->_private;
     struct produce *msg = sent->msg;
+    bool lonely = producer->lonely == sent;
 
     forget_report(sent);
     producer->full = false;
@@ -313,9 +361,11 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     } else if (message->err == RD_KAFKA_RESP_ERR__FATAL ||
                rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         begin_remake(producer);
-    } else {
+    } else if (!narrow(producer, msg, lonely, message->err)) {
         fail(producer, msg, message->err);
     }
+    if (producer->narrowing && producer->reports == NULL && !producer->fatal)
+        begin_narrow(producer);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -373,6 +423,21 @@ void kafka_producer_prepare(struct kafka_producer *producer, const char *name)
     open_prepared(producer);
 }
 
+static void set_batch_size(struct kafka_producer *producer, rd_kafka_conf_t *conf)
+{
+    char text[24];
+    size_t size = sizeof(text);
+    uint64_t configured = 0;
+
+    if (rd_kafka_conf_get(conf, "batch.size", text, &size) != RD_KAFKA_CONF_OK ||
+        !str_to_u64(slice_of(text), &configured))
+        return;
+    if (producer->batch_bytes == 0 || producer->batch_bytes > configured)
+        producer->batch_bytes = (size_t)configured;
+    snprintf(text, sizeof(text), "%zu", producer->batch_bytes);
+    (void)rd_kafka_conf_set(conf, "batch.size", text, NULL, 0);
+}
+
 static bool make_client(struct kafka_producer *producer, struct err *err)
 {
     rd_kafka_conf_t *conf = properties_new(producer->config, KAFKA_PRODUCER, err);
@@ -380,6 +445,7 @@ static bool make_client(struct kafka_producer *producer, struct err *err)
 
     if (conf == NULL)
         return false;
+    set_batch_size(producer, conf);
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
     rd_kafka_conf_set_error_cb(conf, on_error);
@@ -458,7 +524,7 @@ static void on_remake_timer(void *arg)
         return;
     }
     producer->remakes++;
-    producer->fatal = false;
+    producer->fatal = producer->narrowing = false;
     producer->full = false;
     loop_defer(producer->loop, &producer->send_task);
 }

@@ -94,7 +94,7 @@ def broken_acknowledgements(scene):
 
 
 @row("6", "a record that fits its topic, while its copy does not fit with all detail", rules=FAILING,
-     rate=200, config={"kafka": {"producer": {"batch.size": 16000}}})
+     rate=200)
 def grows_beyond(scene):
     """The copy goes without its detail; nothing is held for it."""
     set_all(scene, "max.message.bytes=%d" % 18_000)

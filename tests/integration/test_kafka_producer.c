@@ -255,6 +255,34 @@ static void test_send_small_ones_beside_a_large_one_are_acked(void **state)
     mem_free(value);
 }
 
+/* A topic may allow less than a batch of ours has: that is the fault of none that is in it. */
+static void test_send_small_ones_to_a_topic_with_a_small_limit_are_acked(void **state)
+{
+    struct rig *rig = *state;
+    const struct property limit = {.name = (char *)(uintptr_t) "max.message.bytes",
+                                   .value = (char *)(uintptr_t) "4000"};
+    const char *topic = support_name("small-limit");
+    char *value = mem_zalloc(5000);
+    struct produce large = {.topic = topic, .value = {value, 5000}, .done = on_done};
+    struct batch small = {.producer = new_producer(rig), .count = 2000};
+    struct batch one = {.count = 1};
+
+    support_topic(rig->loop, rig->config, topic, 1, &limit, 1);
+    large.arg = &one;
+    kafka_producer_prepare(small.producer, topic);
+    batch_send(&small, topic, 0);
+    kafka_producer_send(small.producer, &large);
+    support_wait(rig->loop, all_done, &small, 40, "the small ones are done");
+    support_wait(rig->loop, all_done, &one, 40, "the large one is done");
+    for (size_t i = 0; i < small.count; i++)
+        assert_result(&small.messages[i], PRODUCE_ACKED);
+    assert_result(&large, PRODUCE_TOO_LARGE);
+    assert_in_range(kafka_producer_remakes(small.producer), 1, 5);
+    kafka_producer_free(&small.producer);
+    batch_free(&small);
+    mem_free(value);
+}
+
 static void test_send_no_such_partition_is_lasting(void **state)
 {
     struct rig *rig = *state;
@@ -371,6 +399,7 @@ int main(void)
         RIGGED(test_send_odd_bytes_are_kept, set_up),
         RIGGED(test_send_too_large_for_the_broker_is_lasting, set_up),
         RIGGED(test_send_small_ones_beside_a_large_one_are_acked, set_up),
+        RIGGED(test_send_small_ones_to_a_topic_with_a_small_limit_are_acked, set_up),
         RIGGED(test_send_no_such_partition_is_lasting, set_up),
         RIGGED(test_send_no_such_topic_is_lasting, set_up),
         RIGGED(test_send_beyond_the_client_queue_keeps_order, set_up),
