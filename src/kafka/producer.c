@@ -58,7 +58,7 @@ struct kafka_producer {
     rd_kafka_queue_t *queue;
     struct wake wake;
     struct message_list waiting, sent, resting, finished;
-    struct sent *reports; /* that are to come */
+    struct sent *reports;      /* that are to come */
     const struct sent *lonely; /* none other is or was on its way since it is */
     size_t batch_bytes;        /* the client's batch.size, as far as it was narrowed or read */
     bool narrowing;            /* a client with that batch.size follows the last report */

@@ -45,8 +45,8 @@ static const struct setting defaults[] = {
     {KAFKA_PRODUCER, "linger.ms", "2"},
     /* Copies of records of any size that a broker takes; the broker's limit decides. */
     {KAFKA_PRODUCER, "message.max.bytes", "100000000"},
-    /* Small batches: one that is above a topic's max.message.bytes fails with all that is in it, and
-     * the producer then makes them smaller. */
+    /* Small batches: one that is above a topic's max.message.bytes fails with all that is in it,
+     * and the producer then makes them smaller. */
     {KAFKA_PRODUCER, "batch.size", "131072"},
     {KAFKA_PRODUCER, "queue.buffering.max.kbytes", "65536"},
     {KAFKA_PRODUCER, "retry.backoff.max.ms", "1000"},
