@@ -31,6 +31,7 @@ struct spool_topic *store_topic(struct spool_store *store, const char *name)
     topic = mem_zalloc(sizeof(*topic));
     memcpy(topic->name, name, strlen(name) + 1);
     TAILQ_INIT(&topic->ready);
+    TAILQ_INIT(&topic->refused);
     HASH_ADD_STR(store->topics, name, topic);
     return topic;
 }
@@ -48,13 +49,19 @@ void store_enter(struct spool_store *store, struct spool_entry *entry)
     store->live_bytes += entry->size;
 }
 
+/* Where a LIVE one waits. */
+static struct spool_entries *list_of(const struct spool_entry *entry)
+{
+    return entry->refused > 0 ? &entry->topic->refused : &entry->topic->ready;
+}
+
 void store_leave(struct spool_store *store, struct spool_entry *entry)
 {
     struct spool_segment *segment = entry->segment;
     if (entry->state == ENTRY_TAKEN)
         entry->topic->taken--;
     else
-        TAILQ_REMOVE(&entry->topic->ready, entry, link);
+        TAILQ_REMOVE(list_of(entry), entry, link);
     HASH_DEL(store->by_number, entry);
     TAILQ_REMOVE(&store->all, entry, in_all);
     segment->live--;
@@ -223,12 +230,14 @@ bool store_kept(struct spool_store *store, struct spool_entry *entry, struct err
 
 static struct spool_entry *take_of(struct spool_topic *topic, uint64_t now_ms)
 {
-    struct spool_entry *entry = TAILQ_FIRST(&topic->ready);
-    if (!entry || entry->rest_until_ms > now_ms || topic->rest_until_ms > now_ms ||
+    struct spool_entry *entry = TAILQ_FIRST(&topic->refused);
+    if (!entry || entry->rest_until_ms > now_ms)
+        entry = TAILQ_FIRST(&topic->ready);
+    if (!entry || topic->rest_until_ms > now_ms ||
         topic->taken >= (topic->doubted || topic->alone || entry->refused ? 1 : TAKEN_MAX))
         return NULL;
     topic->alone = entry->refused > 0;
-    TAILQ_REMOVE(&topic->ready, entry, link);
+    TAILQ_REMOVE(list_of(entry), entry, link);
     topic->taken++;
     entry->state = ENTRY_TAKEN;
     return entry;
@@ -260,6 +269,18 @@ bool store_read(struct spool_store *store, struct spool_entry *entry, struct spo
     return false;
 }
 
+/* By the end of their rest. Most rest equally long, so its place is near the end. */
+static void insert_refused(struct spool_topic *topic, struct spool_entry *entry)
+{
+    struct spool_entry *before = TAILQ_LAST(&topic->refused, spool_entries);
+    while (before && before->rest_until_ms > entry->rest_until_ms)
+        before = TAILQ_PREV(before, spool_entries, link);
+    if (before)
+        TAILQ_INSERT_AFTER(&topic->refused, before, entry, link);
+    else
+        TAILQ_INSERT_HEAD(&topic->refused, entry, link);
+}
+
 void store_give_back(struct spool_store *store, struct spool_entry *entry, uint64_t now_ms,
                      uint64_t rest_ms, bool whole_topic)
 {
@@ -270,14 +291,14 @@ void store_give_back(struct spool_store *store, struct spool_entry *entry, uint6
     if (whole_topic) {
         topic->rest_until_ms = now_ms + rest_ms;
         topic->doubted = true;
-        TAILQ_INSERT_HEAD(&topic->ready, entry, link);
+        TAILQ_INSERT_HEAD(list_of(entry), entry, link);
         return;
     }
-    /* To the end: the others are not to wait for it. */
+    /* Elsewhere: the others are not to wait for it. */
     entry->rest_until_ms = now_ms + (rest_ms << (entry->refused < REFUSED_MAX ? entry->refused
                                                                               : REFUSED_MAX));
     entry->refused++;
-    TAILQ_INSERT_TAIL(&topic->ready, entry, link);
+    insert_refused(topic, entry);
 }
 
 void store_forget(struct spool_store *store, struct spool_entry *entry)

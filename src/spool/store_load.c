@@ -48,12 +48,27 @@ static bool lock(struct spool_store *store, struct err *err)
     return true;
 }
 
+/* The folder itself must be there after a power failure. Where its parent may not be read, whoever
+ * made the folder sees to that. */
+static bool sync_parent(struct spool_store *store, struct err *err)
+{
+    int fd = openat(store->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = fd < 0 || store->io->sync(fd) == 0 || errno != EIO; /* it may be mounted to read */
+    if (!done)
+        (void)fail(store->dir, "sync the folder above", err);
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
 static bool open_dir(struct spool_store *store, struct err *err)
 {
     if (mkdir(store->dir, 0700) != 0 && errno != EEXIST)
         return fail(store->dir, "make", err);
     store->dir_fd = open(store->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return store->dir_fd >= 0 || fail(store->dir, "open", err);
+    if (store->dir_fd < 0)
+        return fail(store->dir, "open", err);
+    return sync_parent(store, err);
 }
 
 /* ---- the files ---- */
@@ -184,13 +199,14 @@ static bool walk(struct spool_store *store, struct spool_segment *segment, struc
     }
 }
 
-/* How much of it the segment written after it says to have been durable; all, where none does. */
+/* How much of it the segment written after it says to have been durable; all, where none does. It
+ * may be more than there is. */
 static uint64_t believed(const struct spool_store *store, const struct spool_segment *segment)
 {
     const struct spool_segment *after;
     TAILQ_FOREACH(after, &store->segments, in_store)
     {
-        if (after->head.before == segment->head.number && after->head.before_len < segment->len)
+        if (after->head.before == segment->head.number)
             return after->head.before_len;
     }
     return segment->len;
@@ -231,6 +247,8 @@ static bool read_segment(struct spool_store *store, struct spool_segment *segmen
     bool done;
     if (len < SPOOL_HEAD_BYTES)
         return damaged(segment, 0, "it is shorter than its head", err);
+    if (len > segment->len)
+        return damaged(segment, segment->len, "it ends there, and more of it was durable", err);
     if (!segment_load(segment, &bytes, err))
         return false;
     bytes.len = len;

@@ -18,7 +18,8 @@ TAILQ_HEAD(spool_entries, spool_entry);
 
 struct spool_topic {
     char name[SPOOL_TOPIC_MAX];
-    struct spool_entries ready; /* the next to be tried first */
+    struct spool_entries ready;   /* the next to be tried first */
+    struct spool_entries refused; /* were refused, and rest: whose rest ends first stands first */
     size_t taken;
     bool alone;             /* what is taken is one that was refused */
     uint64_t rest_until_ms; /* it refused: nothing is tried before */
@@ -39,7 +40,7 @@ struct spool_entry {
     uint64_t rest_until_ms;
     unsigned refused; /* how often */
     TAILQ_ENTRY(spool_entry)
-    link; /* PENDING: pending; LIVE: its topic's ready; UNMARKED: unmarked
+    link; /* PENDING: pending; LIVE: its topic's ready or refused; UNMARKED: unmarked
            */
     TAILQ_ENTRY(spool_entry) in_all; /* LIVE or TAKEN */
     UT_hash_handle hh;               /* by number, LIVE or TAKEN */

@@ -120,12 +120,23 @@ static bool copy_all(struct spool_store *store, const struct spool_segment *segm
     return done && store_sync(store, err);
 }
 
+/* The copying may have gone over the end of a file, whose sync is another than the last one. */
+static bool all_durable(const struct move *moves, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (moves[i].at + moves[i].entry->size > moves[i].segment->synced)
+            return err_set(err, ERR_IO, "spool: %s: what was copied there is not durable",
+                           moves[i].segment->path);
+    }
+    return true;
+}
+
 static bool compact(struct spool_store *store, struct spool_segment *segment)
 {
     struct move *moves = mem_calloc(segment->live + 1, sizeof(*moves));
     struct err err = {0};
     size_t count = 0;
-    bool done = copy_all(store, segment, moves, &count, &err);
+    bool done = copy_all(store, segment, moves, &count, &err) && all_durable(moves, count, &err);
     for (size_t i = 0; done && i < count; i++) {
         segment->live--;
         segment->live_bytes -= moves[i].entry->size;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +27,9 @@
 
 static struct {
     int syncs_until_failure; /* -1: none fails */
+    bool sync_fails_once;    /* and those after it succeed */
+    ino_t watched;           /* how often that was synced */
+    int watched_syncs;
     int truncates_until_failure;
     long bytes_until_full; /* -1: never */
     size_t most;           /* of one write; 0: all of it */
@@ -50,8 +54,12 @@ static ssize_t faulty_write(int fd, const void *data, size_t len, off_t at)
 /* No power fails here: what a sync would cost is left out. */
 static int faulty_sync(int fd)
 {
-    (void)fd;
+    struct stat stat;
+    assert_int_equal(fstat(fd, &stat), 0);
+    faults.watched_syncs += stat.st_ino == faults.watched;
     if (faults.syncs_until_failure == 0) {
+        if (faults.sync_fails_once)
+            faults.syncs_until_failure = -1;
         errno = EIO;
         return -1;
     }
@@ -78,6 +86,7 @@ static void heal(void)
     faults.syncs_until_failure = faults.truncates_until_failure = -1;
     faults.bytes_until_full = -1;
     faults.most = 0;
+    faults.sync_fails_once = false;
 }
 
 /* ---- a folder ---- */
@@ -384,6 +393,47 @@ static void test_store_damaged_end_of_an_older_file_is_refused(void **state)
     reopen(w);
 }
 
+/* Guards against an older file that lost whole frames: what is left of it is faultless by itself.
+ */
+static void test_store_older_file_that_became_shorter_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct err err = {0};
+    char value[4001];
+    memset(value, 'x', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    reopen(w);
+    while (files(w) < 2)
+        must_keep(w, "a", value);
+    store_close(&w->store);
+    change(w, oldest, SPOOL_HEAD_BYTES, true);
+    assert_false(try_open(w, &err));
+    assert_non_null(strstr(err.text, "0000000001.spool is damaged at offset 56"));
+}
+
+/* Guards against a folder that is not there after a power failure, with all that was kept in it. */
+static void test_store_new_folder_is_durable_itself(void **state)
+{
+    struct world *w = *state;
+    struct world inner = {.max = w->max};
+    struct stat stat_of;
+    char *lock;
+    assert_true(snprintf(inner.dir, sizeof(inner.dir), "%s/new", w->dir) < (int)sizeof(inner.dir));
+    assert_int_equal(stat(w->dir, &stat_of), 0);
+    faults.watched = stat_of.st_ino;
+    faults.watched_syncs = 0;
+    reopen(&inner);
+    assert_int_equal(faults.watched_syncs, 1);
+    reopen(&inner); /* also where the process ended in between */
+    assert_int_equal(faults.watched_syncs, 2);
+    faults.watched = 0;
+    store_close(&inner.store);
+    lock = mem_printf("%s/lock", inner.dir);
+    assert_int_equal(unlink(lock), 0);
+    mem_free(lock);
+    assert_int_equal(rmdir(inner.dir), 0);
+}
+
 static void test_store_short_writes_are_gone_on_with(void **state)
 {
     struct world *w = *state;
@@ -581,6 +631,87 @@ static void test_store_copies_are_the_same_record(void **state)
     assert_int_equal(records(w), 30);
 }
 
+/* Takes all that it may; forgets what is of topic a, and b's too where they are not to stay. How
+ * many of b there were. */
+static int take_all(struct world *w, bool stay)
+{
+    struct spool_entry *entry;
+    int found = 0;
+    while ((entry = store_take(w->store, 0)) != NULL) {
+        struct spool_record rec;
+        struct err err = {0};
+        char *memory;
+        bool b;
+        if (!store_read(w->store, entry, &rec, &memory, &err))
+            fail_msg("%s", err.text);
+        b = strcmp(rec.topic, "b") == 0;
+        found += b;
+        if (!b || !stay)
+            store_forget(w->store, entry);
+        spool_record_deinit(&rec);
+        mem_free(memory);
+    }
+    return found;
+}
+
+/* Some of the oldest file are kept, and nearly nothing behind it: they are worth copying, and the
+ * copies reach over the end of a file. How many are kept. */
+static int make_copying_worth_it(struct world *w, const char *value)
+{
+    int before = 0, kept = 0;
+    reopen(w);
+    for (; files(w) < 2; before++) {
+        must_keep(w, before % 2 ? "a" : "b", value);
+        kept += before % 2 == 0;
+    }
+    for (int i = 0; i < 6 * before + before / 2; i++)
+        must_keep(w, "a", value);
+    (void)take_all(w, true);
+    return kept;
+}
+
+/* Guards against deleting a file though its copies are durable in part only: the copying went over
+ * the end of a file whose sync failed, and on in the next one, whose sync did not. */
+static void test_store_copies_that_were_not_synced_are_not_believed(void **state)
+{
+    struct world *w = *state;
+    char value[2001];
+    memset(value, 'y', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    for (int failing = 0; failing < 8; failing++) {
+        int kept = make_copying_worth_it(w, value);
+        assert_true(kept > 8);
+        faults.syncs_until_failure = failing;
+        faults.sync_fails_once = true;
+        store_tidy(w->store);
+        heal();
+        reopen(w);
+        assert_int_equal(take_all(w, false), kept);
+        store_close(&w->store);
+        each_file(w->dir, delete_one, NULL);
+    }
+}
+
+/* Guards against a record that is unreadable, or too large, and rests for long: what was put behind
+ * it goes. */
+static void test_store_record_put_behind_a_resting_one_goes(void **state)
+{
+    struct world *w = *state;
+    struct spool_entry *later;
+    reopen(w);
+    must_keep(w, "a", "large");
+    must_keep(w, "a", "larger");
+    store_give_back(w->store, take(w, 0, "large"), 0, 1000, false);
+    store_give_back(w->store, take(w, 0, "larger"), 0, 10, false);
+    must_keep(w, "a", "new");
+    later = take(w, 9, "new");
+    take(w, 10, NULL); /* the one that was refused goes alone */
+    store_forget(w->store, later);
+    store_forget(w->store, take(w, 10, "larger")); /* it rests less than the one before it */
+    take(w, 999, NULL);
+    take(w, 1000, "large");
+}
+
 static void test_store_resting_record_lets_others_pass(void **state)
 {
     struct world *w = *state;
@@ -711,10 +842,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_store_keeps_over_a_restart_and_forgets_what_is_done),
         IN_FOLDER(test_store_is_one_process_s),
+        IN_FOLDER(test_store_new_folder_is_durable_itself),
         IN_FOLDER(test_store_tail_of_an_interrupted_write_is_cut_and_counted),
         IN_FOLDER(test_store_damage_in_the_middle_names_file_and_offset),
         IN_FOLDER(test_store_damage_at_the_end_is_no_interrupted_write),
         IN_FOLDER(test_store_damaged_end_of_an_older_file_is_refused),
+        IN_FOLDER(test_store_older_file_that_became_shorter_is_refused),
         IN_FOLDER(test_store_short_writes_are_gone_on_with),
         IN_FOLDER(test_store_full_disk_leaves_nothing_half_written),
         IN_FOLDER(test_store_full_disk_at_a_new_segment_heals),
@@ -724,7 +857,9 @@ int main(void)
         IN_FOLDER(test_store_is_bounded_and_takes_again_when_emptied),
         IN_FOLDER(test_store_stuck_record_does_not_hold_the_room_of_others),
         IN_FOLDER(test_store_copies_are_the_same_record),
+        IN_FOLDER(test_store_copies_that_were_not_synced_are_not_believed),
         IN_FOLDER(test_store_resting_record_lets_others_pass),
+        IN_FOLDER(test_store_record_put_behind_a_resting_one_goes),
         IN_FOLDER(test_store_refused_record_is_tried_alone),
         IN_FOLDER(test_store_resting_topic_is_probed_by_one_and_then_by_all),
         IN_FOLDER(test_store_mark_that_failed_is_written_later),
