@@ -1,6 +1,7 @@
 /*
  * oncegate run: the gateway. The main thread owns signals and the admin endpoints, each worker a
- * thread. SIGTERM and SIGINT drain and exit 0; a second one ends at once.
+ * thread. SIGTERM and SIGINT drain and exit 0; a second one ends at once. From the first one on
+ * every wait is bounded: shutdown.drain and BEYOND_DRAIN_MS.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -14,8 +15,16 @@
 #include "base/metrics.h"
 #include "base/version.h"
 #include "cli.h"
+#include "exit_guard.h"
 #include "flow/worker.h"
+#include "kafka/client_end.h"
 #include "spool/spool.h"
+
+/* What an end may take beyond shutdown.drain: a second for the last commit, LEAVE_MS for Kafka's
+ * clients, and the rest for what should take no time at all. Then it is cut off, with this code. */
+#define BEYOND_DRAIN_MS 15000
+#define LEAVE_MS        5000
+#define EXIT_CUT_OFF    70
 
 struct run {
     const struct config *config;
@@ -23,6 +32,8 @@ struct run {
     struct metrics *metrics;
     struct spool *spool; /* NULL: none is configured */
     struct admin *admin;
+    struct exit_guard *guard;        /* from the beginning of the end */
+    _Atomic(const char *) waits_for; /* the guard tells it */
     struct worker **workers;
     size_t worker_count;
     size_t stopped;
@@ -33,11 +44,30 @@ struct run {
     struct err failure;
 };
 
+/* On the guard's thread. */
+static const char *waits_for(void *ctx)
+{
+    struct run *run = ctx;
+    return run->waits_for;
+}
+
+static void guard_the_end(struct run *run)
+{
+    int64_t drain_ms = 0;
+    for (size_t i = 0; i < run->config->route_count; i++) {
+        if (run->config->routes[i].shutdown_drain_ms > drain_ms)
+            drain_ms = run->config->routes[i].shutdown_drain_ms;
+    }
+    run->waits_for = "the routes, to drain";
+    run->guard = exit_guard_new(drain_ms, BEYOND_DRAIN_MS, EXIT_CUT_OFF, waits_for, run);
+}
+
 static void stop_workers(struct run *run)
 {
     if (run->stopping)
         return;
     run->stopping = true;
+    guard_the_end(run);
     admin_draining(run->admin);
     for (size_t i = 0; i < run->worker_count; i++)
         worker_stop(run->workers[i]);
@@ -93,7 +123,8 @@ static void on_stopped(void *ctx, struct worker *worker)
 
 static bool make_workers(struct run *run, struct err *err)
 {
-    struct worker_events events = {.ctx = run, .failed = on_failed, .stopped = on_stopped};
+    struct worker_events events = {
+        .ctx = run, .failed = on_failed, .stopped = on_stopped, .waits_for = &run->waits_for};
     run->workers = mem_calloc(run->config->workers, sizeof(struct worker *));
     for (uint32_t i = 0; i < run->config->workers; i++) {
         run->workers[i] = worker_new(run->config, i, run->metrics, run->spool, &events, err);
@@ -139,11 +170,25 @@ static void serve(struct run *run)
         loop_run(run->loop);
     } else {
         run->code = cli_fail(&err);
+        guard_the_end(run);
         for (size_t i = 0; i < started; i++)
             worker_stop(run->workers[i]);
     }
     loop_signal_free(&term);
     loop_signal_free(&intr);
+}
+
+/* What is left of Kafka's clients after a while is left behind. */
+static void end_clients(struct run *run)
+{
+    bool all;
+    run->waits_for = "Kafka, to answer what its clients asked last";
+    all = kafka_clients_wait(LEAVE_MS);
+    exit_guard_free(&run->guard);
+    if (run->code == EXIT_OK)
+        log_info("stopped", LOG_END);
+    if (!all)
+        _exit(run->code);
 }
 
 static int run_all(struct run *run)
@@ -162,13 +207,13 @@ static int run_all(struct run *run)
         run->code = cli_fail(&err);
     for (size_t i = 0; i < run->worker_count; i++)
         worker_free(&run->workers[i]);
+    run->waits_for = "the spool's disk";
     spool_close(&run->spool);
     admin_free(&run->admin);
     mem_free(run->workers);
     metrics_free(&run->metrics);
     loop_free(&run->loop);
-    if (run->code == EXIT_OK)
-        log_info("stopped", LOG_END);
+    end_clients(run);
     return run->code;
 }
 

@@ -9,6 +9,9 @@
 
 #include "base/version.h"
 #include "cli.h"
+#include "kafka/client_end.h"
+
+#define LEAVE_MS 2000
 
 struct command {
     const char *name;
@@ -76,6 +79,15 @@ static bool known_output(const char *output)
            strcmp(output, "jsonl") == 0;
 }
 
+/* Leaves behind the clients of brokers that do not answer. */
+static int end_clients(int code)
+{
+    if (kafka_clients_wait(LEAVE_MS))
+        return code;
+    fflush(stdout);
+    _exit(code);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {.program = argv[0], .argc = argc - 1, .argv = argv + 1};
@@ -111,5 +123,5 @@ int main(int argc, char **argv)
         return cli_usage(command->name, "-o takes table, json or jsonl, not %s", cli.output);
     cli.argc--;
     cli.argv++;
-    return command->run(&cli);
+    return end_clients(command->run(&cli));
 }

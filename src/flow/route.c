@@ -38,7 +38,6 @@
 #define TRY_BLOCKED_TICKS 3
 #define PREFETCH_MIN      (UINT64_C(4) << 20)
 #define STARTS_PER_PUMP   512
-#define LEAVE_MS          3000
 #define PROBE_AGAIN_MS    250
 /* Whose parked list has room by what another member finished. */
 #define UNHOLD_MS        1000
@@ -555,7 +554,7 @@ void route_free(struct route **route_p)
     handler_client_free(&route->client);
     drop_all(route);
     if (route->consumer)
-        kafka_consumer_free(&route->consumer, LEAVE_MS);
+        kafka_consumer_free(&route->consumer, 0); /* it leaves the group beside the others */
     attempt_free_all(route);
     request_template_free(&route->template);
     lane_table_free(&route->lanes);

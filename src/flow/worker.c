@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/route.h"
@@ -77,15 +78,22 @@ static bool make_parts(struct worker *worker, struct err *err)
 
 static void teardown(struct worker *worker)
 {
+    _Atomic(const char *) *waits_for = worker->events.waits_for;
     for (int i = 0; i < LAST_TURNS; i++) /* completions of what was cancelled */
         loop_turn(worker->loop, false);
     replay_stop(worker->replay);
+    *waits_for = "the spool's disk";
     if (worker->spool)
         spool_client_stop(worker->spool);
+    while (PLANTED("endless-end"))
+        pause();
+    *waits_for = "Kafka, to end its clients";
     kafka_admin_free(&worker->admin);
     kafka_producer_free(&worker->producer);
     replay_free(&worker->replay);
+    *waits_for = "Redis, to end its connections";
     ledger_free(&worker->ledger);
+    *waits_for = "its routes to be taken down";
     for (size_t i = 0; i < worker->route_count; i++)
         route_free(&worker->routes[i]);
     mem_free(worker->routes);

@@ -26,6 +26,8 @@ struct worker_events {
     void (*failed)(void *ctx, struct worker *worker, const struct err *err);
     /* Everything is drained and closed after worker_stop; the thread is about to end. */
     void (*stopped)(void *ctx, struct worker *worker);
+    /* Where worker_free says what it waits for, in words: constants. */
+    _Atomic(const char *) *waits_for;
 };
 
 /* spool: the process's, or NULL; it must outlive the worker. */

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "kafka/admin_state.h"
+#include "kafka/client_end.h"
 #include "kafka/client_error.h"
 #include "kafka/properties.h"
 
@@ -22,6 +23,7 @@
 #define DESCRIBE_TIMEOUT_MS 4000 /* then by listing */
 #define CREATE_TIMEOUT_MS   30000
 #define SERVED_PER_TURN     32
+#define END_MS              1000
 
 static struct admin_request *request_new(struct kafka_admin *admin, enum admin_kind kind,
                                          size_t count, void *arg)
@@ -449,17 +451,18 @@ void kafka_admin_free(struct kafka_admin **pointer)
 {
     struct kafka_admin *admin = *pointer;
     struct err cancelled = {0};
+    void *listings;
 
     if (admin == NULL)
         return;
     *pointer = NULL;
-    admin_list_deinit(admin);
+    listings = admin_list_deinit(admin);
     loop_task_cancel(admin->loop, &admin->serve_task);
     loop_task_cancel(admin->loop, &admin->nothing_task);
     if (admin->rk != NULL) {
         wake_detach(admin->queue);
         rd_kafka_queue_destroy(admin->queue);
-        rd_kafka_destroy(admin->rk);
+        client_end(admin->rk, NULL, admin_list_end, listings, END_MS);
     }
     wake_deinit(&admin->wake);
     err_set(&cancelled, ERR_CANCELLED, "given up");

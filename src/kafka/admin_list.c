@@ -4,6 +4,7 @@
  * handle, and signals an eventfd when it is done; the loop joins it then.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 struct admin_listing {
     rd_kafka_t *rk;
-    int fd; /* of the admin's wake */
+    int fd; /* the admin's wake, by a descriptor of its own: it may outlive the admin */
     pthread_t thread;
     bool started;
     atomic_bool finished; /* what follows is the loop's once this is set */
@@ -77,6 +78,8 @@ static void listing_free(struct admin_listing *listing)
         mem_free(listing->names[i]);
     mem_free(listing->names);
     mem_free(listing->topics);
+    if (listing->fd >= 0)
+        close(listing->fd);
     mem_free(listing);
 }
 
@@ -119,20 +122,17 @@ static void on_wake(void *arg)
 
 static void start_listing(struct kafka_admin *admin, struct admin_listing *listing)
 {
-    const uint64_t one = 1;
-
     listing->rk = admin->rk;
-    listing->fd = admin->list_wake->fd;
+    listing->fd = fcntl(admin->list_wake->fd, F_DUPFD_CLOEXEC, 0);
     listing->next = admin->listings;
     admin->listings = listing;
-    if (pthread_create(&listing->thread, NULL, run_listing, listing) == 0) {
+    if (listing->fd >= 0 && pthread_create(&listing->thread, NULL, run_listing, listing) == 0) {
         listing->started = true;
         return;
     }
     listing->code = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
     atomic_store(&listing->finished, true);
-    if (write(listing->fd, &one, sizeof(one)) < 0)
-        return; /* cannot be: an eventfd takes 2^64 - 2 of them */
+    wake_signal(admin->list_wake);
 }
 
 void kafka_admin_list(struct kafka_admin *admin,
@@ -166,24 +166,33 @@ bool admin_list_init(struct kafka_admin *admin, struct err *err)
     return wake_init(admin->list_wake, admin->loop, on_wake, admin, err);
 }
 
-void admin_list_deinit(struct kafka_admin *admin)
+void admin_list_end(void *listings)
 {
-    struct err cancelled = {0};
+    struct admin_listing *listing = listings, *next;
 
-    err_set(&cancelled, ERR_CANCELLED, "given up");
-    while (admin->listings != NULL) {
-        struct admin_listing *listing = admin->listings;
-
-        admin->listings = listing->next;
+    for (; listing != NULL; listing = next) {
+        next = listing->next;
         if (listing->started)
             pthread_join(listing->thread, NULL);
-        if (listing->sized == NULL) /* the request that a sized one serves is told by its owner */
-            listing->done(listing->arg, NULL, 0, &cancelled);
         listing_free(listing);
     }
+}
+
+void *admin_list_deinit(struct kafka_admin *admin)
+{
+    struct admin_listing *listings = admin->listings;
+    struct err cancelled = {0};
+
+    admin->listings = NULL;
+    err_set(&cancelled, ERR_CANCELLED, "given up");
+    for (struct admin_listing *listing = listings; listing != NULL; listing = listing->next) {
+        if (listing->sized == NULL) /* the request that a sized one serves is told by its owner */
+            listing->done(listing->arg, NULL, 0, &cancelled);
+    }
     if (admin->list_wake == NULL)
-        return;
+        return listings;
     wake_deinit(admin->list_wake);
     mem_free(admin->list_wake);
     admin->list_wake = NULL;
+    return listings;
 }

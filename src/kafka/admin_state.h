@@ -52,6 +52,9 @@ void admin_list_sized(struct kafka_admin *admin,
 
 bool admin_list_init(struct kafka_admin *admin, struct err *err) MUST_CHECK;
 /* Waits for the threads, each at most as long as its request may take. */
-void admin_list_deinit(struct kafka_admin *admin);
+/* Cancels all listings; returns those that are under way, for admin_list_end, which waits for them
+ * on whatever thread. */
+void *admin_list_deinit(struct kafka_admin *admin) MUST_CHECK;
+void admin_list_end(void *listings);
 
 #endif

@@ -5,21 +5,24 @@
  * question has a thread of its own, and the loop is woken for the answer.
  *
  * Invariants: such a thread touches its question and the client, nothing else; all of them have
- * ended before the client goes. Must not: decide anything.
+ * ended before the client goes, but may outlive the consumer. Must not: decide anything.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "kafka/consumer_state.h"
 
-/* How long a thread may block, and with it the end of the consumer; start.c asks again. */
+/* How long a thread may block, and with it the end of the client; start.c asks again. */
 #define ANSWER_TIMEOUT_MS 3000
 
 struct committed {
     struct committed *next;
-    struct kafka_consumer *consumer;
+    rd_kafka_t *rk;
+    struct wake control; /* of the consumer, with a descriptor of its own */
     uint64_t number;
     rd_kafka_topic_partition_list_t *list; /* asked for, then answered */
     rd_kafka_resp_err_t code;
@@ -32,9 +35,9 @@ static void *ask(void *arg)
 {
     struct committed *question = arg;
 
-    question->code = rd_kafka_committed(question->consumer->rk, question->list, ANSWER_TIMEOUT_MS);
+    question->code = rd_kafka_committed(question->rk, question->list, ANSWER_TIMEOUT_MS);
     atomic_store(&question->done, true);
-    wake_signal(&question->consumer->control);
+    wake_signal(&question->control);
     return NULL;
 }
 
@@ -42,6 +45,8 @@ static void question_free(struct committed *question)
 {
     if (question->has_thread)
         pthread_join(question->thread, NULL);
+    if (question->control.fd >= 0)
+        close(question->control.fd);
     rd_kafka_topic_partition_list_destroy(question->list);
     mem_free(question);
 }
@@ -51,12 +56,14 @@ void committed_send(struct kafka_consumer *consumer, uint64_t number,
 {
     struct committed *question = mem_zalloc(sizeof(*question));
 
-    question->consumer = consumer;
+    question->rk = consumer->rk;
+    question->control.fd = fcntl(consumer->control.fd, F_DUPFD_CLOEXEC, 0);
     question->number = number;
     question->list = rd_kafka_topic_partition_list_copy(list);
     question->next = consumer->committed;
     consumer->committed = question;
-    question->has_thread = pthread_create(&question->thread, NULL, ask, question) == 0;
+    question->has_thread = question->control.fd >= 0 &&
+                           pthread_create(&question->thread, NULL, ask, question) == 0;
     if (question->has_thread)
         return;
     question->code = RD_KAFKA_RESP_ERR__FAIL;
@@ -86,12 +93,20 @@ void committed_collect(struct kafka_consumer *consumer)
     }
 }
 
-void committed_end(struct kafka_consumer *consumer)
+void *committed_take(struct kafka_consumer *consumer)
 {
-    struct committed *question;
+    struct committed *questions = consumer->committed;
 
-    while ((question = consumer->committed) != NULL) {
-        consumer->committed = question->next;
+    consumer->committed = NULL;
+    return questions;
+}
+
+void committed_end(void *questions)
+{
+    struct committed *question = questions, *next;
+
+    for (; question != NULL; question = next) {
+        next = question->next;
         question_free(question);
     }
 }

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "kafka/client_end.h"
 #include "kafka/client_error.h"
 #include "kafka/consumer_state.h"
 #include "kafka/properties.h"
@@ -471,36 +472,15 @@ struct kafka_consumer *kafka_consumer_new(struct loop *loop,
     return consumer;
 }
 
-/* Leaves the group. Rebalance events come to the reply queue meanwhile. */
-static void close_client(struct kafka_consumer *consumer, int64_t timeout_ms)
-{
-    uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * NS_PER_MS;
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->rk, consumer->reply_queue);
-
-    if (error != NULL) {
-        rd_kafka_error_destroy(error);
-        return;
-    }
-    while (!rd_kafka_consumer_closed(consumer->rk) && clock_mono_ns() < deadline) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(consumer->reply_queue, 20);
-
-        if (event == NULL)
-            continue;
-        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-            rd_kafka_assign(consumer->rk, NULL);
-        rd_kafka_event_destroy(event);
-    }
-}
-
 static void free_client(struct kafka_consumer *consumer, int64_t timeout_ms)
 {
     wake_detach(consumer->group_queue);
     wake_detach(consumer->reply_queue);
     assignment_drop(consumer);
-    close_client(consumer, timeout_ms);
     rd_kafka_queue_destroy(consumer->group_queue);
-    rd_kafka_queue_destroy(consumer->reply_queue);
-    rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    /* It leaves the group there; rebalance events come to the reply queue meanwhile. */
+    client_end(consumer->rk, consumer->reply_queue, committed_end, committed_take(consumer),
+               timeout_ms);
 }
 
 void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
@@ -515,7 +495,6 @@ void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
     consumer->closing = true;
     start_cancel(consumer);
     commit_free(consumer);
-    committed_end(consumer);
     if (consumer->rk != NULL)
         free_client(consumer, timeout_ms);
     wake_deinit(&consumer->control);

@@ -132,11 +132,13 @@ void start_on_committed(struct kafka_consumer *consumer, uint64_t number,
                         const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t code);
 
 /* committed.c: asks what the group has committed; the answer goes to start_on_committed, from
- * committed_collect. committed_end waits for what is under way and forgets it. */
+ * committed_collect. committed_take hands over the questions that are under way;
+ * committed_end, of those, waits for them on whatever thread. */
 void committed_send(struct kafka_consumer *consumer, uint64_t number,
                     const rd_kafka_topic_partition_list_t *list);
 void committed_collect(struct kafka_consumer *consumer);
-void committed_end(struct kafka_consumer *consumer);
+void *committed_take(struct kafka_consumer *consumer);
+void committed_end(void *questions);
 
 /* restart.c: looks up the new position of every partition that is restarting. */
 void restart_begin(struct kafka_consumer *consumer);

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "kafka/client_end.h"
 #include "kafka/client_error.h"
 #include "kafka/producer_internal.h"
 #include "kafka/properties.h"
@@ -37,6 +38,7 @@
 #define SENDS_PER_TURN 500
 #define NARROW_BY      4
 #define NARROWEST      128 /* bytes; less than any message is in a batch */
+#define END_MS         500 /* it may be on the loop */
 
 enum message_state { MSG_NONE, MSG_WAITING, MSG_SENT, MSG_RESTING, MSG_FINISHED };
 
@@ -472,7 +474,7 @@ static void drop_client(struct kafka_producer *producer)
     close_prepared(producer);
     wake_detach(producer->queue);
     rd_kafka_queue_destroy(producer->queue);
-    rd_kafka_destroy(producer->rk);
+    client_end(producer->rk, NULL, NULL, NULL, END_MS);
     producer->queue = NULL;
     producer->rk = NULL;
     while (producer->reports != NULL)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "kafka/client_end.h"
 #include "kafka/client_error.h"
 #include "kafka/properties.h"
 #include "kafka/wake.h"
@@ -128,7 +129,7 @@ void kafka_reader_free(struct kafka_reader **pointer)
         rd_kafka_queue_destroy(reader->queue);
     }
     if (reader->rk != NULL)
-        rd_kafka_destroy_flags(reader->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        client_end(reader->rk, NULL, NULL, NULL, 0); /* the loop does not wait */
     wake_deinit(&reader->wake);
     for (size_t i = 0; i < reader->count; i++)
         mem_free(reader->ranges[i].topic);

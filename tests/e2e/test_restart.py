@@ -1,9 +1,12 @@
 """Gateways that end, are killed, freeze, come and go: nothing lost, order kept, one request a key."""
 
+import contextlib
+import os
 import signal
 
 import pytest
 
+from support import places
 from support.waiting import holds_for, wait_until
 
 TROUBLE = ['0.02:{"fail_first":1}', '0.003:{"fail_for_ms":1500}', '0.05:{"delay_ms":30}']
@@ -70,6 +73,61 @@ def test_second_sigterm_ends_at_once(world):
     gateway.child.send(signal.SIGTERM)
     assert gateway.child.wait(5) is not None
     world.handler.control(open=["g"])
+
+
+@contextlib.contextmanager
+def broker_stands_still(world):
+    """SIGSTOP: connections stay, nothing answers."""
+    broker = int((world.broker.directory / "node-1" / "pid").read_text(encoding="utf-8"))
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker, signal.SIGCONT)
+
+
+# What an end may take beyond shutdown.drain, and as much again for a machine with other work.
+BEYOND_DRAIN_S = 15 + 15
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with-a-commit-to-make"])
+def test_sigterm_while_kafka_does_not_answer(world, busy):
+    """No wait for a broker is without an end: neither the last commit's answer, nor what the client
+    itself waits for before it lets go. (With a short session timeout that would end the wait.)"""
+    gateway = world.start(world.config(world.route(shutdown__drain="2s", handler__timeout="30s"),
+                                       kafka={"session.timeout.ms": 45000}))
+    world.wait_effects(world.send("done", 1))
+    world.wait_committed(20)
+    if busy:
+        world.wait_calls(world.send("k", 1, rule={"gate": "g"}), 1)
+    with broker_stands_still(world):
+        gateway.child.send(signal.SIGTERM)
+        world.handler.control(open=["g"])
+        assert gateway.child.wait(2 + BEYOND_DRAIN_S) == 0
+    assert not gateway.sanitizer_report()
+    said = gateway.child.output()
+    assert '"stopped"' in said
+    if not busy:
+        world.check()
+        return
+    assert "kafka_client_left" in said
+    # What it could not commit goes to the next owner, who knows that it is done.
+    world.start(timeout=90)
+    settle(world)
+
+
+def test_an_end_that_does_not_end_is_cut_off(world):
+    """Whatever it waits for is named, and not waited for for ever: exit code 70."""
+    if places.find_crashy() is None:
+        pytest.skip("no build with crash points")
+    gateway = world.gateway(world.config(world.route(shutdown__drain="1s")))
+    gateway.program = places.find_crashy()
+    gateway.environment = {"ONCEGATE_PLANT": "endless-end"}
+    gateway.start()
+    gateway.child.send(signal.SIGTERM)
+    assert gateway.child.wait(1 + BEYOND_DRAIN_S) == 70
+    said = gateway.child.output()
+    assert "still_ending" in said and "ended_late" in said and "the spool's disk" in said
 
 
 def test_sigkill_in_mid_stream(world):
