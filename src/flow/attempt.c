@@ -7,13 +7,13 @@
 #include "flow/attempt.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/backoff.h"
 #include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/park.h"
@@ -118,21 +118,14 @@ static void hold_back(struct delivery *d)
 
 static void wait_inline(struct delivery *d)
 {
-    const struct retry_config *retry = &d->route->config->retry;
-    double ms = (double)retry->inline_initial_ms;
-    for (uint32_t i = 0; i < d->inline_retries && ms < (double)retry->inline_max_ms; i++)
-        ms *= retry->inline_multiplier;
-    if (ms > (double)retry->inline_max_ms)
-        ms = (double)retry->inline_max_ms;
-    d->inline_retries++;
-    ms = ms * ((double)random() / (double)RAND_MAX); /* full jitter */
-    if (d->ambiguous &&
-        d->lease_deadline_ns > clock_mono_ns()) { /* only ordering: partition comes here */
-        double lease = (double)(d->lease_deadline_ns - clock_mono_ns()) / 1e6;
+    uint64_t now = clock_mono_ns();
+    int64_t ms = backoff_inline_ms(&d->route->config->retry, d->inline_retries++);
+    if (d->ambiguous && d->lease_deadline_ns > now) { /* only ordering: partition comes here */
+        int64_t lease = (int64_t)((d->lease_deadline_ns - now) / NS_PER_MS) + 1;
         ms = lease > ms ? lease : ms;
         d->holds_claim = false;
     }
-    delivery_wait(d, WAIT_INLINE, (int64_t)ms + 1);
+    delivery_wait(d, WAIT_INLINE, ms);
 }
 
 static void wait_retry_after(struct delivery *d)

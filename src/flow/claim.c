@@ -8,13 +8,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "flow/assign.h"
 #include "flow/attempt.h"
+#include "flow/backoff.h"
 #include "flow/copy.h"
 #include "flow/once.h"
 #include "flow/park.h"
@@ -26,11 +26,11 @@
 #include "flow/worker_state.h"
 
 /* The lease outlives the handler's deadline by this: the time that a late finish may take. */
-#define LEASE_MARGIN_MS  5000
-#define BUSY_WAIT_MAX_MS 1000
-#define EPOCHS_EACH      (1 << 16)
-#define INCARNATIONS_MAX (1 << 14)
-#define FENCED_WAIT_MS   1000 /* claim_unfenced ends it earlier */
+#define LEASE_MARGIN_MS   5000
+#define EPOCHS_EACH       (1 << 16)
+#define INCARNATIONS_MAX  (1 << 14)
+#define PARK_FULL_WAIT_MS 1000
+#define FENCED_WAIT_MS    1000 /* claim_unfenced ends it earlier */
 
 /* What passes between a claim's answer and the start of the attempt. */
 #define START_MS 100
@@ -205,7 +205,7 @@ static void park_full(struct delivery *d)
         return;
     }
     if (d->source != LEDGER_SOURCE) {
-        delivery_wait(d, WAIT_PARK_FULL, BUSY_WAIT_MAX_MS);
+        delivery_wait(d, WAIT_PARK_FULL, PARK_FULL_WAIT_MS);
         return;
     }
     hold_source(d);
@@ -322,13 +322,6 @@ static void count_verdict(struct delivery *d, const struct ledger_op *op)
         metric_add(m->would[op->would_code], 1);
 }
 
-/* Up to a quarter longer: those that wait for the same claim do not all ask at once. */
-static int64_t busy_wait_ms(const struct ledger_op *op)
-{
-    int64_t ms = op->busy_ms < BUSY_WAIT_MAX_MS ? op->busy_ms : BUSY_WAIT_MAX_MS;
-    return ms + 1 + (int64_t)(random() % (ms / 4 + 1));
-}
-
 static void act(struct delivery *d, const struct ledger_op *op, bool had_evidence)
 {
     switch (op->code) {
@@ -350,7 +343,7 @@ static void act(struct delivery *d, const struct ledger_op *op, bool had_evidenc
         break;
     case LEDGER_BUSY:
         end_probe(d);
-        delivery_wait(d, WAIT_BUSY, busy_wait_ms(op));
+        delivery_wait(d, WAIT_BUSY, backoff_busy_ms(op->busy_ms));
         break;
     case LEDGER_PARK_FULL:
         park_full(d);
