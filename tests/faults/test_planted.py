@@ -7,7 +7,7 @@ import pytest
 
 from faults import bench as benches
 from faults import catalog
-from faults.conftest import missing
+from support.needs import missing
 
 ROWS = catalog.load()
 PLANTS = [

@@ -9,8 +9,8 @@ import pytest
 
 from faults import bench as benches
 from faults import catalog, schedule
-from faults.conftest import missing
 from support import places
+from support.needs import missing
 
 SHORT = [spec for spec in catalog.load().values() if spec.short]
 
