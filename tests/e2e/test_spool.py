@@ -11,6 +11,7 @@ from support.gateway import command, to_yaml
 from support.waiting import wait_until
 
 POISON = {"status": 422}
+LARGE = [["pad", "x" * 100000]]
 
 
 def spool_of(world):
@@ -61,6 +62,23 @@ def wait_replayed(world, gateway, ids, timeout=60):
     return dead
 
 
+def without_dlq(world, gateway):
+    """It delivers; then its dead-letter topic is deleted."""
+    world.wait_effects(world.send("a", 1))
+    delete_dlq(world)
+    return gateway
+
+
+def poison(world, count, **options):
+    return [world.send("k%d" % number, 1, rule=POISON, **options) for number in range(count)]
+
+
+def replayed_by_another(world, ids, timeout=60):
+    """The topic is there again (a start wants all), and so is a gateway; the dead letters."""
+    make_dlq(world)
+    return wait_replayed(world, world.start(with_spool(world)), ids, timeout)
+
+
 def settle(world):
     world.wait_committed(30)
     return world.check()
@@ -71,7 +89,7 @@ def test_dead_letter_topic_deleted_while_running_and_made_again(world):
     first = world.send("before", 1, rule=POISON)
     world.wait_dead(1)
     delete_dlq(world)
-    ids = [world.send("k%d" % number, 1, rule=POISON) for number in range(20)]
+    ids = poison(world, 20)
     follower = world.send("k0", 2)
     world.wait_effects(follower, 90)
     wait_spooled(gateway, 20)
@@ -112,11 +130,8 @@ def test_too_large_goes_without_its_detail_and_then_to_the_spool(world):
 
 def test_full_spool_holds_the_partition_and_heals(world):
     """1 MiB of spool, dead letters of 100 kB each."""
-    gateway = world.start(with_spool(world, max="1MiB"))
-    world.wait_effects(world.send("a", 1))
-    delete_dlq(world)
-    ids = [world.send("k%d" % number, 1, rule=POISON, headers=[["pad", "x" * 100000]])
-           for number in range(20)]
+    gateway = without_dlq(world, world.start(with_spool(world, max="1MiB")))
+    ids = poison(world, 20, headers=LARGE)
     wait_spooled(gateway, 5)
     gateway.wait_status("the spool cannot take it", 60)
     assert "is full" in gateway.status()["spool"]["why"]
@@ -144,18 +159,13 @@ def small_disk(world):
 
 def test_full_disk_holds_the_partition_and_heals(world, small_disk):
     """The file system is full long before spool.max: nothing half-written is believed."""
-    gateway = world.start(with_spool(world))
-    world.wait_effects(world.send("a", 1))
-    delete_dlq(world)
-    ids = [world.send("k%d" % number, 1, rule=POISON, headers=[["pad", "x" * 100000]])
-           for number in range(12)]
+    gateway = without_dlq(world, world.start(with_spool(world)))
+    ids = poison(world, 12, headers=LARGE)
     wait_spooled(gateway, 3)
     gateway.wait_status("the spool cannot take it", 60)
     assert "No space left" in gateway.status()["spool"]["why"]
     gateway.kill()  # with a full disk, too, it starts again
-    make_dlq(world)
-    again = world.start(with_spool(world))
-    wait_replayed(world, again, ids, 90)
+    replayed_by_another(world, ids, 90)
     settle(world)
 
 
@@ -163,14 +173,10 @@ def test_killed_between_the_spool_and_the_settling(world):
     """The record comes again and is spooled again: at most one dead letter more, none less."""
     gateway = world.gateway(with_spool(world))
     crash_at(gateway, "spooled:3")
-    gateway.start()
-    world.wait_effects(world.send("a", 1))
-    delete_dlq(world)
-    ids = [world.send("k%d" % number, 1, rule=POISON) for number in range(6)]
+    without_dlq(world, gateway.start())
+    ids = poison(world, 6)
     wait_until(lambda: not gateway.alive(), 60, "it is killed at the third")
-    make_dlq(world)  # a start wants all topics
-    again = world.start(with_spool(world))
-    dead = wait_replayed(world, again, ids)
+    dead = replayed_by_another(world, ids)
     # At most those that were under way when it was killed.
     assert 6 <= len(dead) <= 12, sorted(copy.record_id for copy in dead)
     settle(world)
@@ -180,10 +186,8 @@ def test_killed_between_the_replay_and_the_forgetting(world):
     """One in its topic that the spool still has: it is written once more."""
     gateway = world.gateway(with_spool(world))
     crash_at(gateway, "replayed:2")
-    gateway.start()
-    world.wait_effects(world.send("a", 1))
-    delete_dlq(world)
-    ids = [world.send("k%d" % number, 1, rule=POISON) for number in range(4)]
+    without_dlq(world, gateway.start())
+    ids = poison(world, 4)
     wait_spooled(gateway, 4)
     world.wait_committed(30)
     make_dlq(world)
@@ -195,16 +199,12 @@ def test_killed_between_the_replay_and_the_forgetting(world):
 
 
 def test_restart_replays_what_waits(world):
-    gateway = world.start(with_spool(world))
-    world.wait_effects(world.send("a", 1))
-    delete_dlq(world)
-    ids = [world.send("k%d" % number, 1, rule=POISON) for number in range(5)]
+    gateway = without_dlq(world, world.start(with_spool(world)))
+    ids = poison(world, 5)
     wait_spooled(gateway, 5)
     world.wait_committed(30)
     gateway.stop()
-    make_dlq(world)
-    again = world.start(with_spool(world))
-    dead = wait_replayed(world, again, ids)
+    dead = replayed_by_another(world, ids)
     assert sorted(copy.record_id for copy in dead) == sorted(ids)
     settle(world)
 
@@ -249,7 +249,5 @@ def test_folder_in_use_and_damaged_folder_are_refused(world):
     assert segment.name in done.stderr and "damaged at offset" in done.stderr
     content[120] ^= 1
     segment.write_bytes(content)
-    make_dlq(world)
-    again = world.start(with_spool(world))
-    wait_replayed(world, again, ["a/0/1", "b/0/1"])
+    replayed_by_another(world, ["a/0/1", "b/0/1"])
     settle(world)

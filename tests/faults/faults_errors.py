@@ -2,6 +2,8 @@
 
 The requests are executed by the real broker; the proxy changes what it answers."""
 
+import contextlib
+
 from support.waiting import wait_until
 
 from faults.catalog import row
@@ -26,14 +28,21 @@ def inject_each(scene, kafka_filter, api, errors, times, topic=""):
     scene.demand(kafka_filter.unread == 0, "%d answers could not be read" % kafka_filter.unread)
 
 
+@contextlib.contextmanager
+def filtered(scene, more=200):
+    """Answers of the brokers pass a filter for that time; then traffic goes on without it."""
+    kafka_filter = KafkaFilter()
+    scene.broker.use_filter(kafka_filter)
+    yield kafka_filter
+    scene.broker.use_filter(None)
+    scene.traffic(more)
+
+
 @row("5", "commits answered with errors: generation, member, rebalance, coordinator, timeout",
      short=True, kafka_proxy=True, rules=TROUBLE, rate=300, doubles=0)
 def commit_errors(scene):
-    kafka_filter = KafkaFilter()
-    scene.broker.use_filter(kafka_filter)
-    inject_each(scene, kafka_filter, OFFSET_COMMIT, COMMIT_ERRORS, 2)
-    scene.broker.use_filter(None)
-    scene.traffic(300)
+    with filtered(scene, 300) as kafka_filter:
+        inject_each(scene, kafka_filter, OFFSET_COMMIT, COMMIT_ERRORS, 2)
 
 
 @row("5", "connections to Kafka broken again and again", kafka_proxy=True, rules=TROUBLE, doubles=0)
@@ -59,29 +68,20 @@ def kafka_late(scene):
      rate=300)
 def append_unknown(scene):
     """At most one more copy for each unknown acknowledgement; no effect for that."""
-    kafka_filter = KafkaFilter()
-    scene.broker.use_filter(kafka_filter)
-    inject_each(scene, kafka_filter, PRODUCE, PRODUCE_ERRORS, 3, "retry.")
-    scene.broker.use_filter(None)
-    scene.traffic(200)
+    with filtered(scene) as kafka_filter:
+        inject_each(scene, kafka_filter, PRODUCE, PRODUCE_ERRORS, 3, "retry.")
 
 
 @row("6", "the idempotent producer goes fatal", kafka_proxy=True, rules=TROUBLE, rate=300)
 def producer_fatal(scene):
-    kafka_filter = KafkaFilter()
-    scene.broker.use_filter(kafka_filter)
-    inject_each(scene, kafka_filter, PRODUCE, FATAL_ERRORS, 1, "retry.")
-    scene.broker.use_filter(None)
-    scene.traffic(200)
+    with filtered(scene) as kafka_filter:
+        inject_each(scene, kafka_filter, PRODUCE, FATAL_ERRORS, 1, "retry.")
 
 
 @row("6", "an access list refuses copies for a while", kafka_proxy=True, rules=TROUBLE, rate=300)
 def copies_denied(scene):
-    kafka_filter = KafkaFilter()
-    scene.broker.use_filter(kafka_filter)
-    injection = kafka_filter.inject(PRODUCE, 29, 20, "retry.")
-    wait_until(lambda: injection.done >= 3, 60, "copies are refused")
-    scene.pass_time(3)
-    injection.left = 0
-    scene.broker.use_filter(None)
-    scene.traffic(200)
+    with filtered(scene) as kafka_filter:
+        injection = kafka_filter.inject(PRODUCE, 29, 20, "retry.")
+        wait_until(lambda: injection.done >= 3, 60, "copies are refused")
+        scene.pass_time(3)
+        injection.left = 0

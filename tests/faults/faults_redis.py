@@ -1,6 +1,8 @@
 """Redis alone: row 8. Whatever it does, the gateway fails closed and sends again; every operation is
 idempotent, so that a call whose fate is unknown does no harm."""
 
+import contextlib
+
 from support.waiting import holds_for, wait_until
 
 from faults.catalog import row
@@ -23,6 +25,16 @@ def stands_still(scene, seconds=1.0):
     before = scene.handler.stats()["requests"]
     holds_for(lambda: scene.handler.stats()["requests"] <= before, seconds,
               "no delivery without Redis")
+
+
+@contextlib.contextmanager
+def refusing(scene):
+    """Redis has just begun to refuse: all say so and deliver nothing, until what ends it is done."""
+    wait_down(scene)
+    stands_still(scene)
+    yield
+    wait_up(scene)
+    scene.traffic(300)
 
 
 @row("8", "kill -9 of Redis, which keeps its data", short=True, rules=TROUBLE)
@@ -120,31 +132,22 @@ def redis_slow(scene):
 def redis_frozen(scene):
     for _ in range(2):
         scene.redis.freeze()
-        wait_down(scene)
-        stands_still(scene)
-        scene.redis.thaw()
-        wait_up(scene)
-        scene.traffic(300)
+        with refusing(scene):
+            scene.redis.thaw()
 
 
 @row("8", "maxmemory reached", short=True, rules=TROUBLE)
 def redis_out_of_memory(scene):
     scene.redis.call("CONFIG", "SET", "maxmemory", "1mb")
-    wait_down(scene)
-    stands_still(scene)
-    scene.redis.call("CONFIG", "SET", "maxmemory", "0")
-    wait_up(scene)
-    scene.traffic(300)
+    with refusing(scene):
+        scene.redis.call("CONFIG", "SET", "maxmemory", "0")
 
 
 @row("8", "Redis made read-only (a replica), and writable again", rules=TROUBLE)
 def redis_read_only(scene):
     scene.redis.call("REPLICAOF", "127.0.0.1", "1")
-    wait_down(scene)
-    stands_still(scene)
-    scene.redis.call("REPLICAOF", "NO", "ONE")
-    wait_up(scene)
-    scene.traffic(300)
+    with refusing(scene):
+        scene.redis.call("REPLICAOF", "NO", "ONE")
 
 
 @row("8", "eviction policy changed while running", rules=TROUBLE)
@@ -152,10 +155,7 @@ def eviction_policy(scene):
     """An evicted state is a second delivery: it must be said, at the latest with the next session."""
     scene.redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     scene.redis.call("CLIENT", "KILL", "TYPE", "normal")
-    wait_down(scene)
-    stands_still(scene)
-    scene.demand(all("maxmemory" in g.status_text() or "evict" in g.status_text()
-                     for g in scene.running()), "the status does not name the eviction policy")
-    scene.redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    wait_up(scene)
-    scene.traffic(300)
+    with refusing(scene):
+        scene.demand(all("maxmemory" in g.status_text() or "evict" in g.status_text()
+                         for g in scene.running()), "the status does not name the eviction policy")
+        scene.redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")

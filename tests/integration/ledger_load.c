@@ -39,7 +39,7 @@ static void next_claim(struct load_key *key)
         return;
     }
     ledger_world_claim(load->world, &key->op, key->name, key->number);
-    key->op.op.lease_ms = 300;
+    key->op.op.lease_ms = load->world->load_lease_ms;
     key->op.op.done = on_done;
     key->op.op.arg = key;
     ledger_submit(load->world->ledger, &key->op.op);
@@ -73,6 +73,13 @@ void load_run(struct load *load, unsigned long more)
 {
     struct goal goal = {load, load->finished + more};
     ledger_world_until(load->world, is_reached, &goal, "finishes");
+}
+
+void load_open(struct load *load, struct ledger_world *world, unsigned long first)
+{
+    ledger_world_open(world, true);
+    load_start(load, world, 1);
+    load_run(load, first);
 }
 
 static bool all_idle(void *arg)

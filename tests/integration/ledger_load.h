@@ -26,6 +26,8 @@ struct load {
 
 /* Begins with record `from` of each key. */
 void load_start(struct load *load, struct ledger_world *world, uint64_t from);
+/* Opens the ledger of the world, starts with record 1, and runs until so many finishes. */
+void load_open(struct load *load, struct ledger_world *world, unsigned long first);
 /* Turns the loop until so many more finishes are confirmed. */
 void load_run(struct load *load, unsigned long more);
 /* Lets every key finish what it has begun. */

@@ -63,6 +63,7 @@ void ledger_world_init(struct ledger_world *world, enum identity_kind kind, bool
     memset(world, 0, sizeof(*world));
     world->kind = kind;
     world->ordered = ordered;
+    world->load_lease_ms = 300;
     log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
     redis_peer_start(&world->redis, redis_options);
     snprintf(world->ns, sizeof(world->ns), "og");

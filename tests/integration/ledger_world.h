@@ -17,6 +17,7 @@ struct ledger_world {
     struct metrics *metrics; /* of the ledgers that are opened; NULL: none */
     bool ordered;
     enum identity_kind kind; /* of the operations that are prepared */
+    uint32_t load_lease_ms;  /* 300: what was claimed at a dead server lapses soon */
     int ups, downs, wipes, holds;
     bool held;
     char why[400];

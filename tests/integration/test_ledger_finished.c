@@ -89,6 +89,15 @@ static void release(const char *key, uint64_t n)
     (void)ledger_world_finished(&world, key, n, LEDGER_RELEASE);
 }
 
+/* The finish of that very claim, from the origin it has. */
+static void finish_claimed(struct test_op *op, enum ledger_fact fact)
+{
+    op->op.verb = LEDGER_FINISH;
+    op->op.fact = fact;
+    op->done = 0;
+    assert_int_equal(ledger_world_run(&world, op), LEDGER_OK);
+}
+
 static void test_finish_that_redis_lost_is_known(void **state)
 {
     struct test_op op;
@@ -105,10 +114,7 @@ static void test_finish_that_redis_lost_is_known(void **state)
     ledger_world_claim(&world, &op, "a", 3);
     op.op.origin_offset = 77;
     assert_true(is_known(&op, LEDGER_GO));
-    op.op.verb = LEDGER_FINISH;
-    op.op.fact = LEDGER_SUCCEEDED;
-    op.done = 0;
-    assert_int_equal(ledger_world_run(&world, &op), LEDGER_OK);
+    finish_claimed(&op, LEDGER_SUCCEEDED);
     assert_int_equal(ledger_world_claimed(&world, "a", 3), LEDGER_DUP);
     /* The next one is new. */
     ledger_world_claim(&world, &op, "a", 4);
@@ -202,10 +208,7 @@ static void test_version_is_known_by_its_origin_only(void **state)
     ledger_world_claim(&world, &op, "a", 5);
     op.op.origin_offset = 77;
     assert_false(is_known(&op, LEDGER_GO));
-    op.op.verb = LEDGER_FINISH;
-    op.op.fact = LEDGER_RELEASE;
-    op.done = 0;
-    assert_int_equal(ledger_world_run(&world, &op), LEDGER_OK);
+    finish_claimed(&op, LEDGER_RELEASE);
     ledger_world_claim(&world, &op, "a", 5);
     assert_true(is_known(&op, LEDGER_GO));
 }

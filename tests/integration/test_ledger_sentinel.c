@@ -87,9 +87,7 @@ static void test_master_is_found_by_its_name(void **state)
 static void test_failover_by_hand_is_followed_under_load(void **state)
 {
     (void)state;
-    ledger_world_open(&world, true);
-    load_start(&load, &world, 1);
-    load_run(&load, 2000);
+    load_open(&load, &world, 2000);
     assert_string_equal(redis_peer_do(&topology.sentinels[0].peer, "SENTINEL FAILOVER m"), "OK");
     ledger_world_until(&world, second_serves, NULL, "the other master");
     load_run(&load, 2000);
@@ -103,9 +101,7 @@ static void test_failover_by_hand_is_followed_under_load(void **state)
 static void test_killed_master_is_replaced_under_load(void **state)
 {
     (void)state;
-    ledger_world_open(&world, true);
-    load_start(&load, &world, 1);
-    load_run(&load, 2000);
+    load_open(&load, &world, 2000);
     redis_peer_kill(&topology.data[0].peer);
     load_run(&load, 2000);
     ledger_world_until(&world, second_is_named, NULL, "the sentinels agree");
@@ -123,9 +119,7 @@ static void test_frozen_master_is_left(void **state)
 {
     (void)state;
     world.config.timeout_ms = 500;
-    ledger_world_open(&world, true);
-    load_start(&load, &world, 1);
-    load_run(&load, 500);
+    load_open(&load, &world, 500);
     redis_peer_signal(&topology.data[0].peer, SIGSTOP);
     load_run(&load, 500);
     ledger_world_until(&world, second_is_named, NULL, "the sentinels agree");

@@ -254,6 +254,15 @@ static void forget(struct world *w, const char *value)
     store_tidy(w->store);
 }
 
+/* Opened again it has these two, in this order, and no other. */
+static void holds_one_and_two(struct world *w)
+{
+    reopen(w);
+    assert_int_equal(records(w), 2);
+    take(w, 0, "1");
+    take(w, 0, "2");
+}
+
 /* The newest of the files. */
 static void newest(const char *path, void *arg)
 {
@@ -460,11 +469,8 @@ static void test_store_full_disk_leaves_nothing_half_written(void **state)
     }
     heal();
     must_keep(w, "a", "2");
-    reopen(w);
+    holds_one_and_two(w);
     assert_int_equal(torn(w), 0);
-    assert_int_equal(records(w), 2);
-    take(w, 0, "1");
-    take(w, 0, "2");
 }
 
 /* A disk that is full when a segment is to be made. */
@@ -493,10 +499,7 @@ static void test_store_failed_sync_fails_the_record_and_ends_the_segment(void **
     heal();
     must_keep(w, "a", "2");
     assert_int_equal(files(w), 2);
-    reopen(w);
-    assert_int_equal(records(w), 2);
-    take(w, 0, "1");
-    take(w, 0, "2");
+    holds_one_and_two(w);
 }
 
 /* The same, and the bytes cannot even be cut off: the next segment says how far to believe. */
@@ -510,11 +513,8 @@ static void test_store_failed_sync_and_cut_is_believed_no_further(void **state)
     assert_false(keep(w, "a", "lost", &err));
     heal();
     must_keep(w, "a", "2");
-    reopen(w);
-    assert_int_equal(records(w), 2);
+    holds_one_and_two(w);
     assert_true(torn(w) > 0);
-    take(w, 0, "1");
-    take(w, 0, "2");
 }
 
 /* One sync for several records: all of them or none. */
@@ -766,14 +766,14 @@ static void test_store_resting_topic_is_probed_by_one_and_then_by_all(void **sta
     take(w, 1000, "v");
 }
 
-/* A mark that the full disk refused is written later; what it is about does not come back. */
-static void test_store_mark_that_failed_is_written_later(void **state)
+/* The first of two is forgotten while the disk fails; what it is about does not come back. */
+static void faults_at_a_mark(struct world *w, long bytes_until_full, int syncs_until_failure)
 {
-    struct world *w = *state;
     reopen(w);
     must_keep(w, "a", "1");
     must_keep(w, "a", "2");
-    faults.bytes_until_full = 0;
+    faults.bytes_until_full = bytes_until_full;
+    faults.syncs_until_failure = syncs_until_failure;
     forget(w, "1");
     heal();
     store_tidy(w->store);
@@ -782,19 +782,16 @@ static void test_store_mark_that_failed_is_written_later(void **state)
     take(w, 0, "2");
 }
 
+static void test_store_mark_that_failed_is_written_later(void **state)
+{
+    struct world *w = *state;
+    faults_at_a_mark(w, 0, -1);
+}
+
 static void test_store_mark_whose_sync_failed_is_written_again(void **state)
 {
     struct world *w = *state;
-    reopen(w);
-    must_keep(w, "a", "1");
-    must_keep(w, "a", "2");
-    faults.syncs_until_failure = 0;
-    forget(w, "1");
-    heal();
-    store_tidy(w->store);
-    reopen(w);
-    assert_int_equal(records(w), 1);
-    take(w, 0, "2");
+    faults_at_a_mark(w, -1, 0);
 }
 
 static void test_store_record_beyond_the_bound_is_refused(void **state)
