@@ -30,11 +30,13 @@ function(og_module name)
   endforeach()
 endfunction()
 
-# og_test(<name> SOURCES <file>... [LIBS <target>...] [LABELS <label>...] [TIMEOUT <seconds>] [ARGS <arg>...])
+# og_test(<name> SOURCES <file>... [LIBS <target>...] [LABELS <label>...] [TIMEOUT <seconds>] [COST <seconds>]
+#         [ARGS <arg>...])
 #
-# A cmocka program registered with ctest. Labels: unit, integration, lua, simulation.
+# A cmocka program registered with ctest. Labels: unit, integration, lua, simulation. COST: about how
+# long it takes; ctest begins with the longest, so that the short ones fill up the rest.
 function(og_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;COST" "SOURCES;LIBS;LABELS;ARGS")
   if(NOT BUILD_TESTING OR NOT TARGET og::cmocka)
     return()
   endif()
@@ -51,13 +53,34 @@ function(og_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  if(NOT arg_COST)
+    set(arg_COST 0)
+  endif()
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src" "${CMAKE_SOURCE_DIR}/tests")
   target_link_libraries(${name} PRIVATE ${arg_LIBS} og::cmocka)
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   # 77 is how a test says that something it needs is not installed.
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
-    SKIP_RETURN_CODE 77)
+    COST ${arg_COST} SKIP_RETURN_CODE 77)
+endfunction()
+
+# og_pytest(<name> FOLDER <folder> LABELS <label>... TIMEOUT <seconds> COST <seconds>)
+#
+# The tests of a folder that are Python's; ctest runs them with a Python that has pytest.
+function(og_pytest name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER;TIMEOUT;COST" "LABELS")
+  foreach(python /usr/bin/python3 python3)
+    execute_process(COMMAND ${python} -c "import pytest" RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
+    if(failed EQUAL 0)
+      add_test(NAME ${name} COMMAND ${python} -m pytest ${arg_FOLDER} -q -p no:cacheprovider
+        WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+      set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
+        COST ${arg_COST})
+      return()
+    endif()
+  endforeach()
+  message(STATUS "pytest is missing: ${arg_FOLDER} is left out (scripts/deps test)")
 endfunction()
 
 # Every tests/fuzz/fuzz_<x>.c becomes a libFuzzer program, linked with all modules that there are.

@@ -17,9 +17,16 @@ from support.world import World  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes long; left out unless CI=true or -m slow")
+    config.addinivalue_line("markers", "long: begun first, so that the short ones fill up the rest")
+    config.addinivalue_line("markers", "xdist_group: run by one process, where there are several")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "module_world" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: not {"long", "xdist_group"} & set(item.keywords))
     if config.getoption("-m") or os.environ.get("CI") == "true":
         return
     skip = pytest.mark.skip(reason="slow: run by scripts/test --all, or with -m slow")

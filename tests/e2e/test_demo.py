@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 
+import pytest
+
 from support import places
 from support.waiting import wait_until
 
@@ -53,6 +55,7 @@ def belongs_to(directory):
     return found
 
 
+@pytest.mark.long
 def test_demo_tells_its_story_and_nothing_is_lost(programs, tmp_path):
     demo = start(tmp_path)
     output, _ = demo.communicate(timeout=240)

@@ -5,6 +5,7 @@ import pytest
 from support.waiting import holds_for, wait_until
 
 
+@pytest.mark.long
 def test_outage_of_15_seconds_spends_nothing(world):
     """503 to everything at 800 records/s: the breaker opens, nothing is dead-lettered or put out of
     order, and it closes by itself."""

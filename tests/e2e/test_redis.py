@@ -1,5 +1,7 @@
 """Redis away, restarted, wiped, full: fail closed, say so, heal unaided."""
 
+import pytest
+
 from support.gateway import command
 from support.process import make_certificate
 from support.redis_server import Redis
@@ -118,6 +120,7 @@ def test_wiped_soon_after_a_restart(world):
     assert gateway.metric("parked_rebuilt_total") >= 35
 
 
+@pytest.mark.long
 def test_killed_and_wiped_in_mid_stream(world):
     """Followers keep coming all the time, by SIGKILL and by a Redis that starts without data."""
     config = world.config(world.route(retry__tiers=["2s", "4s"]),
@@ -155,6 +158,7 @@ def in_mid_rebuild(world, keys=8, followers=50):
     return gateway, ids + follow(world, keys, followers + 2)
 
 
+@pytest.mark.long
 def test_redis_away_in_mid_rebuild(world):
     gateway, ids = in_mid_rebuild(world)
     gateway.wait_status("ledger-down", 10)
@@ -164,6 +168,7 @@ def test_redis_away_in_mid_rebuild(world):
     assert gateway.metric("rebuilding") == 0
 
 
+@pytest.mark.long
 def test_wiped_again_in_mid_rebuild(world):
     gateway, ids = in_mid_rebuild(world)
     world.redis.thaw()
@@ -172,6 +177,7 @@ def test_wiped_again_in_mid_rebuild(world):
     assert gateway.metric("ledger_wipes_total") >= 1
 
 
+@pytest.mark.long
 def test_revoked_in_mid_rebuild(world):
     """The member that takes over half of the partitions is told that they are not built."""
     gateway, ids = in_mid_rebuild(world)

@@ -1,5 +1,7 @@
 """Redis behind sentinels and as a cluster: fail-over and moved slots while records flow."""
 
+import pytest
+
 from support.redis_topology import RedisCluster, Sentinels
 from support.waiting import wait_until
 
@@ -15,6 +17,7 @@ def use(world, topology):
     return topology
 
 
+@pytest.mark.long
 def test_sentinels_fail_over_with_wait_forgets_nothing(world):
     """With redis.wait every finish is at a replica: nothing is delivered twice, nothing lost."""
     redis = use(world, Sentinels(world.directory / "redis"))
@@ -31,6 +34,7 @@ def test_sentinels_fail_over_with_wait_forgets_nothing(world):
     assert row["doubled"] == 0
 
 
+@pytest.mark.long
 def test_killed_master_is_replaced_by_its_replica(world):
     """Nothing lost, order kept; what the old master had not passed on may come again, and is counted."""
     redis = use(world, Sentinels(world.directory / "redis"))
@@ -48,6 +52,7 @@ def test_killed_master_is_replaced_by_its_replica(world):
     world.check(doubled=60)
 
 
+@pytest.mark.long
 def test_cluster_slots_move_and_masters_fail(world):
     """Slots are moved while records flow, then a master is handed over, then one is killed."""
     redis = use(world, RedisCluster(world.directory / "redis"))

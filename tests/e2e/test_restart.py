@@ -90,6 +90,7 @@ def broker_stands_still(world):
 BEYOND_DRAIN_S = 15 + 15
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "with-a-commit-to-make"])
 def test_sigterm_while_kafka_does_not_answer(world, busy):
     """No wait for a broker is without an end: neither the last commit's answer, nor what the client
@@ -130,6 +131,7 @@ def test_an_end_that_does_not_end_is_cut_off(world):
     assert "still_ending" in said and "ended_late" in said and "the spool's disk" in said
 
 
+@pytest.mark.long
 def test_sigkill_in_mid_stream(world):
     """What was in flight may come again, at most the slots; nothing is lost, order stays."""
     gateway = world.start()
@@ -185,6 +187,7 @@ def test_two_instances_one_is_killed_and_comes_back(world):
     assert row["dead"] == 0
 
 
+@pytest.mark.long
 def test_frozen_instance_wakes_as_a_zombie(world):
     """SIGSTOP beyond the session timeout: its partitions move, and when it wakes it may neither
     deliver beside the new owner nor commit over it."""

@@ -41,6 +41,8 @@ static int set_up(void **state)
     assert_non_null(rig.cluster);
     rig.loop = support_loop();
     rig.config = support_config(rd_kafka_mock_cluster_bootstraps(rig.cluster));
+    /* How long the mock keeps a member that was told to join anew. */
+    support_property(&rig.config->kafka, "session.timeout.ms", "2000");
     rig.topic = support_name("mock");
     rig.group = support_name("group");
     rd_kafka_mock_topic_create(rig.cluster, rig.topic, 2, 1);
