@@ -402,6 +402,62 @@ static void test_scripts_that_are_flushed_are_sent_again(void **state)
     assert_int_equal(finish_keeping(w, "a", 5, 0), LEDGER_OK);
 }
 
+/* What an earlier answer has left in an operation that is used again. */
+static void soil(struct test_op *op)
+{
+    op->op.would_code = LEDGER_BLOCKED;
+    op->op.busy_ms = 500;
+    op->op.head_tier = 10000;
+    op->op.head_offset = 17;
+    op->op.head_expired = op->op.head_blocks = true;
+    op->op.parked_count = 3;
+}
+
+static void assert_clean(const struct test_op *op, enum ledger_code code)
+{
+    assert_int_equal(op->op.code, code);
+    assert_int_equal(op->op.would_code, code);
+    assert_int_equal(op->op.busy_ms, 0);
+    assert_int_equal(op->op.head_tier, 0);
+    assert_int_equal(op->op.head_offset, -1);
+    assert_false(op->op.head_expired);
+    assert_false(op->op.head_blocks);
+    assert_int_equal(op->op.parked_count, 0);
+    assert_int_equal(op->op.generation, 0);
+}
+
+static void run_soiled(struct ledger_world *w, struct test_op *op, enum ledger_code code)
+{
+    soil(op);
+    op->op.generation = 5;
+    ledger_submit(w->ledger, &op->op);
+    if (op->op.cover_ms == 0) { /* it is asked: its answer is still to come */
+        soil(op);
+        op->op.generation = 5;
+    }
+    ledger_world_until_done(w, op);
+    assert_false(op->op.no_swap);
+    assert_clean(op, code);
+}
+
+/* Guards against a finish whose dead-letter head, or generation, is that of the operation's answer
+ * before: the flow claims and finishes with one operation. */
+static void test_swapped_operation_keeps_nothing_of_an_earlier_answer(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    keep_after_3(w, "a");
+    ledger_world_claim(w, &op, "a", 4);
+    op.op.cover_ms = COVER_MS; /* granted, unasked */
+    run_soiled(w, &op, LEDGER_GO);
+    ledger_world_finish(w, &op, "a", 4, LEDGER_SUCCEEDED);
+    run_soiled(w, &op, LEDGER_OK);
+    ledger_world_claim(w, &op, "a", 5);
+    run_soiled(w, &op, LEDGER_GO);
+    ledger_world_finish(w, &op, "a", 5, LEDGER_SUCCEEDED);
+    run_soiled(w, &op, LEDGER_OK);
+}
+
 #define OPENED(test) cmocka_unit_test_setup_teardown(test, open_world, drop_world)
 
 int main(void)
@@ -419,6 +475,7 @@ int main(void)
         OPENED(test_key_that_comes_seldom_is_not_kept),
         OPENED(test_unexpected_state_is_asked_in_the_general_way),
         OPENED(test_scripts_that_are_flushed_are_sent_again),
+        OPENED(test_swapped_operation_keeps_nothing_of_an_earlier_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
