@@ -60,7 +60,7 @@ static void print_help(FILE *out)
             "\nOptions of all commands:\n"
             "  -c FILE             configuration; else $ONCEGATE_CONFIG, else ./oncegate.yaml\n"
             "  -o table|json|jsonl output\n"
-            "  --yes               no question is asked\n"
+            "  --yes               for what cannot be undone: ledger reset and release\n"
             "  --help              of the command\n");
 }
 
