@@ -148,10 +148,11 @@ static int adopt(const struct config *config, const struct route_config *route, 
     buf_deinit(&request.text);
     if (!ok)
         return cli_fail(&err);
-    fprintf(stderr,
-            "%s is taken as it is now: where the group has no offset it begins at the earliest; "
-            "gateways that wait for this go on within seconds\n",
-            topic);
+    fprintf(
+        stderr,
+        "%s is taken as it is now: where the group has no offset in it, it begins at the earliest; "
+        "gateways that wait for this go on within seconds\n",
+        topic);
     return EXIT_OK;
 }
 

@@ -28,6 +28,8 @@ struct lift {
     struct loop_timer timer;
     struct stopped *stopped;
     size_t count;
+    struct stopped *adopted; /* until the question for start offsets that follows is put */
+    size_t adopted_count;
     struct question *open;
 };
 
@@ -53,30 +55,50 @@ static void clear(struct lift *lift)
     lift->count = 0;
 }
 
-/* Those that are in the assignment are restarted where they stand; one that never came into it
- * needs another beginning of all. */
-static void begin_anew(struct lift *lift)
+static void restart_all(struct route *route)
 {
-    struct route *route = lift->route;
     struct part *part, *next;
     struct err err = {0};
-    bool all = true;
-    log_info("offsets_adopted", LOG_STR("route", route->config->name),
-             LOG_STR("then", "what was stopped begins at the earliest offset"), LOG_END);
-    clear(lift);
     for (part = TAILQ_FIRST(&route->parts); part; part = next) {
         next = TAILQ_NEXT(part, in_route);
         if (!part->out_of_range)
             continue;
-        all = false;
         if (kafka_consumer_restart_partition(route->consumer, part->kafka, OFFSET_EARLIEST, &err))
             part->out_of_range = false;
         else
             log_error("restart_failed", LOG_STR("route", route->config->name),
                       LOG_STR("partition", part->owner.name), LOG_STR("error", err.text), LOG_END);
     }
-    if (all)
+}
+
+static size_t count_in_assignment(const struct route *route)
+{
+    const struct part *part;
+    size_t count = 0;
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    count += part->out_of_range;
+    return count;
+}
+
+/* Those that are in the assignment are restarted where they stand; one that never came into it
+ * needs another beginning of all, which asks for its start once more. */
+static void begin_anew(struct lift *lift)
+{
+    struct route *route = lift->route;
+    bool all_here = count_in_assignment(route) == lift->count;
+    log_info("offsets_adopted", LOG_STR("route", route->config->name),
+             LOG_STR("then", "what was stopped begins at the earliest offset"), LOG_END);
+    lift_adoption_used(route);
+    lift->adopted = lift->stopped;
+    lift->adopted_count = lift->count;
+    lift->stopped = NULL;
+    clear(lift);
+    if (all_here) {
+        lift_adoption_used(route);
+        restart_all(route);
+    } else {
         kafka_consumer_begin_again(route->consumer);
+    }
     route_unhold(route, HOLD_OFFSETS);
 }
 
@@ -146,6 +168,24 @@ void lift_stopped(struct route *route, const char *topic, int32_t partition)
         loop_timer_set_ms(&lift->timer, lift_again_ms());
 }
 
+bool lift_is_adopted(const struct route *route, const char *partition_name)
+{
+    const struct lift *lift = route->lift;
+    for (size_t i = 0; i < lift->adopted_count; i++) {
+        if (strcmp(lift->adopted[i].partition_name, partition_name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void lift_adoption_used(struct route *route)
+{
+    struct lift *lift = route->lift;
+    mem_free(lift->adopted);
+    lift->adopted = NULL;
+    lift->adopted_count = 0;
+}
+
 void lift_forget(struct route *route)
 {
     clear(route->lift);
@@ -164,6 +204,7 @@ void lift_deinit(struct route *route)
     if (!route->lift)
         return;
     clear(route->lift);
+    lift_adoption_used(route);
     loop_timer_deinit(&route->lift->timer);
     mem_free(route->lift);
     route->lift = NULL;

@@ -2,6 +2,7 @@
  * Partitions without a committed offset; see missing.h.
  *
  *   a retry or redrive topic                      earliest: a copy is never skipped
+ *   a person adopted it a moment ago              earliest
  *   the ledger knows the group on the partition   lost: on_offset_lost, with an alarm
  *   it knows the group on the topic only          a partition found later: earliest
  *   it knows nothing                              the group's first start: initial_offset
@@ -31,6 +32,7 @@ struct missing_item {
     int32_t partition;
     int64_t committed;
     bool out_of_range;
+    bool adopted; /* a person has said since that it may begin where it begins */
     bool topic_known;
     enum offset_start start;
 };
@@ -158,7 +160,7 @@ static bool decide(struct missing_item *item)
 {
     struct route *route = item->set->route;
     item->start = OFFSET_EARLIEST;
-    if (!is_source(route, item->topic))
+    if (!is_source(route, item->topic) || item->adopted)
         return false;
     if (item->out_of_range)
         item->start = lost_start(route, item->topic, item->partition, item->committed);
@@ -207,7 +209,9 @@ void missing_offsets(void *ctx, const struct kafka_missing_offset *items, size_t
         snprintf(item->topic, sizeof(item->topic), "%s", items[i].topic);
         snprintf(item->partition_name, sizeof(item->partition_name), "%s/%d", items[i].topic,
                  (int)items[i].partition);
+        item->adopted = lift_is_adopted(route, item->partition_name);
     }
+    lift_adoption_used(route);
     route->missing = set;
     ask(set);
 }

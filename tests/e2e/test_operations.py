@@ -284,6 +284,27 @@ def test_lost_offsets_are_lifted_by_adoption(world):
     world.check()
 
 
+def test_offsets_whose_records_expired_are_lifted_by_adoption(world):
+    """The gateway was away for longer than the records were kept: what is left is delivered once a
+    person says so, and nothing before."""
+    world.partitions = 1
+    gateway = world.start()
+    world.wait_effects([world.send("k", number) for number in range(1, 6)])
+    world.wait_committed()
+    gateway.stop()
+    news = [world.send("k", number) for number in range(6, 14)]
+    world.producer.flush()
+    world.broker.tool("topics", "truncate", world.topic, "0", "9")
+    again = world.start(wait=False)
+    again.wait_status("ledger adopt", 20)
+    holds_for(lambda: not any(world.handler.calls(one) for one in news), 1, "nothing is delivered")
+    adopt(world, again)
+    world.wait_effects(news[4:])
+    world.wait_committed()
+    assert again.metric("offset_resets_total") == 1
+    assert not any(world.handler.calls(one) for one in news[:4])
+
+
 @pytest.mark.parametrize("name, change, words", [
     ("unknown key", {"dedup": {"form": "header:seq"}}, ["dedup.form", "from"]),
     ("not built", {"handler": {"batch": {"max_records": 10}}}, ["batch", "not in this version"]),
