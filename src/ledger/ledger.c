@@ -180,6 +180,7 @@ static void init_metrics(struct ledger *ledger, struct metrics *metrics)
 
 static void pump(void *arg)
 {
+    joins_flush(arg);
     requests_flush(arg);
     calls_pump(arg);
 }
@@ -248,6 +249,7 @@ void ledger_free(struct ledger **ledger_ptr)
     ledger->freeing = true;
     sentinel_free(&ledger->sentinel);
     nodes_free(ledger);
+    joins_cancel(ledger);
     requests_cancel(ledger);
     calls_cancel(ledger);
     cluster_free(&ledger->cluster);

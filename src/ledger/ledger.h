@@ -267,6 +267,34 @@ void ledger_forget_partitions(struct ledger *ledger, const char *group, const ch
                               int32_t partitions, void (*done)(void *arg, const struct err *err),
                               void *arg);
 
+/*
+ * What is known of a key from elsewhere (record/mark.h), joined into its state by maximum, and what
+ * is known then. Nothing but a newer token of the owner (or that it is gone: the data are) refuses
+ * it. Sent again until it is answered; done runs once, from the loop, or by ledger_free.
+ */
+struct ledger_mark {
+    /* in */
+    const struct ledger_scope *scope;
+    const struct ledger_owner *owner; /* NULL: nobody is fenced */
+    struct slice key;                 /* borrowed until done; null: that of the partition */
+    struct slice topic;               /* of the origin, where the key is null; as key */
+    int32_t partition;                /* as topic */
+    struct slice state; /* what is to be joined, borrowed until done; empty: only told */
+    bool own;           /* it is what this process settled, when the key's state was of ... */
+    uint8_t generation; /* ... this generation, as an answer said it */
+    void (*done)(struct ledger_mark *mark);
+    void *arg;
+
+    /* out */
+    bool cancelled;    /* not known to be executed */
+    bool fenced;       /* nothing was done, nothing is told */
+    struct slice told; /* valid in done; empty: nothing is known, or the state is not readable */
+
+    /* the ledger's */
+    struct ledger_mark *next;
+};
+void ledger_join(struct ledger *ledger, struct ledger_mark *mark);
+
 const char *ledger_code_name(enum ledger_code code);
 
 #endif

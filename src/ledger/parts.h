@@ -120,7 +120,8 @@ struct ledger {
     struct loop_task pump_task, end_task;
     struct buf out;
 
-    struct request_list waiting, sent; /* small requests */
+    struct request_list waiting, sent;          /* small requests */
+    struct ledger_mark *first_mark, *last_mark; /* to be joined: see joins.c */
     struct hold *holds;
     bool polling; /* an answer about holds is on its way */
     struct loop_timer poll_timer;
@@ -170,6 +171,10 @@ void nodes_unconfirmed(struct node *node, const struct redisReply *reply);
 void requests_flush(struct ledger *ledger);
 void requests_requeue(struct node *node); /* NULL: of every node */
 void requests_cancel(struct ledger *ledger);
+
+/* joins.c */
+void joins_flush(struct ledger *ledger);
+void joins_cancel(struct ledger *ledger);
 
 /* holds.c */
 void holds_init(struct ledger *ledger);

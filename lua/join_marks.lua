@@ -1,0 +1,161 @@
+#!lua
+-- Joins what is known of keys from elsewhere into their states, by maximum, and tells what is known then.
+-- Idempotent: an unknown outcome is sent again.
+--
+-- A mark is a state that holds a block and a generation only. Of a marks topic: of a higher generation it replaces the block, of a
+-- lower one it counts for nothing. Of the caller's own (what it settled lately) it must be of the same generation, modulo 64.
+--
+-- The floor of marks joins by maximum: it rises where a number was cut out. The floor of what was merely begun (own marks, and a
+-- state that a late finish left in a Redis that lost its data: it has marks of sources, which no mark makes) says only that it does
+-- not know what was before: where the two touch, the lower floor holds.
+--
+-- KEYS    1 fence hash, then for each item its state <ns>:{shard}:k:... and its parked list <ns>:{shard}:p:...
+-- ARGV    1 owner's name, 2 its token, or 0: not looked at, 3 ttl ms, then for each item: B 1 the caller's own, B its generation, the
+--         mark; nothing behind these two: only told
+-- RETURNS 10 where a newer token is known, or none: nothing is done; else for each item a string: the part of its state that
+--         a mark holds, empty where there is none or the state cannot be read
+-- COST    one GET an item, and a SET where something was not known
+-- CALLER  src/ledger/joins.c
+local pack, unpack = struct.pack, struct.unpack
+local byte, sub, char, format = string.byte, string.sub, string.char, string.format
+local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
+local call = redis.call
+--@include codes
+--@include key
+--@include numbers
+--@include sequence
+--@include ranges
+--@include state
+
+local function copy(from, to)
+    for _, name in ipairs({ 'Eh', 'El', 'Ih', 'Il', 'Lh', 'Ll', 'Wh', 'Wl' }) do
+        to[name] = from[name]
+    end
+    return to
+end
+
+local function read_mark(mark)
+    state_load(mark)
+    local k = {}
+    for name, value in pairs(s) do
+        k[name] = value
+    end
+    k.cur = copy(cur, {})
+    k.prev = s.has_prev and copy(prev, {})
+    return k
+end
+
+-- b into a, of the same epoch. In a lower window, what the higher mark covers falls out.
+local function join_known(a, b, own)
+    local touches = diff(b.Ih, b.Il, a.Lh, a.Ll) <= 0 and diff(a.Ih, a.Il, b.Lh, b.Ll) <= 0
+    local lower = touches and (own or s.marks ~= '')
+    local ahead = diff(b.Lh, b.Ll, a.Lh, a.Ll)
+    local was = copy(a, {})
+    if (diff(b.Ih, b.Il, a.Ih, a.Il) < 0) == lower then
+        a.Ih, a.Il = b.Ih, b.Il
+    end
+    if ahead > 0 then
+        shift_right(a, ahead)
+        a.Lh, a.Ll = b.Lh, b.Ll
+    else
+        shift_right(b, -ahead)
+    end
+    a.Wh, a.Wl = bor(a.Wh, b.Wh) % T32, bor(a.Wl, b.Wl) % T32
+    block_slide(a)
+    for name, value in pairs(was) do
+        s.dirty = s.dirty or a[name] % T32 ~= value % T32
+    end
+end
+
+local function join_epoch(b, own)
+    local d = s.block == SEQUENCE_BLOCK and diff(b.Eh, b.El, cur.Eh, cur.El)
+    if not d then
+        s.block, s.has_prev, s.has_D, s.has_floor, s.has_H, s.dirty = SEQUENCE_BLOCK, false, false, false, false, true
+        copy(b, cur)
+    elseif d == 0 then
+        join_known(cur, b, own)
+    elseif d > 0 then
+        cur, prev = prev, cur
+        copy(b, cur)
+        s.has_prev, s.dirty = true, true
+    elseif not s.has_prev or diff(b.Eh, b.El, prev.Eh, prev.El) > 0 then
+        copy(b, prev)
+        s.has_prev, s.dirty = true, true
+    elseif diff(b.Eh, b.El, prev.Eh, prev.El) == 0 then
+        join_known(prev, b, own)
+    end
+end
+
+local function join_version(k)
+    if s.block ~= VERSION_BLOCK then
+        s.block, s.has_prev, s.has_D, s.has_floor, s.has_H = VERSION_BLOCK, false, false, false, false
+    end
+    if k.has_floor and not (s.has_floor and diff(k.Fh, k.Fl, s.Fh, s.Fl) <= 0) then
+        s.has_floor, s.Fh, s.Fl, s.dirty = true, k.Fh, k.Fl, true
+    end
+    if k.has_H and not (s.has_H and diff(k.Hh, k.Hl, s.Hh, s.Hl) <= 0) then
+        s.has_H, s.Hh, s.Hl, s.H_rank, s.dirty = true, k.Hh, k.Hl, k.H_rank, true
+    end
+end
+
+local function join_succeeded(k)
+    if not k.has_D then
+        return
+    end
+    local d = s.has_D and diff(k.Deh, k.Del, s.Deh, s.Del)
+    if not d or d > 0 or (d == 0 and diff(k.Dh, k.Dl, s.Dh, s.Dl) > 0) then
+        s.has_D, s.Deh, s.Del, s.Dh, s.Dl, s.dirty = true, k.Deh, k.Del, k.Dh, k.Dl, true
+    end
+end
+
+local function join(k, own, generation)
+    if own and s.generation % 64 ~= generation or not own and k.generation < s.generation then
+        return
+    end
+    if not own and k.generation > s.generation then
+        s.block, s.generation, s.dirty = 0, k.generation, true
+    end
+    if k.block == VERSION_BLOCK then
+        join_version(k)
+    elseif k.block == SEQUENCE_BLOCK then
+        if k.prev then
+            join_epoch(k.prev, own)
+        end
+        join_epoch(k.cur, own)
+    end
+    join_succeeded(k)
+end
+
+local function tell()
+    if s.block ~= SEQUENCE_BLOCK and s.block ~= VERSION_BLOCK then
+        return ''
+    end
+    s.marks, s.tombs, s.count = '', false, 0
+    return pack_all()
+end
+
+local function item(i, text)
+    local own, generation = byte(text, 1, 2)
+    local k = #text > 2 and read_mark(sub(text, 3))
+    state_load(call('GET', KEYS[i]))
+    if k then
+        join(k, own == 1, generation)
+        if s.dirty then
+            state_save(KEYS[i], KEYS[i + 1], ARGV[3])
+        end
+    end
+    return tell()
+end
+
+-- A lower one is an older one that a fail-over brought back: the next claim raises it.
+local token = tonumber(ARGV[2])
+local newest = token == 0 and 0 or tonumber(call('HGET', KEYS[1], ARGV[1]) or -1)
+if newest < 0 or newest > token then
+    return codes.FENCED
+end
+local out = {}
+for i = 4, #ARGV do
+    local ok, told = pcall(item, 2 * i - 6, ARGV[i])
+    out[i - 3] = ok and told or ''
+end
+return out
