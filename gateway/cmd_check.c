@@ -38,6 +38,8 @@ static void print_topics(const struct route_config *route)
         }
         print_derived("redrive", config_redrive_topic(route, topic));
         print_derived("dead letters", config_dlq_topic(route, topic));
+        if (route->dedup.rebuild_from == REBUILD_FROM_TOPIC)
+            print_derived("marks", config_marks_topic(route, topic));
     }
 }
 

@@ -79,6 +79,8 @@ static void list_items(const struct config *config, struct plan *plan)
                          "tier");
             add_item(plan, route, config_redrive_topic(route, topic), "redrive");
             add_item(plan, route, config_dlq_topic(route, topic), "dlq");
+            if (route->dedup.rebuild_from == REBUILD_FROM_TOPIC)
+                add_item(plan, route, config_marks_topic(route, topic), "marks");
         }
     }
 }
@@ -104,15 +106,24 @@ static int64_t retention_of(const struct config *config, const struct plan_item 
     return strcmp(item->kind, "dlq") == 0 ? (tiers > DLQ_RETENTION ? tiers : DLQ_RETENTION) : tiers;
 }
 
+static bool is_marks(const struct plan_item *item)
+{
+    return strcmp(item->kind, "marks") == 0;
+}
+
 static void set_wanted(const struct config *config, struct plan_item *item,
                        const struct kafka_topic *source, int32_t replication)
 {
     item->partitions = source->partitions;
     item->replication = replication > 0 ? replication : source->replication;
+    want(item, "min.insync.replicas", item->replication >= 3 ? 2 : 1);
+    if (is_marks(item)) {
+        want_text(item, "cleanup.policy", "compact");
+        return;
+    }
     want_text(item, "cleanup.policy", "delete");
     want_text(item, "message.timestamp.type", "LogAppendTime");
     want(item, "retention.ms", retention_of(config, item));
-    want(item, "min.insync.replicas", item->replication >= 3 ? 2 : 1);
     if (source->max_message_bytes > 0)
         want(item, "max.message.bytes", source->max_message_bytes + HEADERS_ROOM);
 }
@@ -133,6 +144,25 @@ static void differ_number(struct plan_item *item, const char *what, int64_t is, 
     differ(item, what, a, b, why);
 }
 
+/* Also compact,delete will do, where what it deletes is older than the ledger remembers a key. */
+static void compare_marks(const struct config *config, struct plan_item *item,
+                          const struct kafka_topic *found)
+{
+    int64_t ttl_ms = config_find_route(config, item->route)->dedup.ttl_ms;
+    if (found->partitions != item->partitions)
+        differ_number(item, "partitions", found->partitions, item->partitions,
+                      "who takes over a partition reads marks of other partitions too");
+    if (!found->cleanup_policy[0])
+        return;
+    if (!strstr(found->cleanup_policy, "compact"))
+        differ(item, "cleanup.policy", found->cleanup_policy, "compact",
+               "the mark of a key that is quiet for long would be deleted");
+    else if (strstr(found->cleanup_policy, "delete") && found->retention_ms >= 0 &&
+             found->retention_ms < ttl_ms)
+        differ_number(item, "retention.ms", found->retention_ms, ttl_ms,
+                      "marks are deleted that the ledger would still know (dedup.ttl)");
+}
+
 static void compare(const struct config *config, struct plan_item *item,
                     const struct kafka_topic *found)
 {
@@ -144,6 +174,10 @@ static void compare(const struct config *config, struct plan_item *item,
     if (found->replication < item->replication)
         differ_number(item, "replication", found->replication, item->replication,
                       "a copy is lost with fewer brokers than a source record");
+    if (is_marks(item)) {
+        compare_marks(config, item, found);
+        return;
+    }
     if (found->cleanup_policy[0] && strcmp(found->cleanup_policy, "delete") != 0)
         differ(item, "cleanup.policy", found->cleanup_policy, "delete",
                "compaction would remove copies of the same key");

@@ -19,6 +19,8 @@ enum ordering { ORDERING_KEY, ORDERING_PARTITION, ORDERING_NONE };
 enum delivery_mode { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
 enum offset_start { OFFSET_EARLIEST, OFFSET_LATEST, OFFSET_STOP };
 enum dedup_mode { DEDUP_ENFORCE, DEDUP_OBSERVE };
+/* From what a ledger is filled again that lost its data. */
+enum rebuild_from { REBUILD_FROM_NOTHING, REBUILD_FROM_TOPIC };
 enum dedup_scope { SCOPE_TOPIC, SCOPE_ROUTE };
 /* What a policy key (on_missing, on_indeterminate, on_superseded, on_duplicate, on_redis_down,
  * parked.on_full ...) says. */
@@ -121,6 +123,8 @@ struct dedup_config {
     enum dedup_scope scope;
     struct identity_rule rule;
     int64_t ttl_ms;
+    enum rebuild_from rebuild_from;
+    char *marks_topic; /* template with {group} {topic} */
     enum policy on_missing, on_indeterminate, on_superseded, on_duplicate, on_redis_down;
 };
 
@@ -255,6 +259,7 @@ char *config_tier_topic(const struct route_config *route, const char *topic,
                         int64_t delay_ms) MUST_CHECK;
 char *config_redrive_topic(const struct route_config *route, const char *topic) MUST_CHECK;
 char *config_dlq_topic(const struct route_config *route, const char *topic) MUST_CHECK;
+char *config_marks_topic(const struct route_config *route, const char *topic) MUST_CHECK;
 const char *outcome_name(enum outcome outcome);
 /* connect dns tls timeout reset protocol; takes one bit. */
 const char *handler_error_name(enum handler_error error);

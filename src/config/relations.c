@@ -238,6 +238,36 @@ static void check_dedup(struct load *load, struct node *map, const struct route_
                      "has no effect with dedup.identity: %s", kind);
 }
 
+/* A mark is of a key: what is kept by id or by offset, or not rebuilt at all, has none. */
+static void check_marks(struct load *load, struct node *map, const struct route_config *route)
+{
+    static const char key[] = "dedup.rebuild_from";
+    static const char *const why[] = {
+        [IDENTITY_EVENT_ID] = "ids are kept one by one, and one mark for each key cannot hold them",
+        [IDENTITY_OFFSET] = "the committed offsets say what was seen, and they are kept by Kafka",
+        [IDENTITY_NONE] = "nothing is known that could be told again",
+    };
+    const struct dedup_config *dedup = &route->dedup;
+    if (dedup->rebuild_from != REBUILD_FROM_TOPIC) {
+        if (is_given(map, "dedup.marks_topic"))
+            relation_add(load, &(struct relation){map, "dedup.marks_topic", key}, true,
+                         "has no effect with dedup.rebuild_from: none");
+        return;
+    }
+    if (dedup->rule.kind != IDENTITY_SEQUENCE && dedup->rule.kind != IDENTITY_VERSION)
+        relation_add(load, &(struct relation){map, key, "dedup.identity"}, false,
+                     "dedup.rebuild_from: topic needs dedup.identity: sequence or version: %s",
+                     why[dedup->rule.kind]);
+    if (dedup->mode == DEDUP_OBSERVE)
+        relation_add(load, &(struct relation){map, key, "dedup.mode"}, false,
+                     "dedup.rebuild_from: topic needs dedup.mode: enforce: what is only counted "
+                     "need not be proven again");
+    if (route->ordering != ORDERING_KEY)
+        relation_add(load, &(struct relation){map, key, "ordering"}, false,
+                     "dedup.rebuild_from: topic needs ordering: key: of other routes what is "
+                     "parked is not rebuilt, and its copies would be taken for duplicates");
+}
+
 static void check_handler(struct load *load, struct node *map, const struct route_config *route)
 {
     const struct handler_config *handler = &route->handler;
@@ -420,6 +450,7 @@ static void check_route(struct load *load, struct node *root, struct node *map,
                         const struct route_config *route)
 {
     check_dedup(load, map, route);
+    check_marks(load, map, route);
     check_handler(load, map, route);
     warn_long_timeout(load, root, map, route);
     check_retry(load, map, route);

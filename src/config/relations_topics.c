@@ -13,7 +13,7 @@
 #include "config/schema_checks.h"
 #include "config/topics.h"
 
-enum topic_role { ROLE_TIER, ROLE_REDRIVE, ROLE_DEAD_LETTER };
+enum topic_role { ROLE_TIER, ROLE_REDRIVE, ROLE_DEAD_LETTER, ROLE_MARKS };
 
 struct topic_use {
     char *name;   /* owned */
@@ -98,6 +98,8 @@ static void derive_names(struct load *load, const struct route_config *route, si
                 at);
     add_use(uses, config_redrive_topic(route, topic), ROLE_REDRIVE, index, at);
     add_use(uses, config_dlq_topic(route, topic), ROLE_DEAD_LETTER, index, at);
+    if (route->dedup.rebuild_from == REBUILD_FROM_TOPIC)
+        add_use(uses, config_marks_topic(route, topic), ROLE_MARKS, index, at);
     for (size_t i = first; i < uses->count; i++)
         check_length(load, at, uses->items[i].name, &told);
 }
@@ -108,15 +110,19 @@ static bool check_own_copy(struct load *load, const struct route_config *route, 
 {
     bool retry = topics_matches(route->retry.topic, route->group, at->text);
     bool dead = topics_matches(route->dead_letter.topic, route->group, at->text);
+    bool marks = route->dedup.rebuild_from == REBUILD_FROM_TOPIC &&
+                 topics_matches(route->dedup.marks_topic, route->group, at->text);
     char place[RELATION_PLACE_MAX];
 
-    if (!retry && !dead)
+    if (!retry && !dead && !marks)
         return true;
     return node_error(
         at, load->problems,
         "\"%s\" is by its name a %s topic of the route's own group \"%s\" (group: %s)", at->text,
-        retry ? "retry" : "dead-letter", route->group,
-        relation_place(node_get(map, "group"), place));
+        retry  ? "retry"
+        : dead ? "dead-letter"
+               : "marks",
+        route->group, relation_place(node_get(map, "group"), place));
 }
 
 static int compare_uses(const void *a, const void *b)
@@ -134,7 +140,7 @@ static int compare_uses(const void *a, const void *b)
 static const char *role_name(enum topic_role role)
 {
     static const char *const names[] = {"the retry topic", "the redrive topic",
-                                        "the dead-letter topic"};
+                                        "the dead-letter topic", "the marks topic"};
     return names[role];
 }
 
@@ -173,7 +179,8 @@ void relations_check_topics(struct load *load, struct node *routes)
     for (struct node *map = routes->first; map; map = map->next) {
         const struct route_config *route = &load->config->routes[map->index];
         struct node *topics = node_get(map, "topics");
-        bool usable = route->group && route->retry.topic && route->dead_letter.topic;
+        bool usable = route->group && route->retry.topic && route->dead_letter.topic &&
+                      route->dedup.marks_topic;
         if (!usable || !topics || topics->kind != NODE_LIST)
             continue;
         for (struct node *at = topics->first; at; at = at->next)

@@ -83,6 +83,13 @@ static const struct schema_choice scopes[] = {
     {"route", SCOPE_ROUTE, false, "one count per key across the route's topics"},
     {0},
 };
+static const struct schema_choice rebuild_sources[] = {
+    {"none", REBUILD_FROM_NOTHING, false,
+     "what was proven before is not any more: such records are delivered"},
+    {"topic", REBUILD_FROM_TOPIC, false,
+     "from a compacted topic, to which what is known of each key is written before each commit"},
+    {0},
+};
 static const struct schema_choice number_formats[] = {
     {"integer", 0, false, "an unsigned 64-bit number"},
     {"rfc3339", 1, false, "a time such as 2026-01-02T03:04:05.678Z, taken in ns (version only)"},
@@ -309,6 +316,14 @@ const struct schema_key schema_keys[] = {
      .max = 3650 * DAY,
      .doc = "How long a key is remembered after its last record. A duplicate that comes later is "
             "not seen."},
+    {"routes[].dedup.rebuild_from", TYPE_CHOICE, .preset = "none", .at = R(dedup.rebuild_from),
+     .choices = rebuild_sources,
+     .doc = "From what the ledger is told again what it knew, where Redis lost its data. topic "
+            "needs ordering: key and identity: sequence or version; `oncegate topics apply` makes "
+            "the topics."},
+    {"routes[].dedup.marks_topic", TYPE_TEXT, .preset = "\"marks.{group}.{topic}\"",
+     .at = R(dedup.marks_topic), .check = check_dlq_template,
+     .doc = "The names of the topics of rebuild_from: topic, one for each source topic."},
     {"routes[].dedup.on_missing", TYPE_CHOICE, .preset = "dead-letter", .at = R(dedup.on_missing),
      .choices = missing_policies, .doc = "A record whose identity is absent or unreadable."},
     {"routes[].dedup.on_indeterminate", TYPE_CHOICE, .preset = "deliver",

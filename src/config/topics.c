@@ -1,4 +1,4 @@
-/* Names of retry, redrive and dead-letter topics. */
+/* Names of retry, redrive, dead-letter and marks topics. */
 #include "config/topics.h"
 
 #include <string.h>
@@ -46,6 +46,11 @@ char *config_redrive_topic(const struct route_config *route, const char *topic)
 char *config_dlq_topic(const struct route_config *route, const char *topic)
 {
     return topics_fill(route->dead_letter.topic, route->group, topic, "");
+}
+
+char *config_marks_topic(const struct route_config *route, const char *topic)
+{
+    return topics_fill(route->dedup.marks_topic, route->group, topic, "");
 }
 
 /* '*' in the pattern stands for one or more characters; patterns have few of them. */

@@ -19,6 +19,7 @@
 #include "flow/claim.h"
 #include "flow/intake.h"
 #include "flow/lift.h"
+#include "flow/marks.h"
 #include "flow/meet.h"
 #include "flow/missing.h"
 #include "flow/once.h"
@@ -88,19 +89,24 @@ static void committed(void *arg, const struct err *err)
     assign_check_drained(route);
 }
 
-static void commit_now(struct route *route)
+static bool may_commit(const struct route *route)
+{
+    return route->consumer && route->part_count > 0 && !route->committing &&
+           !kafka_consumer_committing(route->consumer);
+}
+
+static void send_commit(struct route *route)
 {
     struct kafka_commit_item *items;
     size_t count = 0;
     struct part *part;
-    if (!route->consumer || route->part_count == 0 || route->committing ||
-        kafka_consumer_committing(route->consumer))
+    if (!may_commit(route))
         return;
     route->settled_since_commit = 0;
     items = mem_calloc(route->part_count, sizeof(*items));
     TAILQ_FOREACH(part, &route->parts, in_route)
     {
-        int64_t offset = watermark_offset(part->watermark);
+        int64_t offset = marks_covered(part);
         if (offset <= part->committed && part->fence != PART_FENCE_PROVING)
             continue;
         part->committing = offset;
@@ -113,9 +119,22 @@ static void commit_now(struct route *route)
     mem_free(items);
 }
 
+/* Marks are written first, where there are some. */
+static void commit_now(struct route *route)
+{
+    if (may_commit(route) && !marks_begin(route))
+        send_commit(route);
+}
+
 void assign_commit(struct route *route)
 {
     commit_now(route);
+}
+
+void assign_commit_marked(struct route *route)
+{
+    send_commit(route);
+    assign_check_drained(route);
 }
 
 static void commit_due(void *arg)
@@ -176,12 +195,13 @@ static void drain_end(struct route *route)
 static void drain_step(void *arg)
 {
     struct route *route = arg;
-    if (!route->drained || route->committing || (route->busy > 0 && !route->drain_late))
+    if (!route->drained || route->committing || marks_writing(route) ||
+        (route->busy > 0 && !route->drain_late))
         return;
     if (!route->drain_committed && has_uncommitted(route)) {
         route->drain_committed = true;
         commit_now(route);
-        if (route->committing)
+        if (route->committing || marks_writing(route))
             return;
     }
     drain_end(route);
@@ -222,6 +242,7 @@ void assign_forget(struct route *route)
 {
     struct part *part;
     rebuild_cancel(route);
+    marks_forget(route);
     while ((part = TAILQ_FIRST(&route->parts)) != NULL) {
         TAILQ_REMOVE(&route->parts, part, in_route);
         route->part_count--;

@@ -25,6 +25,8 @@ void assign_settled(struct route *route);
 void assign_prove(struct part *part);
 /* Commits what is settled, unless a commit is under way; proves what has to be proven. */
 void assign_commit(struct route *route);
+/* Marks were written, or could not be: commits what they cover. */
+void assign_commit_marked(struct route *route);
 /* The ledger lost its data: tells it again which partitions this group has offsets on. */
 void assign_remark(struct route *route);
 /* A step ended: goes on with a drain that waits for the last one. */

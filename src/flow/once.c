@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "flow/assign.h"
 #include "flow/attempt.h"
+#include "flow/marks.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
@@ -71,6 +72,8 @@ static void await_commit(struct delivery *d)
         return;
     }
     step_begin(d, DELIVERY_COMMITTING);
+    if (route->marks)
+        marks_touch(d);
     d->settled = true; /* it goes on counting against the limits until it is freed */
     watermark_settle(d->part->watermark, d->slot);
     TAILQ_INSERT_TAIL(&route->once_waiting, d, in_lane);

@@ -27,6 +27,8 @@ struct part *part_new(struct route *route, struct kafka_partition *kafka, enum p
     part->watermark = watermark_new(kafka->start_offset);
     part->committed = kafka->start_offset;
     part->committing = -1;
+    part->marked = kafka->start_offset;
+    part->marking = -1;
     part->lost_offset = -1;
     snprintf(part->owner.name, sizeof(part->owner.name), "%s/%d", kafka->topic,
              (int)kafka->partition);

@@ -52,6 +52,8 @@ struct part {
     struct watchdog_part watchdog;
     int64_t committed;  /* as acknowledged by the broker */
     int64_t committing; /* in the commit under way, or -1 */
+    int64_t marked;     /* with marks: below it all that was settled is in the marks topic */
+    int64_t marking;    /* will be, when the round under way ends; or -1 */
 
     struct delivery_list row; /* at most once: taken, not decided upon, by offset */
     struct delivery *waiting; /* taken, and not due yet */

@@ -1,12 +1,14 @@
 /*
- * Rebuilding the parked list; see rebuild.h.
+ * Rebuilding the parked list, and what was done; see rebuild.h.
  * Invariants: no claim goes out with a new token before everything that waits in the tiers is in
  * the ledger and the ledger has said so (`marked`): operations borrow part->owner, the new token
  * waits in part->next. Copies are read beside the consumer, so nothing of the assignment moves; a
  * bounded number of them is in memory. Each is parked by its rank alone (kind none): its number is
  * not called seen. The ledger sorts by rank and keeps the newest copy of a record, so the order of
  * telling does not matter. What began before a loss of data ends without a mark, and begins anew.
- * Must not: settle, produce or deliver.
+ * Marks come after the parked records: a mark calls numbers seen that are parked, and a fail-over
+ * that loses the last writes must not leave such a number without its entry, since its copy would
+ * be taken for a duplicate. Must not: settle, produce or deliver.
  */
 #include "flow/rebuild.h"
 
@@ -19,6 +21,7 @@
 #include "flow/assign.h"
 #include "flow/claim.h"
 #include "flow/intake.h"
+#include "flow/marks.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/twins.h"
@@ -34,13 +37,14 @@ struct rebuild {
     uint64_t run; /* answers to an older one count for nothing */
     bool running;
     bool marking;
+    bool knowing; /* the parked records are told, and the marks topics are being read */
     struct kafka_reader *reader;
     struct part **parts; /* by range of the reader; referenced */
     size_t part_count;
     size_t telling; /* copies of this run that the ledger has not answered for */
     size_t marks;   /* partitions whose mark has not been answered */
     bool unmarked;  /* one of them was refused */
-    uint64_t copies, refused;
+    uint64_t copies, refused, known;
     uint64_t started_ns;
     struct buf identity_store;
     struct loop_task step_task;
@@ -131,6 +135,10 @@ static void use_tokens(struct route *route)
 static void complete(struct rebuild *rebuild)
 {
     struct route *route = rebuild->route;
+    if (rebuild->known > 0)
+        log_info("marks_rebuilt", LOG_STR("route", route->config->name),
+                 LOG_UINT("marks", rebuild->known),
+                 LOG_UINT("ms", (clock_mono_ns() - rebuild->started_ns) / NS_PER_MS), LOG_END);
     if (rebuild->copies > 0)
         log_info("parked_rebuilt", LOG_STR("route", route->config->name),
                  LOG_UINT("copies", rebuild->copies), LOG_UINT("refused", rebuild->refused),
@@ -257,12 +265,38 @@ static void tell(struct rebuild *rebuild, struct part *part, const struct record
     ledger_submit(route->worker->ledger, op);
 }
 
+static void known(void *arg)
+{
+    struct telling *telling = arg;
+    struct rebuild *rebuild = telling->rebuild;
+    if (telling->run == rebuild->run) {
+        rebuild->telling--;
+        step(rebuild);
+    }
+    telling_free(telling);
+}
+
+static void tell_mark(struct rebuild *rebuild, struct part *part, const struct record *rec)
+{
+    struct telling *telling;
+    if (part->gone)
+        return;
+    telling = telling_new(rebuild, part, SLICE_NULL);
+    if (!marks_tell(part, rec, known, telling)) {
+        telling_free(telling);
+        return;
+    }
+    rebuild->telling++;
+    rebuild->known++;
+}
+
 /* ---- reading ---- */
 
 static void read_again(struct rebuild *rebuild, const struct err *err)
 {
-    log_warn("tiers_not_read", LOG_STR("route", rebuild->route->config->name),
-             LOG_STR("error", err->text), LOG_STR("then", "tried again"), LOG_END);
+    log_warn(rebuild->knowing ? "marks_not_read" : "tiers_not_read",
+             LOG_STR("route", rebuild->route->config->name), LOG_STR("error", err->text),
+             LOG_STR("then", "tried again"), LOG_END);
     release_reader(rebuild);
     loop_timer_set_ms(&rebuild->again_timer, AGAIN_MS);
 }
@@ -276,7 +310,10 @@ static bool read_on(struct rebuild *rebuild)
     for (int i = 0; i < READS_PER_TURN && rebuild->telling < TELLING_MAX; i++) {
         switch (kafka_reader_take(rebuild->reader, &rec, &range, &err)) {
         case KAFKA_READ_RECORD:
-            tell(rebuild, rebuild->parts[range], &rec);
+            if (rebuild->knowing)
+                tell_mark(rebuild, rebuild->parts[range], &rec);
+            else
+                tell(rebuild, rebuild->parts[range], &rec);
             break;
         case KAFKA_READ_EMPTY:
             return false;
@@ -292,6 +329,8 @@ static bool read_on(struct rebuild *rebuild)
     return false;
 }
 
+static void begin_reading(void *arg);
+
 static void run(void *arg)
 {
     struct rebuild *rebuild = arg;
@@ -302,8 +341,14 @@ static void run(void *arg)
             return;
         release_reader(rebuild);
     }
-    if (rebuild->telling == 0 && rebuild->route->twins_telling == 0)
-        mark(rebuild);
+    if (rebuild->telling > 0 || rebuild->route->twins_telling > 0)
+        return;
+    if (!rebuild->knowing && rebuild->route->marks) {
+        rebuild->knowing = true;
+        begin_reading(rebuild);
+        return;
+    }
+    mark(rebuild);
 }
 
 static void readable(void *arg)
@@ -338,28 +383,68 @@ static bool must_be_read(const struct route *route, const struct part *tier)
     return false;
 }
 
+/* Partitions of a marks topic may be fewer than those of its source. */
+static int32_t marks_number(const struct part *part)
+{
+    return part->number % (part->topic->marks_partitions > 0 ? part->topic->marks_partitions : 1);
+}
+
+static bool is_read_already(const struct rebuild *rebuild, const struct part *part)
+{
+    for (size_t i = 0; i < rebuild->part_count; i++) {
+        if (rebuild->parts[i]->topic == part->topic &&
+            marks_number(rebuild->parts[i]) == marks_number(part))
+            return true;
+    }
+    return false;
+}
+
+/* What is to be read for the partition, or of it; false: nothing. */
+static bool range_of(const struct rebuild *rebuild, const struct part *part,
+                     struct kafka_reader_range *range)
+{
+    if (!rebuild->knowing) {
+        *range = (struct kafka_reader_range){part->kafka->topic, part->number,
+                                             watermark_offset(part->watermark)};
+        return must_be_read(rebuild->route, part);
+    }
+    *range = (struct kafka_reader_range){part->topic->marks, marks_number(part), 0};
+    return part->kind == PART_SOURCE && part->next.unbuilt && !is_read_already(rebuild, part);
+}
+
+static void say_what(const struct rebuild *rebuild)
+{
+    if (rebuild->knowing)
+        log_warn("rebuilding", LOG_STR("route", rebuild->route->config->name),
+                 LOG_UINT("marks_partitions", rebuild->part_count),
+                 LOG_STR("why", "the ledger does not know what was done: the marks are read, and "
+                                "nothing is delivered before"),
+                 LOG_END);
+    else
+        log_warn("rebuilding", LOG_STR("route", rebuild->route->config->name),
+                 LOG_UINT("tier_partitions", rebuild->part_count),
+                 LOG_STR("why", "the ledger does not know what is parked: the tiers are read, and "
+                                "nothing is delivered before"),
+                 LOG_END);
+}
+
 /* False: nothing is to be read. */
 static bool open_reader(struct rebuild *rebuild, struct err *err)
 {
     struct route *route = rebuild->route;
     struct kafka_reader_range *ranges = mem_calloc(route->part_count + 1, sizeof(*ranges));
     struct part *part;
+    release_reader(rebuild);
     rebuild->parts = mem_calloc(route->part_count + 1, sizeof(*rebuild->parts));
     TAILQ_FOREACH(part, &route->parts, in_route)
     {
-        if (!must_be_read(route, part))
+        if (!range_of(rebuild, part, &ranges[rebuild->part_count]))
             continue;
-        ranges[rebuild->part_count] = (struct kafka_reader_range){
-            part->kafka->topic, part->number, watermark_offset(part->watermark)};
         rebuild->parts[rebuild->part_count++] = part;
         part_ref(part);
     }
     if (rebuild->part_count > 0) {
-        log_warn("rebuilding", LOG_STR("route", route->config->name),
-                 LOG_UINT("tier_partitions", rebuild->part_count),
-                 LOG_STR("why", "the ledger does not know what is parked: the tiers are read, and "
-                                "nothing is delivered before"),
-                 LOG_END);
+        say_what(rebuild);
         rebuild->reader = kafka_reader_new(route->loop, route->worker->config, route->config->group,
                                            ranges, rebuild->part_count, readable, rebuild, err);
     }
@@ -384,8 +469,9 @@ static void begin(struct route *route)
     rebuild->run++;
     rebuild->running = true;
     rebuild->marking = false;
+    rebuild->knowing = false;
     rebuild->telling = 0;
-    rebuild->copies = rebuild->refused = 0;
+    rebuild->copies = rebuild->refused = rebuild->known = 0;
     rebuild->started_ns = clock_mono_ns();
     TAILQ_FOREACH(part, &route->parts, in_route)
     {
@@ -473,10 +559,17 @@ bool rebuild_running(const struct route *route)
 
 const char *rebuild_text(const struct route *route, char *text, size_t size)
 {
-    snprintf(text, size,
-             "rebuilding from tier topics: the ledger does not know what is parked (%llu copies "
-             "read so far)",
-             (unsigned long long)route->rebuild->copies);
+    if (route->rebuild->knowing)
+        snprintf(text, size,
+                 "rebuilding from marks topics: the ledger does not know what was done (%llu marks "
+                 "read so far)",
+                 (unsigned long long)route->rebuild->known);
+    else
+        snprintf(
+            text, size,
+            "rebuilding from tier topics: the ledger does not know what is parked (%llu copies "
+            "read so far)",
+            (unsigned long long)route->rebuild->copies);
     return text;
 }
 

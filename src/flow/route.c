@@ -20,6 +20,7 @@
 #include "flow/attempt.h"
 #include "flow/intake.h"
 #include "flow/lift.h"
+#include "flow/marks.h"
 #include "flow/meet.h"
 #include "flow/missing.h"
 #include "flow/once.h"
@@ -303,6 +304,8 @@ static void prepare_copies(struct route *route)
         for (size_t i = 0; i < route->topics[t].tier_count; i++)
             kafka_producer_prepare(producer, route->topics[t].tiers[i].name);
         kafka_producer_prepare(producer, route->topics[t].dlq);
+        if (route->topics[t].marks)
+            kafka_producer_prepare(producer, route->topics[t].marks);
     }
 }
 
@@ -496,6 +499,7 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     lift_init(route);
     once_init(route);
     rebuild_init(route);
+    marks_init(route);
     topics_init(route);
     make_scopes(route);
     ledger_watch_hold(worker->ledger, config->name);
@@ -553,6 +557,7 @@ void route_free(struct route **route_p)
     *route_p = NULL;
     handler_client_free(&route->client);
     drop_all(route);
+    marks_deinit(route);
     if (route->consumer)
         kafka_consumer_free(&route->consumer, 0); /* it leaves the group beside the others */
     attempt_free_all(route);

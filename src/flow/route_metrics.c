@@ -60,6 +60,10 @@ static void init_counters(struct route_metrics *m)
                              "not to have been delivered.");
     m->rebuilt = counter(m, "parked_rebuilt_total",
                          "Copies read from tier topics to tell the ledger what is parked.");
+    m->marks_written = counter(m, "marks_written_total",
+                               "Marks of keys written to marks topics before a commit.");
+    m->marks_rebuilt = counter(m, "marks_rebuilt_total",
+                               "Marks read from marks topics to tell the ledger what was done.");
     m->offset_resets = counter(
         m, "offset_resets_total",
         "Partitions that had to start where no offset was committed or held.");

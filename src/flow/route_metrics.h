@@ -27,6 +27,7 @@ struct route_metrics {
     struct metric *rebalances[3]; /* assigned, revoked, lost */
     struct metric *fenced, *offset_resets;
     struct metric *rebuilt, *rebuilding;
+    struct metric *marks_written, *marks_rebuilt;
     struct metric *undelivered;
     struct metric *oldest_unsettled;
     struct metric *twins, *twin_deliveries;

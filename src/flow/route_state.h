@@ -42,6 +42,8 @@ struct route_topic {
     char *redrive;
     char *dlq;
     int32_t dlq_partitions;
+    char *marks; /* NULL: dedup.rebuild_from is none */
+    int32_t marks_partitions;
     struct ledger_scope *scope;
     uint32_t incarnation; /* how often it was adopted: what is consumed now is of this one */
     struct rank_name {
@@ -80,6 +82,7 @@ enum route_hold {
     HOLD_MEETING = 1 << 7, /* the topics of the assignment are being met: see meet.h */
     HOLD_UNREAD = 1 << 6,  /* the holds have not been read from Redis yet */
     HOLD_OFFSETS = 1 << 5, /* committed offsets are gone, and the policy is stop */
+    HOLD_MARKS = 1 << 8,   /* too many keys wait for their marks to be written */
 };
 
 struct route {
@@ -118,6 +121,7 @@ struct route {
     uint64_t twin_bytes;
     size_t twins_telling;    /* of them, those that are being parked again */
     struct rebuild *rebuild; /* see rebuild.h */
+    struct marks *marks;     /* see marks.h; NULL: there are none */
     uint32_t slots_used;     /* claiming or handling */
     uint32_t slots;
     size_t busy; /* deliveries with a step under way: a drain waits for them */

@@ -15,6 +15,7 @@
 #include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/intake.h"
+#include "flow/marks.h"
 #include "flow/once.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
@@ -218,6 +219,8 @@ void delivery_settle_offset(struct delivery *d)
     struct part *part = d->part;
     uncount(d);
     once_leave_row(d);
+    if (d->route->marks)
+        marks_touch(d);
     if (d->settled)
         return;
     d->settled = true;

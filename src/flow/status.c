@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "flow/marks.h"
 #include "flow/part.h"
 #include "flow/rebuild.h"
 #include "flow/route.h"
@@ -52,7 +53,8 @@ static const char *state_of(const struct route *route)
 static void add_why(const struct route *route, struct buf *out)
 {
     const char *why = "";
-    char text[160];
+    char text[320];
+    const char *marks = marks_why(route, text, sizeof(text));
     if (route->holds & HOLD_LEDGER)
         why = ledger_why_down(route->worker->ledger);
     else if (route->holds & HOLD_UNREAD)
@@ -63,6 +65,8 @@ static void add_why(const struct route *route, struct buf *out)
         why = route->hold_why;
     else if (rebuild_running(route))
         why = rebuild_text(route, text, sizeof(text));
+    else if (marks)
+        why = marks;
     else if (breaker_state(route->breaker) != BREAKER_CLOSED)
         why = "the handler fails for many keys: one probe at a time goes out, one success closes "
               "the breaker";

@@ -37,6 +37,8 @@ static void init_topic(struct route *route, size_t index)
     topic->lane_scope = config->dedup.scope == SCOPE_ROUTE ? 0 : (uint32_t)index;
     topic->redrive = config_redrive_topic(config, topic->name);
     topic->dlq = config_dlq_topic(config, topic->name);
+    if (config->dedup.rebuild_from == REBUILD_FROM_TOPIC)
+        topic->marks = config_marks_topic(config, topic->name);
     topic->tier_count = config->retry.tier_count; /* 0 for ordering: partition and at-most-once */
     topic->tiers = mem_calloc(topic->tier_count + 1, sizeof(*topic->tiers));
     for (size_t i = 0; i < topic->tier_count; i++)
@@ -82,6 +84,7 @@ void topics_deinit(struct route *route)
         mem_free(topic->tiers);
         mem_free(topic->redrive);
         mem_free(topic->dlq);
+        mem_free(topic->marks);
         ledger_scope_free(&topic->scope);
     }
     mem_free(route->topics);
@@ -122,6 +125,8 @@ static void learn(struct route *route, const struct kafka_topic *found)
             topic->partitions = found->partitions;
         } else if (strcmp(found->name, topic->dlq) == 0) {
             topic->dlq_partitions = found->partitions;
+        } else if (topic->marks && strcmp(found->name, topic->marks) == 0) {
+            topic->marks_partitions = found->partitions;
         }
         for (size_t i = 0; i < topic->tier_count; i++) {
             if (strcmp(found->name, topic->tiers[i].name) == 0)
@@ -224,9 +229,13 @@ static void listed(void *arg, const char *const *names, size_t count, const stru
             adopt_retiring(route, &route->topics[t], names[i]);
     }
     lookup->names = topics_subscription(route, &n);
-    lookup->names = mem_realloc(lookup->names, (n + route->topic_count) * sizeof(*lookup->names));
-    for (size_t t = 0; t < route->topic_count; t++)
+    lookup->names = mem_realloc(lookup->names,
+                                (n + 2 * route->topic_count) * sizeof(*lookup->names));
+    for (size_t t = 0; t < route->topic_count; t++) {
         lookup->names[n++] = route->topics[t].dlq;
+        if (route->topics[t].marks)
+            lookup->names[n++] = route->topics[t].marks;
+    }
     lookup->count = n;
     kafka_admin_describe(route->worker->admin, lookup->names, n, false, described, lookup);
 }

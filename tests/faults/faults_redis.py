@@ -76,15 +76,27 @@ def redis_flushed(scene):
         lose(scene, lambda: scene.redis.call("FLUSHALL"))
 
 
-@row("8", "FLUSHALL, and a gateway killed at the same moment", rules=TROUBLE,
-     allow={"order": 10})
-def redis_flushed_and_kill(scene):
-    """Redis and the owner's memory at once: the one case in which order is not kept."""
+def flush_and_kill(scene):
     def both():
         victim = scene.kill()
         scene.redis.call("FLUSHALL")
         scene.revive(victim)
     lose(scene, both)
+
+
+@row("8", "FLUSHALL, and a gateway killed at the same moment", rules=TROUBLE,
+     allow={"order": 10})
+def redis_flushed_and_kill(scene):
+    """Redis and the owner's memory at once: the one case in which order is not kept."""
+    flush_and_kill(scene)
+
+
+@row("8", "the same with marks (`dedup.rebuild_from: topic`), and a producer that repeats itself",
+     rules=TROUBLE, dup_share=0.1, route={"dedup": {"rebuild_from": "topic"}}, allow={"order": 10})
+def redis_flushed_and_kill_marks(scene):
+    flush_and_kill(scene)
+    assert scene.metric_of_all("marks_rebuilt_total") > 0
+    assert scene.metric_of_all("dedup_verdicts_total", verdict="indeterminate") == 0
 
 
 @row("8", "SCRIPT FLUSH again and again", short=True, rules=TROUBLE, rate=800)
