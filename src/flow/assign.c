@@ -149,7 +149,7 @@ void assign_settled(struct route *route)
 {
     route->settled_since_commit++;
     if (route->settled_since_commit >= route->config->commit_records &&
-        route->phase == ROUTE_RUNNING)
+        route->phase == ROUTE_RUNNING && !marks_writing(route))
         commit_now(route);
 }
 
