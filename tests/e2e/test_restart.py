@@ -117,6 +117,34 @@ def test_sigterm_while_kafka_does_not_answer(world, busy):
     settle(world)
 
 
+def test_sigterm_while_it_waits_for_a_kafka_that_does_not_answer(world):
+    """What it asked at the start (its topics) is still open then."""
+    gateway = world.gateway()
+    with broker_stands_still(world):
+        gateway.start(wait=False)
+        gateway.wait_status('"starting"', 10)
+        gateway.child.send(signal.SIGTERM)
+        assert gateway.child.wait(5 + BEYOND_DRAIN_S) == 0
+    assert not gateway.sanitizer_report()
+
+
+def test_sigterm_while_redis_does_not_answer(world):
+    """The end of a record that was delivered cannot be told; it is consumed again."""
+    gateway = world.start(world.config(world.route(shutdown__drain="2s", handler__timeout="30s")))
+    record = world.send("k", 1, rule={"gate": "g"})
+    world.wait_calls(record, 1)
+    world.redis.freeze()
+    try:
+        gateway.child.send(signal.SIGTERM)
+        world.handler.control(open=["g"])
+        assert gateway.child.wait(2 + BEYOND_DRAIN_S) == 0
+    finally:
+        world.redis.thaw()
+    assert "drain_late" in gateway.child.output()
+    world.start()
+    settle(world, doubled=1)
+
+
 def test_an_end_that_does_not_end_is_cut_off(world):
     """Whatever it waits for is named, and not waited for for ever: exit code 70."""
     if places.find_crashy() is None:
