@@ -19,7 +19,7 @@
 
 #define LOOK_EVERY_MS     1000
 #define TOPIC_REST_MS     5000 /* its topic is not there, or not for us */
-#define RECORD_REST_MS    1000 /* the topic refuses this one: it is too large, or one beside it */
+#define RECORD_REST_MS    1000 /* the topic refuses this one: it is too large, or of no partition */
 #define COMPLAIN_EVERY_MS 10000
 
 bool spooling_wanted(const struct delivery *d)
@@ -110,7 +110,8 @@ static void complain(struct replay *replay, const struct produce *msg)
 static void produced(struct produce *msg)
 {
     struct trial *trial = msg->arg;
-    bool of_topic = msg->result == PRODUCE_NO_TOPIC || msg->result == PRODUCE_DENIED;
+    bool of_topic = (msg->result == PRODUCE_NO_TOPIC && !msg->no_partition) ||
+                    msg->result == PRODUCE_DENIED;
     if (trial->replay->stopped) {
         trial_free(trial); /* it stays in the spool, on the disk */
         return;

@@ -190,6 +190,7 @@ static void fail(struct kafka_producer *producer, struct produce *msg, rd_kafka_
     client_error_set(&msg->err, code, "produce to %s/%d", msg->topic, (int)msg->partition);
     if (is_lasting(code, &result)) {
         msg->err.retriable = false;
+        msg->no_partition = code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
         finish(producer, msg, result);
         return;
     }

@@ -42,8 +42,9 @@ struct produce {
     void *arg;
 
     enum produce_result result;
-    int64_t offset; /* ACKED */
-    struct err err; /* otherwise */
+    bool no_partition; /* NO_TOPIC: the topic is there, and has no such partition */
+    int64_t offset;    /* ACKED */
+    struct err err;    /* otherwise */
 
     /* the producer's */
     struct produce *next, *prev;

@@ -291,7 +291,13 @@ void store_give_back(struct spool_store *store, struct spool_entry *entry, uint6
     if (whole_topic) {
         topic->rest_until_ms = now_ms + rest_ms;
         topic->doubted = true;
-        TAILQ_INSERT_HEAD(list_of(entry), entry, link);
+        /* Another one is tried next: it may be only this one's partition that is gone. */
+        if (entry->refused == 0) {
+            TAILQ_INSERT_TAIL(&topic->ready, entry, link);
+            return;
+        }
+        entry->rest_until_ms = now_ms + 2 * rest_ms;
+        insert_refused(topic, entry);
         return;
     }
     /* Elsewhere: the others are not to wait for it. */

@@ -109,6 +109,28 @@ def test_dead_letter_topic_deleted_while_running_and_made_again(world):
     assert world.check(lost=1, committed_beyond=1)["lost"] == 1 and first not in world.handler.effects()
 
 
+def test_topic_made_again_with_fewer_partitions_takes_what_it_can(world):
+    """The dead letters of the partition that is missing stay, and hold up no other."""
+    world.partitions = 2
+    gateway = world.start(with_spool(world))
+    keys = ["k%d" % number for number in range(12)]
+    world.wait_effects([world.send(key, 1) for key in keys])
+    places_of = {key: line["p"] for key, line in zip(keys, world.acked())}
+    keys.sort(key=lambda key: -places_of[key])  # those that are to be missing stand first
+    missing = sum(places_of.values())
+    assert 0 < missing < 12
+    delete_dlq(world)
+    for count, key in enumerate(keys, 1):
+        world.send(key, 2, rule=POISON)
+        wait_spooled(gateway, count)
+    wait_until(lambda: world.broker.try_create(dlq_of(world), 1), 20, "the topic is made again")
+    wait_until(lambda: gateway.metric("spool_records") == missing, 60,
+               lambda: "%d are left: %s" % (missing, gateway.status()["spool"]))
+    assert gateway.metric("spool_replayed_records_total") == 12 - missing
+    # What is in the spool is in no topic; nothing else is missing.
+    assert world.check(lost=missing, committed_beyond=missing)["lost"] == missing
+
+
 def test_too_large_goes_without_its_detail_and_then_to_the_spool(world):
     """The others of the topic are not held up by one that never fits."""
     world.partitions = 1

@@ -748,6 +748,23 @@ static void test_store_refused_record_is_tried_alone(void **state)
     take(w, 10, NULL);
 }
 
+/* Guards against one record that the topic has no partition for (it was made again with fewer)
+ * being the only one that is ever tried. */
+static void test_store_topic_that_refuses_is_tried_with_another_record(void **state)
+{
+    struct world *w = *state;
+    reopen(w);
+    must_keep(w, "a", "of a partition that is gone");
+    must_keep(w, "a", "good");
+    store_give_back(w->store, take(w, 0, "of a partition that is gone"), 0, 10, true);
+    store_forget(w->store, take(w, 10, "good"));
+    must_keep(w, "a", "later");
+    store_give_back(w->store, take(w, 10, "of a partition that is gone"), 10, 5, false);
+    store_give_back(w->store, take(w, 10, "later"), 10, 5, true);
+    store_give_back(w->store, take(w, 15, "of a partition that is gone"), 15, 5, true);
+    store_forget(w->store, take(w, 20, "later"));
+}
+
 static void test_store_resting_topic_is_probed_by_one_and_then_by_all(void **state)
 {
     struct world *w = *state;
@@ -858,6 +875,7 @@ int main(void)
         IN_FOLDER(test_store_resting_record_lets_others_pass),
         IN_FOLDER(test_store_record_put_behind_a_resting_one_goes),
         IN_FOLDER(test_store_refused_record_is_tried_alone),
+        IN_FOLDER(test_store_topic_that_refuses_is_tried_with_another_record),
         IN_FOLDER(test_store_resting_topic_is_probed_by_one_and_then_by_all),
         IN_FOLDER(test_store_mark_that_failed_is_written_later),
         IN_FOLDER(test_store_mark_whose_sync_failed_is_written_again),
