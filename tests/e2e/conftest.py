@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "module_world" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
-    items.sort(key=lambda item: not {"long", "xdist_group"} & set(item.keywords))
+    items.sort(key=lambda item: not {"long", "slow", "xdist_group"} & set(item.keywords))
     if config.getoption("-m") or os.environ.get("CI") == "true":
         return
     skip = pytest.mark.skip(reason="slow: run by scripts/test --all, or with -m slow")
