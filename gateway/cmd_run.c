@@ -228,6 +228,7 @@ int cmd_run(struct cli *cli)
     if (!config)
         return code;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit (ulimit -f) is refused like a full disk */
     log_setup(config->log_level, config->log_format);
     run.config = config;
     code = run_all(&run);
