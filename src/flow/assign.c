@@ -110,7 +110,7 @@ static void send_commit(struct route *route)
         if (offset <= part->committed && part->fence != PART_FENCE_PROVING)
             continue;
         part->committing = offset;
-        items[count++] = (struct kafka_commit_item){part->kafka, offset, -1};
+        items[count++] = (struct kafka_commit_item){part->kafka, offset};
     }
     if (count > 0) {
         route->committing = true;

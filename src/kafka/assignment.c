@@ -58,9 +58,11 @@ static struct partition *partition_new(struct kafka_consumer *consumer,
     part->pub.topic = consumer_topic(consumer, from->topic);
     part->pub.partition = from->partition;
     part->pub.start_offset = from->offset;
-    part->pub.end_offset = (int64_t)(intptr_t)from->opaque - 1; /* see chosen_list in start.c */
+    part->pub.end_offset = (int64_t)((uintptr_t)from->opaque >> 1) - 1; /* chosen_list, start.c */
+    part->look_back = ((uintptr_t)from->opaque & 1) != 0;
     part->position = from->offset;
     part->position_epoch = rd_kafka_topic_partition_get_leader_epoch(from);
+    epochs_add(&part->epochs, 0, part->position_epoch);
     part->committed = from->offset; /* committed before, or just now */
     return part;
 }
@@ -107,7 +109,7 @@ void assignment_reinstall(struct kafka_consumer *consumer)
         if (part->halted)
             continue;
         item = rd_kafka_topic_partition_list_add(list, part->pub.topic, part->pub.partition);
-        item->offset = part->position;
+        item->offset = part->position - (part->look_back ? 1 : 0);
         rd_kafka_topic_partition_set_leader_epoch(item, part->position_epoch);
     }
     if (list->cnt > 0)
@@ -120,8 +122,10 @@ void assignment_drop(struct kafka_consumer *consumer)
     for (size_t i = 0; i < consumer->partition_count; i++)
         queue_close(consumer->partitions[i]);
     rd_kafka_assign(consumer->rk, NULL);
-    for (size_t i = 0; i < consumer->partition_count; i++)
+    for (size_t i = 0; i < consumer->partition_count; i++) {
+        epochs_deinit(&consumer->partitions[i]->epochs);
         mem_free(consumer->partitions[i]);
+    }
     mem_free(consumer->partitions);
     mem_free(consumer->public_partitions);
     consumer->partitions = NULL;
@@ -163,16 +167,43 @@ static bool is_out_of_range(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__LOG_TRUNCATION;
 }
 
+static void halt(struct kafka_consumer *consumer, struct partition *part)
+{
+    part->halted = true;
+    part->announce = true;
+    part->bad_offset = part->position;
+    loop_defer(consumer->loop, &consumer->halted_task);
+}
+
+/* The record before the first one wanted. Of another leader epoch it is another record: the log was
+ * cut below and has grown again. librdkafka asks the broker for that only when a leader changes
+ * while it fetches. */
+static void look_back(struct kafka_consumer *consumer, struct partition *part,
+                      const rd_kafka_message_t *message)
+{
+    int32_t epoch = rd_kafka_message_leader_epoch(message);
+
+    if (!part->look_back || message->offset != part->position - 1)
+        return;
+    part->look_back = false;
+    if (epoch >= 0 && part->position_epoch >= 0 && epoch != part->position_epoch)
+        halt(consumer, part);
+}
+
 static void on_partition_error(struct kafka_consumer *consumer, struct partition *part,
                                const rd_kafka_message_t *message)
 {
     struct err err;
 
+    if (is_out_of_range(message->err) && part->look_back) {
+        part->look_back =
+            false; /* it expired meanwhile, or all of it is gone: the next fetch says */
+        consumer->reassign = true;
+        loop_defer(consumer->loop, &consumer->control_task);
+        return;
+    }
     if (is_out_of_range(message->err)) {
-        part->halted = true;
-        part->announce = true;
-        part->bad_offset = part->position;
-        loop_defer(consumer->loop, &consumer->halted_task);
+        halt(consumer, part);
         return;
     }
     client_error_set(&err, message->err, "route %s: %s/%d at %lld", consumer->route,
@@ -281,8 +312,12 @@ enum kafka_take kafka_consumer_take(struct kafka_consumer *consumer,
         } else if (message->offset >= part->position) {
             part->position = message->offset + 1;
             part->position_epoch = rd_kafka_message_leader_epoch(message);
+            part->look_back = false;
+            epochs_add(&part->epochs, message->offset, part->position_epoch);
             fill_record(consumer, part, message, out);
             return KAFKA_TAKE_RECORD;
+        } else {
+            look_back(consumer, part, message);
         }
         rd_kafka_message_destroy(message);
     }

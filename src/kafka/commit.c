@@ -66,14 +66,16 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_commit_item *
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
 
     for (size_t i = 0; i < count; i++) {
-        const struct partition *part = (const struct partition *)items[i].partition;
+        struct partition *part = (struct partition *)items[i].partition;
         rd_kafka_topic_partition_t *item;
 
         if (items[i].offset < part->committed)
             continue;
         item = rd_kafka_topic_partition_list_add(list, part->pub.topic, part->pub.partition);
         item->offset = items[i].offset;
-        rd_kafka_topic_partition_set_leader_epoch(item, items[i].leader_epoch);
+        rd_kafka_topic_partition_set_leader_epoch(item,
+                                                  epochs_of(&part->epochs, items[i].offset - 1));
+        epochs_forget(&part->epochs, items[i].offset - 1);
     }
     return list;
 }

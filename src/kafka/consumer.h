@@ -102,8 +102,7 @@ enum kafka_take kafka_consumer_take(struct kafka_consumer *consumer,
 
 struct kafka_commit_item {
     struct kafka_partition *partition;
-    int64_t offset;       /* the next offset to consume */
-    int32_t leader_epoch; /* of the last settled record, -1 unknown */
+    int64_t offset; /* the next offset to consume */
 };
 /* Commits an explicit list; one in flight: a second call before done is a broken invariant. done
  * runs once, with err on failure. A commit whose assignment was revoked or lost meanwhile is

@@ -13,6 +13,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "kafka/consumer.h"
+#include "kafka/epochs.h"
 #include "kafka/wake.h"
 
 enum member_state {
@@ -29,6 +30,8 @@ struct partition {
     rd_kafka_queue_t *queue; /* its fetch queue, not forwarded */
     int64_t position;        /* the next offset to take: lower ones are dropped */
     int32_t position_epoch;  /* leader epoch of the last one taken, -1 unknown */
+    bool look_back;          /* is the record before the position still the one that was taken? */
+    struct epochs epochs;    /* of what was taken, and of the one before */
     int64_t committed;       /* as far as acknowledged; -1 none */
     bool halted;             /* out of range: yields nothing until it is restarted */
     bool announce;           /* the flow has not been told yet */

@@ -119,6 +119,8 @@ static void resume(struct kafka_consumer *consumer)
         part->restarting = part->halted = false;
         part->position = part->pub.start_offset = part->restart_offset;
         part->position_epoch = -1;
+        part->look_back = false;
+        epochs_add(&part->epochs, part->position - 1, -1);
     }
     assignment_reinstall(consumer);
     kafka_consumer_rearm(consumer);

@@ -9,7 +9,8 @@
  *
  * The group was told already that this member has its assignment (of nothing), so a rebalance may
  * come at any moment: it cancels all this. A committed offset below the first one that the log
- * holds is missing, too; one above the last is found out by the broker at the first fetch. Nothing
+ * holds is missing, too; one above the last is found out by the broker at the first fetch, and one
+ * that the log has reached again after an unclean election by the record before it. Nothing
  * is delivered before every chosen offset is committed: a crash in between would else choose again,
  * and "latest" would then be another place.
  */
@@ -80,6 +81,15 @@ static void retry_later(struct start *start, const struct err *err)
     consumer_trouble(start->consumer, &copy);
 }
 
+/* Is there one, and is it known of which epoch it must be? */
+static bool has_record_before(const struct start_item *item)
+{
+    return !item->missing && item->epoch >= 0 && item->earliest >= 0 &&
+           item->chosen > item->earliest;
+}
+
+/* The entries' opaque: the offset of the end + 1, times 2, + 1 where the record before is to be
+ * looked at. */
 static rd_kafka_topic_partition_list_t *chosen_list(const struct start *start, bool missing_only)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)start->count);
@@ -92,8 +102,8 @@ static rd_kafka_topic_partition_list_t *chosen_list(const struct start *start, b
             continue;
         entry = rd_kafka_topic_partition_list_add(list, item->topic, item->partition);
         entry->offset = item->chosen;
-        entry->opaque = (void *)(intptr_t)(item->latest +
-                                           1); /* NOLINT(performance-no-int-to-ptr) */
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+        entry->opaque = (void *)(((uintptr_t)(item->latest + 1) << 1) | has_record_before(item));
         rd_kafka_topic_partition_set_leader_epoch(entry, item->missing ? -1 : item->epoch);
     }
     return list;

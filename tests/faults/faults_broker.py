@@ -5,9 +5,11 @@ import os
 import pathlib
 import subprocess
 
+from support import places
 from support.waiting import wait_until
 
 from faults.catalog import row
+from faults.faults_log import start_with
 
 TROUBLE = ('0.02:{"fail_first":1}', '0.02:{"fail_for_ms":900}', '0.002:{"poison":true}')
 THREE = {"brokers": 3, "rules": TROUBLE, "rate": 300, "settle_s": 90}
@@ -132,3 +134,77 @@ def producer_epochs(scene):
         stream = scene.start_traffic(epoch_header="seq-epoch", epoch=epoch, first_seq=1)
         scene.traffic(500)
         stream.stop()
+
+
+def make_unclean_topic(scene):
+    """On brokers 1 and 2 only, so that the third one and either of them make a quorum of
+    controllers."""
+    subprocess.run([str(places.KAFKA), "tool", "TopicCommand", "--bootstrap-server",
+                    scene.broker.bootstrap, "--create", "--topic", scene.topic,
+                    "--replica-assignment", ",".join(["1:2"] * scene.partitions),
+                    "--config", "unclean.leader.election.enable=true",
+                    "--config", "min.insync.replicas=1"],
+                   check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+
+
+def lose_the_newest(scene):
+    """Broker 2 leads without what broker 1 alone had acknowledged; returns the ends before."""
+    make_unclean_topic(scene)
+    for _ in range(2):
+        scene.add_gateway().start()
+    scene.wait_shared()
+    stream = scene.start_traffic()
+    scene.traffic(400)
+    scene.broker.kill_node(2)
+    producing(scene)  # in-sync: broker 1 alone
+    scene.traffic(400, 90)
+    stream.stop()
+    wait_until(scene.is_settled, 60, "settled", every=0.25)
+    before = {line["p"]: line["committed"] for line in scene.committed_lines()
+              if line["topic"] == scene.topic}
+    scene.forget_records()
+    scene.broker.kill_node(1)
+    scene.broker.start_node(2)
+    return before
+
+
+def ends(scene):
+    return {line["p"]: line["hi"] for line in scene.broker.committed(scene.group, scene.topic)}
+
+
+def unclean(scene):
+    """The newest records are gone with their broker, and their offsets are used again."""
+    before = lose_the_newest(scene)
+    scene.start_traffic(key_prefix="n")
+    wait_until(scene.account.exists, 90, "records are acknowledged again")
+    wait_until(lambda: scene.metric_of_all("offset_resets_total") >= scene.partitions, 90,
+               lambda: "an alarm for each partition, there are %d" %
+               scene.metric_of_all("offset_resets_total"))
+    said = "".join(gateway.child.output() + gateway.status_text() for gateway in scene.running())
+    for partition, offset in before.items():
+        alarm = '"topic":"%s","partition":%d,"committed":%d,' % (scene.topic, partition, offset)
+        scene.demand(alarm in said, "no alarm names %s" % alarm)
+        scene.demand("offset %d is out of range" % offset in said, "no status names %d" % offset)
+    scene.broker.start_node(1)
+    for gateway in scene.gateways:
+        gateway.kill()
+    start_with(scene, "earliest")
+    scene.wait_everything_assigned(60)
+    scene.traffic(300, 90)
+    scene.streams[-1].stop()
+    scene.wait_all_effects(90)
+
+
+UNCLEAN = {"own_cluster": {}, "brokers": 3, "rate": 300, "gateways": 0, "traffic": False, "doubles": 0,
+           "settle_s": 90, "allow": {"rewound": 9999}}
+
+
+@row("4", "an unclean election: stop says so, earliest delivers what is new, and nothing twice", **UNCLEAN)
+def unclean_election(scene):
+    unclean(scene)
+
+
+@row("4", "the same with identity offset: a used offset means another record", **UNCLEAN,
+     route={"dedup": {"identity": "offset", "from": None}})
+def unclean_election_offset(scene):
+    unclean(scene)

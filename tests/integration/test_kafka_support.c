@@ -419,7 +419,7 @@ static void on_commit(void *arg, const struct err *err)
 void member_commit(struct member *member, struct kafka_partition *partition, int64_t offset,
                    struct commit_result *result)
 {
-    struct kafka_commit_item item = {partition, offset, -1};
+    struct kafka_commit_item item = {partition, offset};
 
     *result = (struct commit_result){0};
     kafka_consumer_commit(member->consumer, &item, 1, on_commit, result);
