@@ -113,6 +113,23 @@ def lost_answers(scene):
     window.end_us = window.begin_us + 2 * scene.timeout_ms * 1000 + 3_000_000
 
 
+def expired(directory, cert, key):
+    """The same name, key and issuer as another one's, but its time is over."""
+    conf = directory / "ca.cnf"
+    conf.write_text("[ca]\ndefault_ca=d\n[d]\ndatabase=%s/index.txt\nnew_certs_dir=%s\nserial=%s/serial\n"
+                    "default_md=sha256\npolicy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n"
+                    "[e]\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n" % ((directory,) * 3), encoding="utf-8")
+    (directory / "index.txt").write_text("", encoding="utf-8")
+    (directory / "serial").write_text("77\n", encoding="utf-8")
+    request, old = directory / "old.csr", directory / "old.crt"
+    subprocess.run(["openssl", "req", "-new", "-key", str(key), "-subj", "/CN=localhost", "-out",
+                    str(request)], check=True, capture_output=True)
+    subprocess.run(["openssl", "ca", "-batch", "-notext", "-config", str(conf), "-cert", str(cert), "-keyfile",
+                    str(key), "-in", str(request), "-out", str(old), "-startdate", "20200101000000Z",
+                    "-enddate", "20210101000000Z"], check=True, capture_output=True)
+    return old, key
+
+
 def certificate(directory, name, days):
     cert, key = directory / (name + ".crt"), directory / (name + ".key")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days),
@@ -121,18 +138,14 @@ def certificate(directory, name, days):
     return cert, key
 
 
-@row("11", "the handler's certificate is another, and then the right one again", ambiguous=True,
-     traffic=False, gateways=0, handler_proxy=True)
-def certificate_changes(scene):
-    """One of another authority or one that expired: either way nobody is believed."""
-    good = certificate(scene.directory, "good", 2)
-    other = certificate(scene.directory, "other", 2)
-    scene.use_handler(tls=good, capture=False)
-    impostor = Handler(scene.directory / "impostor.jsonl", tls=other, capture=False)
+def play_certificates(scene, right, wrong):
+    """The handler shows the wrong one for a while: nobody is believed, and nothing is sent."""
+    scene.use_handler(tls=right, capture=False)
+    impostor = Handler(scene.directory / "impostor.jsonl", tls=wrong, capture=False)
     plain = scene.handler_url()
-    proxy, right = scene.handler_proxy, scene.handler_proxy.target
+    proxy, real = scene.handler_proxy, scene.handler_proxy.target
     for _ in range(2):
-        scene.add_gateway(handler={"tls": {"ca_file": str(good[0])},
+        scene.add_gateway(handler={"tls": {"ca_file": str(right[0])},
                                    "url": plain.replace("http:", "https:")}).start()
     scene.wait_shared()
     scene.start_traffic()
@@ -145,5 +158,20 @@ def certificate_changes(scene):
     scene.pass_time(2)
     scene.demand(impostor.stats()["requests"] == 0, "a request went to an impostor")
     impostor.stop()
-    proxy.target = right
+    proxy.target = real
     scene.traffic(500)
+
+
+@row("11", "the handler's certificate is another, and then the right one again", ambiguous=True,
+     traffic=False, gateways=0, handler_proxy=True)
+def certificate_changes(scene):
+    play_certificates(scene, certificate(scene.directory, "good", 2),
+                      certificate(scene.directory, "other", 2))
+
+
+@row("11", "the handler's certificate has expired, and is renewed", ambiguous=True, traffic=False,
+     gateways=0, handler_proxy=True)
+def certificate_expires(scene):
+    """By the right authority and for the right name."""
+    good = certificate(scene.directory, "good", 2)
+    play_certificates(scene, good, expired(scene.directory, *good))

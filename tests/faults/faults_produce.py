@@ -103,3 +103,16 @@ def grows_beyond(scene):
             "type": "about:blank", "detail": "d" * 3000}}, headers=[["pad", "x" * 12_000]])
     wait_until(lambda: all("big%d/0/1" % key in scene.handler.effects() for key in range(6)), 40,
                "the big ones are through")
+
+
+@row("6", "the producer's queue is full (8 copies), while acknowledgements do not come", rules=FAILING,
+     kafka_proxy=True, config={"kafka": {"producer": {"queue.buffering.max.messages": 8}}})
+def queue_full(scene):
+    """What the client does not take waits before it, and holds its offset."""
+    for _ in range(2):
+        for proxy in scene.broker.proxies:
+            proxy.stall(["down"])
+        scene.pass_time(3, 4)
+        for proxy in scene.broker.proxies:
+            proxy.heal()
+        scene.traffic(300)

@@ -8,9 +8,9 @@ FAST = ('0.02:{"fail_first":1}', '0.01:{"fail_for_ms":900}', '0.1:{"delay_ms":15
 SLOW = ('0.02:{"fail_for_ms":900}', '0.04:{"delay_ms":1800}')
 
 
-def come_and_go(scene, changes):
+def come_and_go(scene, changes, guests=None):
     """`changes` joins and leaves, drawn by the seed, of two members beside the two that stay."""
-    guests = [scene.add_gateway(), scene.add_gateway()]
+    guests = guests or [scene.add_gateway(), scene.add_gateway()]
     for _ in range(changes):
         guest = scene.schedule.choose("guests", guests)
         if guest.alive():
@@ -54,6 +54,14 @@ def joins_and_leaves_slow(scene):
 @row("3", "50 joins and leaves of static members", rules=FAST, static=True, doubles=0, settle_s=90)
 def joins_and_leaves_static(scene):
     come_and_go(scene, 50)
+
+
+@row("3", "30 joins and leaves of static and dynamic members beside each other, handler slower than the "
+     "drain", rules=SLOW, doubles=0, rate=200, settle_s=90)
+def joins_and_leaves_mixed(scene):
+    """One guest is a member by name, whose partitions wait for it; the other one is not."""
+    guests = [scene.add_gateway(kafka={"group.instance.id": "named"}), scene.add_gateway()]
+    come_and_go(scene, 30, guests)
 
 
 @row("3", "a rebalance while the route is paused", rules=FAST, doubles=0)

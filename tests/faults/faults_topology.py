@@ -4,7 +4,7 @@ from support.waiting import wait_until
 
 from faults.catalog import row
 from faults.faults_process import TROUBLE
-from faults.faults_redis import wait_up
+from faults.faults_redis import stands_still, wait_down, wait_up
 
 WAIT = {"redis": {"wait": {"replicas": 1, "timeout": "500ms"}}}
 
@@ -67,5 +67,59 @@ def cluster_master_killed(scene):
     scene.redis.nodes[scene.schedule.number("nodes", 0, 2)].kill()
     wait_until(lambda: all(g.metric("redis_up") == 0 for g in scene.running()), 30, "it is missed")
     scene.redis.wait_ok()
+    wait_up(scene, 60)
+    scene.traffic(500)
+
+
+@row("9", "Sentinel: the master killed while its replica lags, so that acknowledged writes are lost",
+     redis="sentinels", rules=TROUBLE, rate=300)
+def sentinel_lost_writes(scene):
+    """What the new master does not know, the process that finished it tells it again."""
+    master = scene.redis.master()
+    replica = next(server for server in scene.redis.data if server is not master)
+    before = scene.metric_of_all("ledger_reasserted_total")
+    replica.freeze()
+    master.call("CLIENT", "KILL", "TYPE", "replica")  # or its socket would hold what is written now
+    scene.traffic(300)
+    master.kill()
+    scene.windows.open("redis-lost", before_us=3_000_000)
+    replica.thaw()
+    scene.redis.wait_moved(master)
+    wait_up(scene, 60)
+    scene.traffic(400)
+    scene.notes["told_again"] = int(scene.metric_of_all("ledger_reasserted_total") - before)
+    scene.demand(scene.notes["told_again"] > 0, "nothing that was lost is counted")
+
+
+@row("9", "Cluster: a slot between two nodes for a while (ASK, TRYAGAIN)", redis="cluster", rules=TROUBLE,
+     rate=300, keys=600, doubles=0, config={"redis": {"shards": 12}})
+def cluster_slot_between(scene):
+    """Its keys are here and there, so that a batch of them is on neither node."""
+    before = scene.metric_of_all("redis_redirects_total")
+    scene.traffic(1500)  # many keys
+    for shard in range(4):
+        slot = scene.redis.slot("og:{%d}:x" % shard)
+        target = (scene.redis.nodes.index(scene.redis.owner(slot)) + 1) % 3
+        scene.redis.move_slot(slot, target, between=lambda: scene.pass_time(2, 4))
+    scene.traffic(500)
+    scene.notes["redirects"] = int(scene.metric_of_all("redis_redirects_total") - before)
+    scene.demand(scene.notes["redirects"] > 0, "no redirect is counted")
+
+
+@row("9", "Cluster: a master and its replica away, so that no slot is served (CLUSTERDOWN)",
+     redis="cluster", rules=TROUBLE, rate=300, config={"redis": {"shards": 12}})
+def cluster_down(scene):
+    """Fail closed, and on again when they are back with their data."""
+    at = scene.schedule.number("nodes", 0, 2)
+    both = [scene.redis.nodes[at], scene.redis.nodes[at + 3]]
+    with scene.without_redis():
+        for node in both:
+            node.kill()
+        wait_down(scene)
+        stands_still(scene)
+        scene.pass_time(3)
+        for node in both:
+            node.start()
+        scene.redis.wait_ok()
     wait_up(scene, 60)
     scene.traffic(500)
