@@ -280,6 +280,8 @@ static void write_text(struct buf *out, const struct identity *identity,
     if (by_origin) {
         buf_printf(out, "%d/", (int)origin->partition);
         buf_add_i64(out, origin->offset);
+        if (origin->leader_epoch > 0) /* an unclean election uses offsets again */
+            buf_printf(out, "@%d", (int)origin->leader_epoch);
         return;
     }
     add_key(out, identity, origin, hide_key);

@@ -68,9 +68,10 @@ void identity_read(const struct identity_rule *rule, const struct record *rec, s
  *
  *   og/<group>/<topic>/<key>/<epoch>/<number>   sequence and version
  *   og/<group>/<topic>/<key>/id/<id>            event-id
- *   og/<group>/<topic>/<partition>/<offset>     of the origin: other kinds, or a status not OK
+ *   og/<group>/<topic>/<partition>/<offset>[@<leader epoch>]
+ *                                               of the origin: other kinds, or a status not OK
  *
- * topic, partition and offset are the origin's. A null key is written null:<partition>; a hidden
+ * topic, partition, offset and leader epoch (where it is above 0) are the origin's. A null key is written null:<partition>; a hidden
  * one, one of more than 128 bytes, or one that makes the text too long as sha256:<hex> (a key's own
  * colon is always encoded).
  */

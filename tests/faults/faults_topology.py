@@ -71,26 +71,6 @@ def cluster_master_killed(scene):
     scene.traffic(500)
 
 
-@row("9", "Sentinel: the master killed while its replica lags, so that acknowledged writes are lost",
-     redis="sentinels", rules=TROUBLE, rate=300)
-def sentinel_lost_writes(scene):
-    """What the new master does not know, the process that finished it tells it again."""
-    master = scene.redis.master()
-    replica = next(server for server in scene.redis.data if server is not master)
-    before = scene.metric_of_all("ledger_reasserted_total")
-    replica.freeze()
-    master.call("CLIENT", "KILL", "TYPE", "replica")  # or its socket would hold what is written now
-    scene.traffic(300)
-    master.kill()
-    scene.windows.open("redis-lost", before_us=3_000_000)
-    replica.thaw()
-    scene.redis.wait_moved(master)
-    wait_up(scene, 60)
-    scene.traffic(400)
-    scene.notes["told_again"] = int(scene.metric_of_all("ledger_reasserted_total") - before)
-    scene.demand(scene.notes["told_again"] > 0, "nothing that was lost is counted")
-
-
 @row("9", "Cluster: a slot between two nodes for a while (ASK, TRYAGAIN)", redis="cluster", rules=TROUBLE,
      rate=300, keys=600, doubles=0, config={"redis": {"shards": 12}})
 def cluster_slot_between(scene):

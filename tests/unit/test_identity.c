@@ -401,6 +401,10 @@ static void test_identity_text_of_each_kind_has_its_form(void **state)
     assert_string_equal(text_of(&id, false), "og/orders-app/orders/3/42");
     id.kind = IDENTITY_NONE;
     assert_string_equal(text_of(&id, false), "og/orders-app/orders/3/42");
+    struct origin elected = an_origin();
+    elected.leader_epoch = 5;
+    identity_text(&id, &elected, SLICE_LIT("orders-app"), false, &text);
+    assert_string_equal(text.data, "og/orders-app/orders/3/42@5");
     id.kind = IDENTITY_SEQUENCE;
     id.status = IDENTITY_MISSING;
     assert_string_equal(text_of(&id, false), "og/orders-app/orders/3/42");

@@ -314,7 +314,7 @@ static void test_write_sequence_is_left_out_without_one(void **state)
     identity.kind = IDENTITY_OFFSET;
     write_request();
     assert_line("Oncegate-Sequence", NULL);
-    assert_line("Idempotency-Key", "\"og/orders-app/orders/3/41\"");
+    assert_line("Idempotency-Key", "\"og/orders-app/orders/3/41@1\"");
     identity.kind = IDENTITY_VERSION;
     write_request();
     assert_line("Oncegate-Sequence", "18446744073709551615");
