@@ -71,9 +71,9 @@ void identity_read(const struct identity_rule *rule, const struct record *rec, s
  *   og/<group>/<topic>/<partition>/<offset>[@<leader epoch>]
  *                                               of the origin: other kinds, or a status not OK
  *
- * topic, partition, offset and leader epoch (where it is above 0) are the origin's. A null key is written null:<partition>; a hidden
- * one, one of more than 128 bytes, or one that makes the text too long as sha256:<hex> (a key's own
- * colon is always encoded).
+ * topic, partition, offset and leader epoch (where it is above 0) are the origin's. A null key is
+ * written null:<partition>; a hidden one, one of more than 128 bytes, or one that makes the text
+ * too long as sha256:<hex> (a key's own colon is always encoded).
  */
 void identity_text(const struct identity *identity, const struct origin *origin, struct slice group,
                    bool hide_key, struct buf *out);
