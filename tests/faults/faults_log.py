@@ -151,3 +151,27 @@ def epochs(scene):
     scene.traffic(500)
     wait_until(lambda: scene.metric_of_all("dead_letters_total", code="stale-epoch") == 40, 30,
                "those of an old epoch are dead letters")
+
+
+@row("12", "a producer that counts from 1 again without a new epoch: taken for duplicates, each counted",
+     doubles=0)
+def restart_without_epoch(scene):
+    """A number means one record of its key: what is sent under it again is not delivered, and the
+    count of duplicates is what tells. With a new epoch it is (rows epochs, producer-epochs)."""
+    keys = ["again%d" % key for key in range(10)]
+    for key in keys:
+        for number in range(1, 21):
+            scene.send(key, number)
+    scene.producer.flush()
+    scene.wait_effects({"%s/0/%d" % (key, number) for key in keys for number in range(1, 21)}, 60)
+    before = scene.metric_of_all("dedup_verdicts_total", verdict="duplicate")
+    again = {scene.send(key, number, epoch=1) for key in keys for number in range(1, 26)}
+    scene.producer.flush()
+    taken = {"%s/1/%d" % (key, number) for key in keys for number in range(1, 21)}
+    scene.wait_effects(again - taken, 60)  # those beyond what was counted before are new
+    scene.excused |= {(line["topic"], line["p"], line["o"]) for line in scene.acked()
+                      if line["id"] in taken}
+    counted = scene.metric_of_all("dedup_verdicts_total", verdict="duplicate") - before
+    scene.notes["duplicates"] = int(counted)
+    scene.demand(counted == len(taken), "%d of %d are counted" % (counted, len(taken)))
+    scene.demand(not taken & set(scene.handler.effects()), "a number was delivered for two records")
