@@ -74,9 +74,17 @@ static void begin_anew(struct kafka_consumer *consumer)
 
     for (size_t i = 0; i < consumer->partition_count; i++) {
         const struct partition *part = consumer->partitions[i];
+        rd_kafka_topic_partition_t *item = rd_kafka_topic_partition_list_add(list, part->pub.topic,
+                                                                             part->pub.partition);
+        /* What was not looked at yet, or was and nobody heard of it, is looked at again. */
+        bool look = part->look_back || part->halted;
 
-        rd_kafka_topic_partition_list_add(list, part->pub.topic, part->pub.partition)->offset =
-            part->restarting ? part->restart_offset : part->committed;
+        item->offset = part->restarting ? part->restart_offset : part->committed;
+        if (part->restarting)
+            continue;
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+        item->opaque = (void *)(((uintptr_t)(part->pub.end_offset + 1) << 1) | (look ? 1 : 0));
+        rd_kafka_topic_partition_set_leader_epoch(item, epochs_of(&part->epochs, item->offset - 1));
     }
     consumer->generation++;
     consumer->lost = true;
