@@ -127,7 +127,7 @@ def zombie_worker(scene):
     scene.windows.crash(victim.name, 32, name="frozen")
     try:
         wait_until(lambda: scene.metric_of_all("fenced_claims_total") > before or
-                   scene.handler.stats()["overlaps"] > 50, 30, "the zombie is fenced, or is not")
+                   scene.handler.stats()["overlaps"] > 50, 90, "the zombie is fenced, or is not")
         scene.pass_time(1)
     finally:
         stopped.go()

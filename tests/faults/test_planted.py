@@ -15,8 +15,8 @@ PLANTS = [
     ("settle-before-ack", "6-refused-and-kill", "lost"),
     # the record is marked done before it is delivered
     ("mark-first", "3-one-join", "lost"),
-    # FENCED is taken for GO
-    ("no-fence", "2-zombie-worker", "overlap"),
+    # FENCED is taken for GO; the zombie has work for longer than a hand-over takes on a busy machine
+    ("no-fence", "2-zombie-worker", "overlap", {"rules": ('1:{"delay_ms":400}',)}),
     # BUSY is taken for GO; the requests outlast the hand-over of a partition on a busy machine, too
     ("no-lease-wait", "3-one-join", "overlap", {
         "timeout_ms": 6000, "rules": ('0.1:{"fail_for_ms":900}', '0.05:{"delay_ms":4500}')}),
