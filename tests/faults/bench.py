@@ -47,6 +47,7 @@ class Bench:
         begin = time.monotonic()
         cluster = self.cluster(spec)
         scene = Scene(directory, cluster, Schedule(seed), spec)
+        row = None  # where the run is ended from outside
         try:
             row = self._run(scene, spec)
         except Exception as error:  # pylint: disable=broad-except
@@ -55,7 +56,8 @@ class Bench:
             try:
                 scene.close()
             except AssertionError as error:
-                row.problems.append(str(error).splitlines()[0])
+                if row is not None:
+                    row.problems.append(str(error).splitlines()[0])
             if spec.own_cluster is not None:
                 cluster.close()
         row.seconds = time.monotonic() - begin

@@ -12,6 +12,7 @@ acknowledged record to the request. Exit code 1 below 0.95 of the rate, above 1.
 
 import argparse
 import pathlib
+import signal
 import sys
 import tempfile
 import time
@@ -148,6 +149,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60, help="of each phase")
     parser.add_argument("--only", choices=["hang", "key", "poll"])
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     base = pathlib.Path(tempfile.mkdtemp(prefix="oncegate-isolation-"))
     broker = Broker(base / "kafka")
     good = True

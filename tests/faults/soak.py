@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import statistics
 import sys
 import tempfile
@@ -146,6 +147,7 @@ def main():
     parser.add_argument("--seed", type=int)
     parser.add_argument("--dir")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     seed = schedule.fresh_seed() if options.seed is None else options.seed
     spec = catalog.Spec("soak", "0", "a long run", None, rate=int(2 * SLOTS * 1000 / HANDLER_MS * SHARE), keys=400,
                         rules=TROUBLE, redis_proxy=True, handler_proxy=True, ambiguous=True, settle_s=180,
