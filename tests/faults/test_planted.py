@@ -17,9 +17,9 @@ PLANTS = [
     ("mark-first", "3-one-join", "lost"),
     # FENCED is taken for GO; the zombie has work for longer than a hand-over takes on a busy machine
     ("no-fence", "2-zombie-worker", "overlap", {"rules": ('1:{"delay_ms":400}',)}),
-    # BUSY is taken for GO; the requests outlast the hand-over of a partition on a busy machine, too
+    # BUSY is taken for GO; requests go on for long after a partition was handed over
     ("no-lease-wait", "3-one-join", "overlap", {
-        "timeout_ms": 6000, "rules": ('0.1:{"fail_for_ms":900}', '0.05:{"delay_ms":4500}')}),
+        "timeout_ms": 13000, "rules": ('0.1:{"fail_for_ms":900}', '0.03:{"delay_ms":10000}')}),
     # the number is marked seen, without the entry that says that a copy waits
     ("seen-without-parked", "3-one-join", "lost"),
     # consumption starts anew below what was committed
