@@ -89,14 +89,14 @@ static void begin_anew(struct lift *lift)
     log_info("offsets_adopted", LOG_STR("route", route->config->name),
              LOG_STR("then", "what was stopped begins at the earliest offset"), LOG_END);
     lift_adoption_used(route);
-    lift->adopted = lift->stopped;
-    lift->adopted_count = lift->count;
-    lift->stopped = NULL;
-    clear(lift);
     if (all_here) {
-        lift_adoption_used(route);
+        clear(lift);
         restart_all(route);
     } else {
+        lift->adopted = lift->stopped;
+        lift->adopted_count = lift->count;
+        lift->stopped = NULL;
+        clear(lift);
         kafka_consumer_begin_again(route->consumer);
     }
     route_unhold(route, HOLD_OFFSETS);

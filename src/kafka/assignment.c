@@ -58,8 +58,8 @@ static struct partition *partition_new(struct kafka_consumer *consumer,
     part->pub.topic = consumer_topic(consumer, from->topic);
     part->pub.partition = from->partition;
     part->pub.start_offset = from->offset;
-    part->pub.end_offset = (int64_t)((uintptr_t)from->opaque >> 1) - 1; /* chosen_list, start.c */
-    part->look_back = ((uintptr_t)from->opaque & 1) != 0;
+    part->pub.end_offset = assign_note_end(from->opaque);
+    part->look_back = assign_note_look_back(from->opaque);
     part->position = from->offset;
     part->position_epoch = rd_kafka_topic_partition_get_leader_epoch(from);
     epochs_add(&part->epochs, 0, part->position_epoch);

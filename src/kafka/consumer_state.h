@@ -24,6 +24,24 @@ enum member_state {
     MEMBER_FAILED,   /* a fatal error: only free is left */
 };
 
+/* What the opaque of an entry to be assigned says: where the log ended, and whether the record
+ * before the offset is to be looked at. */
+static inline void *assign_note(int64_t end_offset, bool look_back)
+{
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    return (void *)(((uintptr_t)(end_offset + 1) << 1) | look_back);
+}
+
+static inline int64_t assign_note_end(const void *note)
+{
+    return (int64_t)((uintptr_t)note >> 1) - 1;
+}
+
+static inline bool assign_note_look_back(const void *note)
+{
+    return ((uintptr_t)note & 1) != 0;
+}
+
 /* A partition of the assignment. pub comes first: the two are cast into each other. */
 struct partition {
     struct kafka_partition pub;

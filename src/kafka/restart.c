@@ -82,8 +82,7 @@ static void begin_anew(struct kafka_consumer *consumer)
         item->offset = part->restarting ? part->restart_offset : part->committed;
         if (part->restarting)
             continue;
-        /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
-        item->opaque = (void *)(((uintptr_t)(part->pub.end_offset + 1) << 1) | (look ? 1 : 0));
+        item->opaque = assign_note(part->pub.end_offset, look);
         rd_kafka_topic_partition_set_leader_epoch(item, epochs_of(&part->epochs, item->offset - 1));
     }
     consumer->generation++;

@@ -88,8 +88,6 @@ static bool has_record_before(const struct start_item *item)
            item->chosen > item->earliest;
 }
 
-/* The entries' opaque: the offset of the end + 1, times 2, + 1 where the record before is to be
- * looked at. */
 static rd_kafka_topic_partition_list_t *chosen_list(const struct start *start, bool missing_only)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)start->count);
@@ -102,8 +100,7 @@ static rd_kafka_topic_partition_list_t *chosen_list(const struct start *start, b
             continue;
         entry = rd_kafka_topic_partition_list_add(list, item->topic, item->partition);
         entry->offset = item->chosen;
-        /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
-        entry->opaque = (void *)(((uintptr_t)(item->latest + 1) << 1) | has_record_before(item));
+        entry->opaque = assign_note(item->latest, has_record_before(item));
         rd_kafka_topic_partition_set_leader_epoch(entry, item->missing ? -1 : item->epoch);
     }
     return list;

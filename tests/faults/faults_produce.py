@@ -109,10 +109,4 @@ def grows_beyond(scene):
      kafka_proxy=True, config={"kafka": {"producer": {"queue.buffering.max.messages": 8}}})
 def queue_full(scene):
     """What the client does not take waits before it, and holds its offset."""
-    for _ in range(2):
-        for proxy in scene.broker.proxies:
-            proxy.stall(["down"])
-        scene.pass_time(3, 4)
-        for proxy in scene.broker.proxies:
-            proxy.heal()
-        scene.traffic(300)
+    late_acknowledgements(scene)
