@@ -67,6 +67,7 @@ static const struct field fields[] = {
     FIELD("redrive-id", redrive_id, FIELD_TEXT, ON_ALL, 0),
     FIELD("redrive-mode", redrive_mode, FIELD_TEXT, ON_ALL, 0),
     FIELD("redrive-count", redrive_count, FIELD_COUNT, ON_ALL, 0),
+    FIELD("first-letter", first_letter, FIELD_TEXT, ON_REDRIVE | ON_DEAD_LETTER, 0),
 };
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
 

@@ -43,7 +43,14 @@ struct copy_info {
     int32_t http_status;       /* 0: none */
     struct slice redrive_id;   /* null: none */
     struct slice redrive_mode; /* "if-newer" | "force"; null: if-newer */
-    uint32_t redrive_count;
+    uint32_t redrive_count;    /* redrives so far; on a redriven copy this one is counted */
+    /*
+     * "<topic>/<partition>/<offset>" (record/letter_state.h) of the dead letter that this is about;
+     * null: none. On a redriven copy: whose state its end is written to. On a dead letter: this is
+     * not another letter, but that one, which has failed again; so of a dead letter that has it, it
+     * goes on to the next redriven copy as it is, and of one that has none, its own id does.
+     */
+    struct slice first_letter;
 };
 
 /* True if the header is one of ours or a KIP-1191 one (__dlq.errors.*). */

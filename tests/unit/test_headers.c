@@ -73,6 +73,7 @@ static struct copy_info full_info(void)
         .redrive_id = SLICE_LIT("job-1"),
         .redrive_mode = SLICE_LIT("force"),
         .redrive_count = 1,
+        .first_letter = SLICE_LIT("9MJIhuY3RWaGkIv3Wq7n-A/3/17"),
     };
 }
 
@@ -110,6 +111,25 @@ static void test_headers_read_copy_of_a_written_copy_gives_the_same(void **state
     struct record copy = as_record();
     assert_true(headers_read_copy(&copy, &back, &err));
     assert_same_info(&info, &back);
+}
+
+/* From the redriven copy to the dead letter that it becomes again, and from that to the next copy.
+ */
+static void test_headers_read_copy_of_a_letter_knows_the_first_one(void **state)
+{
+    (void)state;
+    static const enum copy_kind kinds[] = {COPY_REDRIVE, COPY_DEAD_LETTER};
+    for (size_t i = 0; i < 2; i++) {
+        struct record source = {0};
+        struct copy_info info = full_info();
+        struct copy_info back;
+        struct err err = {0};
+        headers_write_copy(&list, kinds[i], &source, &info, NULL, 4096);
+        struct record copy = as_record();
+        assert_true(headers_read_copy(&copy, &back, &err));
+        assert_true(slice_equal(back.first_letter, info.first_letter));
+        assert_int_equal(back.redrive_count, 1);
+    }
 }
 
 static void test_headers_read_copy_of_a_follower_that_never_failed_gives_the_same(void **state)
@@ -187,6 +207,7 @@ static void test_headers_write_copy_for_retry_leaves_out_dead_letter_names(void 
     assert_header("oncegate-sequence", "18446744073709551615");
     assert_header("oncegate-epoch", "0");
     assert_int_equal(count_of("__dlq.errors.topic"), 0);
+    assert_int_equal(count_of("oncegate-first-letter"), 0);
 }
 
 static void test_headers_write_copy_for_dead_letter_adds_the_common_names(void **state)
@@ -237,6 +258,7 @@ static void test_headers_write_copy_for_redrive_strips_the_errors(void **state)
     assert_header("oncegate-redrive-id", "job-1");
     assert_header("oncegate-redrive-mode", "force");
     assert_header("oncegate-redrive-count", "1");
+    assert_header("oncegate-first-letter", "9MJIhuY3RWaGkIv3Wq7n-A/3/17");
     assert_header("oncegate-origin-offset", "9007199254740993");
     header_list_deinit(&dead);
 }
@@ -390,6 +412,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_headers_read_copy_of_a_written_copy_gives_the_same),
+        TEST(test_headers_read_copy_of_a_letter_knows_the_first_one),
         TEST(test_headers_read_copy_of_a_follower_that_never_failed_gives_the_same),
         TEST(test_headers_write_copy_keeps_app_headers_to_the_byte_in_order),
         TEST(test_headers_write_copy_of_a_copy_writes_each_own_header_once),
