@@ -1,5 +1,7 @@
 """Redis behind sentinels and as a cluster: row 9. Nothing is lost, whatever the fail-over forgets."""
 
+from support import checker
+from support.redis_topology import replication
 from support.waiting import wait_until
 
 from faults.catalog import row
@@ -36,6 +38,73 @@ def sentinel_master_and_instance(scene):
     kill_master(scene)
     scene.revive(victim)
     scene.traffic(400)
+
+
+def last_numbers(server):
+    """Up to which number each key of the ledger is finished there, as the server has it now. The
+    state's bytes are docs/ledger.md's: a sequence, whose L stands behind E and I."""
+    found = {}
+    for name in server.call("KEYS", "og:{*}:k:*"):
+        state = server.call("GET", name)
+        if state and ord(state[1]) % 16 == 1:
+            found[name] = int.from_bytes(state[19:27].encode("latin-1"), "big")
+    return found
+
+
+def link_of(server):
+    return replication(server).get("master_link_status")
+
+
+def cut_off(scene):
+    """The replica's log-in at the master is refused from now on: to the sentinels it is well, and for
+    some five seconds good enough to be the next master."""
+    replica = next(server for server in scene.redis.data if server != scene.redis.master())
+    replica.call("CONFIG", "SET", "masterauth", "refused")
+    replica.call("CLIENT", "KILL", "TYPE", "master")
+    wait_until(lambda: link_of(replica) == "down", 10, "the replica is cut off")
+    return replica
+
+
+def kill_what_is_ahead(scene, replica, records):
+    """Lets so many records be finished that the replica never hears of, and kills the master that has
+    them. The proof is read from both: how many finished numbers the next master lacks."""
+    old = scene.redis.master()
+    scene.traffic(records)
+    ahead = last_numbers(old)
+    scene.windows.open("redis-lost", before_us=5_000_000)
+    old.kill()
+    behind = last_numbers(replica)
+    scene.demand(link_of(replica) == "down", "the replica heard of it after all")
+    lacking = {name: last - behind.get(name, 0) for name, last in ahead.items()}
+    scene.notes["writes_lost"] = sum(lacking.values())
+    scene.demand(min(lacking.values(), default=-1) >= 0, "the replica is ahead of its master")
+    scene.demand(scene.notes["writes_lost"] >= records // 2, "nothing was lost: this shows nothing")
+    replica.call("CONFIG", "SET", "masterauth", "")
+    return old
+
+
+@row("9", "Sentinel: the replica cut off, then the master killed: what it had finished is lost",
+     redis="sentinels", rules=TROUBLE, rate=300, route={"parked": {"ghost_ttl": "1m"}}, settle_s=100,
+     doubles=0)
+def sentinel_lost_writes(scene):
+    """Its producer then repeats all that the new master does not know: the owners do, and tell it."""
+    replica = cut_off(scene)
+    before = set(scene.handler.effects())
+    old = kill_what_is_ahead(scene, replica, 300)
+    forgotten = set(scene.handler.effects()) - before
+    scene.redis.wait_moved(old)
+    scene.demand(scene.redis.master() == replica, "another master than the one that lacks them")
+    wait_up(scene, 60)
+    for record_id in sorted(forgotten):
+        key, epoch, number = checker.split_id(record_id)
+        scene.send(key, number, epoch=epoch)
+    scene.traffic(300)
+    told_again = lambda: int(scene.metric_of_all("ledger_reasserted_total"))  # noqa: E731
+    wait_until(lambda: told_again() >= len(forgotten) // 2, 30,
+               lambda: "half of %d told again, there are %d" % (len(forgotten), told_again()))
+    scene.pass_time(3)  # for the count alone; a key may be blocked for its ghost time
+    scene.notes.update(repeated=len(forgotten), told_again=told_again())
+    scene.demand(scene.metric_of_all("ledger_wipes_total") == 0, "taken for a wiped Redis")
 
 
 @row("9", "Sentinel with redis.wait: handed over twice", redis="sentinels", config=WAIT, rules=TROUBLE,
