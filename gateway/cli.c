@@ -41,49 +41,25 @@ int cli_usage(const char *command, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-static void take_out(struct cli *cli, int at, int count)
+static struct cli_given *take(struct cli *cli, const char *name)
 {
-    for (int i = at; i + count < cli->argc; i++)
-        cli->argv[i] = cli->argv[i + count];
-    cli->argc -= count;
+    for (size_t i = 0; i < cli->given_count; i++) {
+        struct cli_given *given = &cli->given[i];
+        if (given->taken || strcmp(given->name, name) != 0)
+            continue;
+        given->taken = true;
+        return given;
+    }
+    return NULL;
 }
 
 bool cli_flag(struct cli *cli, const char *name)
 {
-    for (int i = 0; i < cli->argc; i++) {
-        if (strcmp(cli->argv[i], name) == 0) {
-            take_out(cli, i, 1);
-            return true;
-        }
-    }
-    return false;
+    return take(cli, name) != NULL;
 }
 
 const char *cli_option(struct cli *cli, const char *name)
 {
-    size_t len = strlen(name);
-    for (int i = 0; i < cli->argc; i++) {
-        const char *value = NULL;
-        if (strncmp(cli->argv[i], name, len) != 0)
-            continue;
-        if (cli->argv[i][len] == '=') {
-            value = cli->argv[i] + len + 1;
-            take_out(cli, i, 1);
-        } else if (cli->argv[i][len] == '\0' && i + 1 < cli->argc) {
-            value = cli->argv[i + 1];
-            take_out(cli, i, 2);
-        }
-        if (value)
-            return value;
-    }
-    return NULL;
-}
-
-const char *cli_unknown(const struct cli *cli)
-{
-    for (int i = 0; i < cli->argc; i++) {
-        if (cli->argv[i][0] == '-' && cli->argv[i][1] != '\0')
-            return cli->argv[i];
-    }
-    return NULL;
+    const struct cli_given *given = take(cli, name);
+    return given ? given->value : NULL;
 }

@@ -175,8 +175,6 @@ int cmd_check(struct cli *cli)
 {
     bool connect = cli_flag(cli, "--connect");
 
-    if (cli_unknown(cli))
-        return cli_usage("check", "unknown option: %s", cli_unknown(cli));
     if (cli->argc > 0)
         return cli_usage("check", "nothing is expected behind check (a file is given by -c): %s",
                          cli->argv[0]);

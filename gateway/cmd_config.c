@@ -43,8 +43,6 @@ int cmd_config(struct cli *cli)
     const char *verb = cli->argc > 0 ? cli->argv[0] : "";
     struct buf out = {0};
 
-    if (cli_unknown(cli))
-        return cli_usage("config", "unknown option: %s", cli_unknown(cli));
     if (strcmp(verb, "explain") == 0) {
         if (cli->argc != 2)
             return cli_usage("config", "explain takes one key, e.g. routes.handler.timeout");
