@@ -18,11 +18,27 @@ pkg_check_modules(OG_EVENT REQUIRED IMPORTED_TARGET libevent>=2.1.12 libevent_pt
 pkg_check_modules(OG_EVENT_OPENSSL REQUIRED IMPORTED_TARGET libevent_openssl>=2.1.12)
 pkg_check_modules(OG_YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(OG_JSON REQUIRED IMPORTED_TARGET json-c)
+pkg_check_modules(OG_SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
 og_import(event PkgConfig::OG_EVENT Threads::Threads)
 og_import(event_openssl PkgConfig::OG_EVENT_OPENSSL OpenSSL::SSL OpenSSL::Crypto)
 og_import(openssl OpenSSL::SSL OpenSSL::Crypto)
 og_import(yaml PkgConfig::OG_YAML)
 og_import(json PkgConfig::OG_JSON)
+og_import(sqlite PkgConfig::OG_SQLITE)
+
+# A build of SQLite may lack its text search. Looked for by running it, where it can be run; an index
+# that is opened asks again, since another library may stand there by then.
+include(CheckCSourceRuns)
+if(NOT CMAKE_CROSSCOMPILING)
+  set(CMAKE_REQUIRED_LIBRARIES PkgConfig::OG_SQLITE)
+  check_c_source_runs("
+    #include <sqlite3.h>
+    int main(void) { return sqlite3_compileoption_used(\"ENABLE_FTS5\") ? 0 : 1; }" OG_SQLITE_HAS_FTS5)
+  unset(CMAKE_REQUIRED_LIBRARIES)
+  if(NOT OG_SQLITE_HAS_FTS5)
+    message(FATAL_ERROR "this SQLite was built without FTS5, which src/dlq needs: install the release's libsqlite3-dev")
+  endif()
+endif()
 
 find_path(OG_HTTP_PARSER_INCLUDE http_parser.h REQUIRED)
 find_library(OG_HTTP_PARSER_LIBRARY http_parser REQUIRED)
