@@ -99,5 +99,12 @@ void headers_write_copy(struct header_list *list, enum copy_kind kind, const str
 #define HEADERS_SIGNATURE_MAX 17
 void headers_signature(struct slice route, struct slice code, struct slice detail,
                        char out[HEADERS_SIGNATURE_MAX]);
+/*
+ * What a person calls failures of that signature: code and detail by the same rules, on one line of
+ * valid UTF-8 without control characters: "http-422: card <n> of customer <id> was declined". Two
+ * failures of one signature may differ in what stands between < and >.
+ */
+#define HEADERS_TITLE_MAX 240
+void headers_signature_title(struct slice code, struct slice detail, char out[HEADERS_TITLE_MAX]);
 
 #endif
