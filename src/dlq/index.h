@@ -142,7 +142,8 @@ struct dlq_row {
     const char *latest;     /* id of the newest letter of its history; its own where it has none */
 };
 
-/* Callbacks return false to stop. What they are given is valid during the call only. */
+/* Callbacks return false to stop; they must not call the index. What they are given is valid during
+ * the call only. A writer's own object is asked between its transactions. */
 
 /* Groups that have a line in the filter's states; most open and redriving ones first, then the
  * newest. With text it may stop after some 50,000 matches: covered->complete is false then. */

@@ -1,0 +1,31 @@
+/*
+ * Words of a dead letter, as the text index cuts them (FTS5's unicode61: letters and digits of any
+ * script, case and accents set aside), for one who looks through records without a text index.
+ */
+#ifndef OG_DLQ_WORDS_H
+#define OG_DLQ_WORDS_H
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "record/record.h"
+
+struct sqlite3;
+struct dlq_words;
+
+/* text: of a filter, every word must occur, a trailing * is a prefix. ERR_USAGE: no word in it, or
+ * more than 32. */
+struct dlq_words *dlq_words_new(const char *text, struct err *err) MUST_CHECK;
+void dlq_words_free(struct dlq_words **words);
+bool dlq_words_match(struct dlq_words *words, const struct record *rec);
+
+/* Appends what of a record is searched: key, value, headers; of our own the error's code and
+ * detail. */
+void dlq_words_of(const struct record *rec, struct buf *out);
+/* Appends the text as an expression for FTS5. */
+bool dlq_words_expression(struct sqlite3 *db, const char *text, struct buf *out,
+                          struct err *err) MUST_CHECK;
+
+#endif
