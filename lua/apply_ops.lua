@@ -6,8 +6,8 @@
 --         then for each item its state <ns>:{shard}:k:..., its parked list <ns>:{shard}:p:..., for an event-id its id key
 --         <ns>:{shard}:i:..., for a redriven record its redrive key <ns>:{shard}:r:...
 -- ARGV    1 header, then scope lines, owner lines and items, all packed: docs/ledger.md has the layout
--- RETURNS integers: for each item its answer, followed by the milliseconds of BUSY or by the head's tier and offset; where it was
---         asked for and is plain, followed by the state as a string
+-- RETURNS integers: for each item its answer, followed by the milliseconds of BUSY, by how far below the last a DUP is whose number was
+--         used again, or by the head's tier and offset; where it was asked for and is plain, followed by the state as a string
 -- COST    one GET and at most one SET an item; where records of the key are parked some O(log n) more
 -- CALLER  src/ledger/batch.c
 local call, redis_pcall, type = redis.call, redis.pcall, type

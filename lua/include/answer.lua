@@ -1,6 +1,6 @@
 -- The answer to an item, and the way there.
 
-local function answer(code, would, busy)
+local function answer(code, would, busy) -- busy: or, with DUP, how many numbers from it to the last
     local a = code + 32 * (would or code) + 1024 * s.count + 2 ^ 47 * ((s.generation or 0) % 64)
     local at = n + 1
     n = at

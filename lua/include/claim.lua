@@ -102,6 +102,23 @@ local function verdict_of()
     return codes.GO
 end
 
+-- Of a source record whose number is known, where it stands beyond all that is known of its source: it was not read again, so its
+-- number was used again. How many numbers there are from it to the last; nil where nothing of this can be said.
+local function used_again()
+    if kind ~= SEQUENCE or source ~= SOURCE or not scope.ordered or marks_get() == '' then
+        return nil
+    end
+    local list = marks_unpack()
+    for i = 1, #list do
+        if list[i].src == src and off <= list[i].off then
+            return nil
+        end
+    end
+    local block = epoch_block()
+    local behind = diff(block.Lh, block.Ll, Sh, Sl) + 1
+    return behind > 0 and math.min(behind, T32 - 1) or nil
+end
+
 -- The head's copy is gone, and nobody finished it: its number may not be called seen any more.
 local function remove_ghost()
     local entry = s.head
@@ -247,7 +264,7 @@ local function expire_head()
     end
 end
 
--- Returns code, would_code, busy ms.
+-- Returns code, would_code, and the ms of BUSY or what used_again says of DUP.
 local function claim(v)
     if fenced() then
         s.count = 0
@@ -283,6 +300,9 @@ local function claim(v)
     end
     if stop and s.dirty then
         state_save(state_key, parked_key, scope.ttl)
+    end
+    if code == codes.DUP and not by_rank then
+        busy = used_again()
     end
     return code, would, busy
 end

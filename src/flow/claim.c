@@ -362,6 +362,34 @@ static void act(struct delivery *d, const struct ledger_op *op, bool had_evidenc
     }
 }
 
+/* A duplicate that was not read again: perhaps its producer counts from the beginning again. */
+static void number_used_again(struct delivery *d, const struct ledger_op *op)
+{
+    struct route *route = d->route;
+    struct used_number used = {.number = op->number, .behind = op->behind};
+    uint64_t now_ms = route_now_ms(route), count;
+    if (!route->restarts || !d->lane)
+        return;
+    used.key = d->lane->hash ^ op->epoch * UINT64_C(0x9e3779b97f4a7c15) ^
+               (uint64_t)d->topic->lane_scope << 56;
+    used.is_resent = d->is_resent;
+    if (!restarts_suspect(route->restarts, &used, now_ms))
+        return;
+    metric_add(route->metrics.restarts, 1);
+    if ((count = restarts_to_tell(route->restarts, now_ms)) == 0)
+        return;
+    log_error("numbers_used_again", LOG_STR("route", route->config->name),
+              LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
+              LOG_INT("offset", d->origin.offset), LOG_SLICE("key", watchdog_shown_key(route, d)),
+              LOG_UINT("number", op->number), LOG_UINT("last", op->number + (op->behind - 1)),
+              LOG_UINT("records", count),
+              LOG_STR("why", "a producer seems to count from the beginning again without a new "
+                             "epoch: its records are taken for duplicates and not delivered"),
+              LOG_STR("hint", "give its records an epoch (dedup.epoch); where the key's past does "
+                              "not matter, forget it with `oncegate ledger reset`"),
+              LOG_END);
+}
+
 /* While the claim was under way the route may have been held, or its breaker opened. */
 static bool may_deliver(const struct delivery *d)
 {
@@ -407,6 +435,8 @@ static void claimed(struct ledger_op *op)
     d->holds_claim = held;
     d->lease_deadline_ns = op->lease_deadline_ns;
     count_verdict(d, op);
+    if (op->code == LEDGER_DUP && op->behind > 0)
+        number_used_again(d, op);
     if (delivery_unwanted(d) || (held && !may_deliver(d))) {
         bool proven = op->code == LEDGER_DUP || op->code == LEDGER_DUP_PARKED ||
                       op->code == LEDGER_SUPERSEDED;

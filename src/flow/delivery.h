@@ -113,6 +113,8 @@ struct delivery {
     bool in_row;      /* at most once: not decided upon yet */
     bool once;        /* at most once: recorded as done, and never to be delivered again */
     bool copy_lost; /* a twin whose copy expired in its tier: delivered from memory all the same */
+    bool is_resent; /* from source: older than one before it, as a batch that a producer sent twice
+                     */
     bool bad_copy;  /* on a retry topic, and not ours to read */
     enum copy_purpose purpose;
     uint64_t lease_deadline_ns;

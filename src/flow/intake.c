@@ -157,15 +157,28 @@ static void read_copy(struct delivery *d)
     set_due(d, &info);
 }
 
+/* Timestamps of a partition rise, but for clocks that differ and for what a producer sends again.
+ */
+static void note_time(struct delivery *d)
+{
+    if (d->rec.log_append_time || d->rec.timestamp_ms < 0)
+        return;
+    d->is_resent = d->rec.timestamp_ms < d->part->newest_ms;
+    if (!d->is_resent)
+        d->part->newest_ms = d->rec.timestamp_ms;
+}
+
 static void describe(struct delivery *d)
 {
     static const enum ledger_source sources[] = {LEDGER_SOURCE, LEDGER_TIER, LEDGER_REDRIVE};
     d->topic = d->part->topic;
     d->source = sources[d->part->kind];
-    if (d->part->kind == PART_SOURCE)
+    if (d->part->kind == PART_SOURCE) {
         origin_of_source(d);
-    else
+        note_time(d);
+    } else {
         read_copy(d);
+    }
     identity_read(&d->route->config->dedup.rule, &d->rec, &d->identity_store, &d->identity);
     if (d->identity.kind == IDENTITY_NONE)
         d->identity.status = IDENTITY_OK;

@@ -55,6 +55,8 @@ struct part {
     int64_t marked;     /* with marks: below it all that was settled is in the marks topic */
     int64_t marking;    /* will be, when the round under way ends; or -1 */
 
+    int64_t newest_ms; /* of a source: the highest timestamp of its producers that was taken */
+
     struct delivery_list row; /* at most once: taken, not decided upon, by offset */
     struct delivery *waiting; /* taken, and not due yet */
     struct loop_timer due;

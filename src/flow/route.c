@@ -479,6 +479,8 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     route->lanes = lane_table_new();
     route->breaker = breaker_new(config->breaker.failures, config->breaker.distinct_keys,
                                  config->breaker.probe_every_ms);
+    if (config->ordering == ORDERING_KEY && config->dedup.rule.kind == IDENTITY_SEQUENCE)
+        route->restarts = restarts_new();
     flood_init(&route->flood, config->dead_letter.pause_share, config->dead_letter.pause_records,
                config->dead_letter.pause_window_ms);
     route->uses_ledger = config->ordering == ORDERING_KEY ||
@@ -562,6 +564,7 @@ void route_free(struct route **route_p)
         kafka_consumer_free(&route->consumer, 0); /* it leaves the group beside the others */
     attempt_free_all(route);
     request_template_free(&route->template);
+    restarts_free(&route->restarts);
     lane_table_free(&route->lanes);
     breaker_free(&route->breaker);
     loop_task_cancel(route->loop, &route->pump_task);

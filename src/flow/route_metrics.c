@@ -55,6 +55,9 @@ static void init_counters(struct route_metrics *m)
     m->commits_ok = counter2(m, "offset_commits_total", "Offset commits.", "result", "ok");
     m->commits_failed = counter2(m, "offset_commits_total", "Offset commits.", "result", "failed");
     m->fenced = counter(m, "fenced_claims_total", "Claims refused because a newer owner exists.");
+    m->restarts = counter(m, "sequence_restarts_suspected_total",
+                          "Records taken for duplicates whose producer seems to count from the "
+                          "beginning again without a new epoch.");
     m->undelivered = counter(m, "undelivered_total",
                              "Records of an at-most-once route that were called done and are known "
                              "not to have been delivered.");

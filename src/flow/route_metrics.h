@@ -29,6 +29,7 @@ struct route_metrics {
     struct metric *rebuilt, *rebuilding;
     struct metric *marks_written, *marks_rebuilt;
     struct metric *undelivered;
+    struct metric *restarts; /* suspected */
     struct metric *oldest_unsettled;
     struct metric *twins, *twin_deliveries;
     struct metric *foreign_copies;

@@ -14,6 +14,7 @@
 #include "flow/flood.h"
 #include "flow/lane.h"
 #include "flow/part.h"
+#include "flow/restarts.h"
 #include "flow/route_metrics.h"
 #include "flow/stops.h"
 #include "handler/breaker.h"
@@ -106,8 +107,9 @@ struct route {
     struct breaker *breaker;
     struct flood flood;
     struct stops stops;
-    uint32_t keep_ms; /* see claim_keep_ms */
-    bool uses_ledger; /* false: ordering none and identity none */
+    struct restarts *restarts; /* NULL: its identity or its ordering has none */
+    uint32_t keep_ms;          /* see claim_keep_ms */
+    bool uses_ledger;          /* false: ordering none and identity none */
 
     struct part_list parts;
     size_t part_count;

@@ -72,6 +72,10 @@ static void add_why(const struct route *route, struct buf *out)
               "the breaker";
     else if (route->trouble[0])
         why = route->trouble;
+    else if (route->restarts && restarts_recent(route->restarts, route_now_ms(route)))
+        why =
+            "a producer seems to use numbers again without a new epoch, and what it sends is taken "
+            "for duplicates: see numbers_used_again in the log";
     else if (route->phase == ROUTE_RUNNING && route->part_count == 0)
         why = "no partition is assigned: the group has more members than the topics have "
               "partitions, or it is rebalancing";

@@ -132,8 +132,7 @@ static bool is_stuck_key(const struct route *route, const struct delivery *d)
            route->watchdog.run_ms >= d->begun_ms + limit_ms(route);
 }
 
-/* Where keys may be shown at all (they are a customer's, or a patient's). */
-static struct slice shown_key(const struct route *route, const struct delivery *d)
+struct slice watchdog_shown_key(const struct route *route, const struct delivery *d)
 {
     struct slice key = d->identity.key;
     if (route->config->handler.hide_key || !key.data || key.len > KEY_TEXT_MAX)
@@ -148,7 +147,7 @@ static void tell_key(struct route *route, struct delivery *d)
     d->stuck_told = true;
     log_warn("key_stuck", LOG_STR("route", route->config->name),
              LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
-             LOG_INT("offset", d->origin.offset), LOG_SLICE("key", shown_key(route, d)),
+             LOG_INT("offset", d->origin.offset), LOG_SLICE("key", watchdog_shown_key(route, d)),
              LOG_INT("for_ms", route->watchdog.run_ms - d->begun_ms),
              LOG_STR("why", status_record_why(d)), LOG_END);
 }
@@ -175,7 +174,7 @@ void watchdog_status(const struct route *route, struct buf *out)
     buf_printf(out, "\"stuck_keys\":%u,\"stuck\":[", route->watchdog.keys);
     TAILQ_FOREACH(d, &route->all, in_route)
     {
-        struct slice key = shown_key(route, d);
+        struct slice key = watchdog_shown_key(route, d);
         if (!is_stuck_key(route, d) || named++ >= NAMED_MAX)
             continue;
         buf_add_text(out, named > 1 ? ",{\"topic\":" : "{\"topic\":");

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/slice.h"
 
 struct delivery;
 struct part;
@@ -46,6 +47,9 @@ void watchdog_look(struct route *route);
 void watchdog_begin(struct delivery *d);
 /* How long the partition has been stuck, in ms; -1: it is not. */
 int64_t watchdog_stuck_ms(const struct route *route, const struct part *part);
+/* The key for a log or a status; null where keys may not be shown (they are a customer's, or a
+ * patient's), or where it is long. */
+struct slice watchdog_shown_key(const struct route *route, const struct delivery *d);
 /* Appends "stuck_keys":N,"stuck":[...] for /status: the first few records that do not end. */
 void watchdog_status(const struct route *route, struct buf *out);
 

@@ -200,7 +200,8 @@ static bool read_one(const redisReply *reply, size_t *at, struct swaps *swaps, s
     if (word >> 44 & 1) {
         if (!next(reply, at, &more))
             return false;
-        op->busy_ms = more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
+        *(op->code == LEDGER_DUP ? &op->behind : &op->busy_ms) = more > UINT32_MAX ? UINT32_MAX
+                                                                                   : (uint32_t)more;
     }
     if (word >> 45 & 1) {
         if (*at >= reply->elements || reply->element[*at]->type != REDIS_REPLY_STRING)

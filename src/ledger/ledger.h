@@ -150,7 +150,10 @@ struct ledger_op {
     enum ledger_code would_code; /* observe; else equal to code */
     bool cancelled;              /* not known to be executed; code means nothing */
     uint32_t busy_ms;            /* BUSY */
-    int32_t head_tier;   /* BLOCKED, NOT_HEAD, PARK_FULL: tier (ms) of the head's current copy */
+    uint32_t behind;   /* DUP of a source record of an ordered sequence that was not read again, so
+                          that its number was used again: how many numbers there are from it to the
+                          last of its epoch (1: it is the last). Else 0 */
+    int32_t head_tier; /* BLOCKED, NOT_HEAD, PARK_FULL: tier (ms) of the head's current copy */
     int64_t head_offset; /* and its offset there */
     bool head_expired;   /* the head's ghost time passed: claim again with the evidence, if there is
                             such */

@@ -161,7 +161,7 @@ void wire_add_header(struct buf *out, size_t fences, size_t scopes, size_t owner
 void wire_set_answer(struct ledger_op *op, enum ledger_code code)
 {
     op->code = op->would_code = code;
-    op->busy_ms = 0;
+    op->busy_ms = op->behind = 0;
     op->head_tier = 0;
     op->head_offset = -1;
     op->head_expired = op->head_blocks = false;

@@ -44,6 +44,51 @@ def test_indeterminate_can_be_dead_lettered(world):
     assert not world.handler.calls(late)
 
 
+def used_again(gateway):
+    return [line for line in gateway.child.output().splitlines() if "numbers_used_again" in line]
+
+
+def suspected(gateway):
+    return gateway.metric("sequence_restarts_suspected_total")
+
+
+def test_producer_that_counts_anew_without_an_epoch_is_an_alarm(world):
+    """A key that has come far is told of at once, another with the 8th number in a row."""
+    gateway = world.start()
+    world.wait_effects([world.send("far", n) for n in range(1, 101)] +
+                       [world.send("near", n) for n in range(1, 21)])
+    world.send("far", 1)
+    wait_until(lambda: suspected(gateway) == 1, 15, "an alarm")
+    line = used_again(gateway)[0]
+    for word in ('"key":"far"', '"number":1,', '"last":100,', world.topic, "dedup.epoch"):
+        assert word in line, line
+    gateway.wait_status("numbers_used_again", 5)
+    for number in range(1, 13):
+        world.send("near", number)
+    wait_until(lambda: gateway.metric("dedup_verdicts_total", verdict="duplicate") == 13, 15,
+               "all are duplicates")
+    assert suspected(gateway) == 1 + (12 - 7)
+    assert len(used_again(gateway)) == 1  # not again within a minute
+    world.wait_effects([world.send("near", 21), world.send("far", 101)])
+    world.wait_committed()
+    assert world.check()["doubled"] == 0
+
+
+def test_ordinary_duplicates_and_a_kill_are_no_alarm(world):
+    first = world.start()
+    stream = world.stream(count=3000, rate=600, keys=20, seed=71, dup_share=0.05)
+    wait_until(lambda: len(world.handler.effects()) > 800, 30, "traffic")
+    first.kill()
+    second = world.start(timeout=40)
+    stream.wait()
+    world.wait_all_effects(60)
+    world.wait_committed()
+    assert second.metric("dedup_verdicts_total", verdict="duplicate") > 20
+    assert suspected(second) == 0
+    assert not used_again(first) and not used_again(second)
+    world.check(doubled=32)
+
+
 def test_missing_identity_can_be_delivered(world):
     world.start(world.config(world.route(dedup__on_missing="deliver")))
     record = world.send("m", 1, seq_header=None, rule={"fail_first": 2})

@@ -65,6 +65,34 @@ static void test_event_id_at_another_offset_is_a_duplicate(void **state)
     ledger_world_deinit(&w);
 }
 
+static void test_number_that_is_used_again_tells_how_far_below_the_last_it_is(void **state)
+{
+    struct ledger_world w;
+    (void)state;
+    open_world(&w, IDENTITY_SEQUENCE, true);
+    for (uint64_t n = 1; n <= 9; n++) {
+        struct test_op op = claim(&w, "k", n);
+        assert_int_equal(run(&w, &op), LEDGER_GO);
+        assert_int_equal(op.op.behind, 0);
+        assert_int_equal(finish(&w, &op, LEDGER_SUCCEEDED), LEDGER_OK);
+    }
+    struct test_op read_again = claim(&w, "k", 2), used_again = claim(&w, "k", 2);
+    struct test_op last = claim(&w, "k", 9), elsewhere = claim(&w, "k", 2);
+    used_again.op.origin_offset = 10;
+    last.op.origin_offset = 11;
+    elsewhere.op.origin_partition = 1;
+    assert_int_equal(run(&w, &read_again), LEDGER_DUP);
+    assert_int_equal(read_again.op.behind, 0);
+    assert_int_equal(run(&w, &used_again), LEDGER_DUP);
+    assert_int_equal(used_again.op.behind, 8);
+    assert_int_equal(used_again.op.busy_ms, 0);
+    assert_int_equal(run(&w, &last), LEDGER_DUP);
+    assert_int_equal(last.op.behind, 1);
+    assert_int_equal(run(&w, &elsewhere), LEDGER_DUP);
+    assert_int_equal(elsewhere.op.behind, 8);
+    ledger_world_deinit(&w);
+}
+
 static void test_version_below_the_highest_done_is_outdated(void **state)
 {
     struct ledger_world w;
@@ -306,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_event_id_at_another_offset_is_a_duplicate),
+        cmocka_unit_test(test_number_that_is_used_again_tells_how_far_below_the_last_it_is),
         cmocka_unit_test(test_version_below_the_highest_done_is_outdated),
         cmocka_unit_test(test_offset_is_proven_per_partition_ordered_or_not),
         cmocka_unit_test(test_unordered_leaves_no_state_behind),

@@ -438,7 +438,7 @@ class Ledger:
                 block.roll(op, "window" not in self.off)
             st.claims = {c: v for c, v in st.claims.items() if v[1] > now and not self.void(c, op)}
             st.claims[self.claimant(op)] = (op.identity(), now + op.lease)
-        answer = Answer(code, would, busy, None, len(st.parked))
+        answer = Answer(code, would, busy or self.used_again(st, op, code), None, len(st.parked))
         if code in ("BLOCKED", "NOT_HEAD", "PARK_FULL"):
             answer.head, answer.blocked = self.head_of(st, now), st.parked[0].blocks
         return answer
@@ -548,6 +548,16 @@ class Ledger:
             return "DUP_PARKED" if parked and op.source == SOURCE else "GO"
         block = self.block_of(st, op)
         return block.verdict(op) if block else "GO"
+
+    def used_again(self, st, op, code):
+        """Of a DUP that was not read again (it stands beyond all that is known of its source): its number was used again. How many
+        numbers there are from it to the last; 0 where nothing of this can be said. It stands in place of busy_ms."""
+        if code != "DUP" or op.kind != SEQUENCE or op.source != SOURCE or not op.scope.ordered or not st.marks:
+            return 0
+        mark = st.mark(op.rank[1])
+        if op.rank in st.tombstones or (mark and op.offset <= mark.offset):
+            return 0
+        return min(max(0, st.block.block(op.epoch).L - op.number + 1), 2**32 - 1)
 
     def redrive_verdict(self, st, op):
         """Dead letters count as done, so identity proves nothing here: only that this redrive was handled, or the key moved on."""
