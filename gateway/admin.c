@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "spool/spool.h"
 
@@ -79,20 +80,17 @@ static void answered(void *arg, struct slice json, bool ready)
 static bool ask(struct admin *admin, struct buf *routes, bool *ready)
 {
     struct answers *answers = mem_zalloc(sizeof(*answers));
-    struct timespec until;
+    uint64_t until_ns = clock_mono_ns() + STATUS_WAIT_MS * NS_PER_MS;
     bool all;
     pthread_mutex_init(&answers->lock, NULL);
-    pthread_cond_init(&answers->changed, NULL);
+    cond_init(&answers->changed);
     answers->refs = 1 + (unsigned)admin->worker_count;
     answers->pending = admin->worker_count;
     answers->ready = true;
     for (size_t i = 0; i < admin->worker_count; i++)
         worker_status(admin->workers[i], answered, answers);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += STATUS_WAIT_MS / 1000;
     pthread_mutex_lock(&answers->lock);
-    while (answers->pending > 0 &&
-           pthread_cond_timedwait(&answers->changed, &answers->lock, &until) == 0)
+    while (answers->pending > 0 && cond_wait_until(&answers->changed, &answers->lock, until_ns))
         ;
     all = answers->pending == 0;
     *ready = all && answers->ready;

@@ -7,10 +7,10 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -30,9 +30,7 @@ struct exit_guard {
 /* Holding the lock. */
 static void sleep_until(struct exit_guard *guard, uint64_t mono_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(mono_ns / NS_PER_S),
-                             .tv_nsec = (long)(mono_ns % NS_PER_S)};
-    while (!guard->ended && pthread_cond_timedwait(&guard->changed, &guard->lock, &until) == 0)
+    while (!guard->ended && cond_wait_until(&guard->changed, &guard->lock, mono_ns))
         ;
 }
 
@@ -78,7 +76,6 @@ struct exit_guard *exit_guard_new(int64_t drain_ms, int64_t beyond_ms, int code,
                                   const char *(*waits_for)(void *ctx), void *ctx)
 {
     struct exit_guard *guard = mem_zalloc(sizeof(*guard));
-    pthread_condattr_t attr;
     guard->begun_ns = clock_mono_ns();
     guard->say_ns = guard->begun_ns + (uint64_t)drain_ms * NS_PER_MS + SAY_EVERY_NS;
     guard->end_ns = guard->begun_ns + (uint64_t)(drain_ms + beyond_ms) * NS_PER_MS;
@@ -86,10 +83,7 @@ struct exit_guard *exit_guard_new(int64_t drain_ms, int64_t beyond_ms, int code,
     guard->waits_for = waits_for;
     guard->ctx = ctx;
     pthread_mutex_init(&guard->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&guard->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&guard->changed);
     if (pthread_create(&guard->thread, NULL, watch, guard) == 0)
         return guard;
     destroy(guard);

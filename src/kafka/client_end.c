@@ -13,9 +13,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -40,12 +40,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init(void)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&one_ended, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&one_ended);
 }
 
 /* Without a limit: a rebalance that nobody answers would hold up the client's end for ever. */
@@ -100,14 +95,6 @@ static const struct ending *find(uint64_t number)
     return NULL;
 }
 
-static void wait_until(uint64_t mono_ns)
-{
-    struct timespec until = {.tv_sec = (time_t)(mono_ns / NS_PER_S),
-                             .tv_nsec = (long)(mono_ns % NS_PER_S)};
-
-    (void)pthread_cond_timedwait(&one_ended, &lock, &until);
-}
-
 /* Holding the lock. True: what was waited for has ended. */
 static bool wait_for(uint64_t number, int64_t limit_ms)
 {
@@ -122,7 +109,7 @@ static bool wait_for(uint64_t number, int64_t limit_ms)
             log_info("kafka_client_ending", LOG_STR("client", ending->client),
                      LOG_UINT("ms_left", (limit_ns - now_ns) / NS_PER_MS), LOG_END);
         }
-        wait_until(say_ns < limit_ns ? say_ns : limit_ns);
+        (void)cond_wait_until(&one_ended, &lock, say_ns < limit_ns ? say_ns : limit_ns);
         now_ns = clock_mono_ns();
     }
     return ending == NULL;

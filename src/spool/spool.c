@@ -12,9 +12,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "spool/store.h"
@@ -217,13 +217,11 @@ static void *thread_main(void *arg)
     struct spool *spool = arg;
     bool stopping;
     do {
-        struct timespec until;
+        uint64_t until_ns = clock_mono_ns() + TIDY_EVERY_S * NS_PER_S;
         struct spool_op *ops;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += TIDY_EVERY_S;
         pthread_mutex_lock(&spool->lock);
         while (!spool->queue.first && !spool->stopping &&
-               pthread_cond_timedwait(&spool->came, &spool->lock, &until) == 0)
+               cond_wait_until(&spool->came, &spool->lock, until_ns))
             ;
         ops = list_take_all(&spool->queue);
         stopping = spool->stopping;
@@ -340,7 +338,7 @@ struct spool *spool_open(const char *dir, uint64_t max_bytes, const struct spool
     spool->max_bytes = max_bytes;
     list_init(&spool->queue);
     pthread_mutex_init(&spool->lock, NULL);
-    pthread_cond_init(&spool->came, NULL);
+    cond_init(&spool->came);
     pthread_cond_init(&spool->went, NULL);
     make_metrics(spool, metrics);
     store_stats(store, &spool->stats);
