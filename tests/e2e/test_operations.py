@@ -265,6 +265,40 @@ def test_topic_recreated_under_a_running_gateway_goes_on_when_adopted(world):
     assert [one for one in world.handler.effects() if one in news] == news
 
 
+@pytest.mark.parametrize("leaves", [False, True])
+def test_adoption_in_the_middle_of_a_rebalance(world, leaves):
+    """It comes while a member that joined stands still, so that nobody is assigned anything; then
+    that one goes on, or is killed. Whoever owns a partition then delivers it from its beginning."""
+    keys = ["a", "b", "c", "d", "e", "f"]
+    gateway = world.start()
+    world.wait_effects([world.send(key, number) for number in range(1, 6) for key in keys])
+    world.wait_committed()
+    gateway.stop()
+    recreate(world)
+    news = [world.send(key, number) for number in range(6, 10) for key in keys]
+    world.producer.flush()
+    first = world.start(wait=False)
+    first.wait_status("ledger adopt", 20)
+    second = world.start(wait=False)
+    wait_until(lambda: first.metric("rebalances_total", kind="revoked") > 0, 20, "a rebalance")
+    second.freeze()
+    assert not any(world.handler.calls(one) for one in news)
+    adopt(world, first)
+    if leaves:
+        second.kill()
+    else:
+        second.thaw()
+    world.wait_effects(news, 40)
+    for one in [first] if leaves else [first, second]:
+        wait_until(lambda one=one: one.ready() and '"paused"' not in one.status_text(), 20,
+                   one.status_text)
+    done = [one for one in world.handler.effects() if one in news]
+    assert sorted(done) == sorted(news)  # each once
+    for key in keys:
+        assert [one for one in done if one[0] == key] == ["%s/0/%d" % (key, n) for n in range(6, 10)]
+    world.wait_committed()
+
+
 def test_lost_offsets_are_lifted_by_adoption(world):
     """The topic is the same one; a person says that it may begin where it begins."""
     gateway = world.start()
