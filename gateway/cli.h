@@ -47,6 +47,7 @@ int cmd_route(struct cli *cli);
 int cmd_ledger(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_demo(struct cli *cli);
+int cmd_dlq(struct cli *cli);
 int cmd_completion(struct cli *cli);
 int cmd_manual(struct cli *cli);
 

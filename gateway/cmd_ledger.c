@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cli.h"
+#include "ledger_key.h"
 #include "redis_task.h"
 #include "topic_plan.h"
 
@@ -23,20 +24,6 @@ static void described(void *arg, bool found, const struct err *err)
     struct request *request = arg;
     request->found = found;
     redis_task_done(&request->task, err);
-}
-
-static struct ledger_scope *make_scope(struct request *request, const struct route_config *route,
-                                       const char *topic)
-{
-    struct ledger_scope_config scope = {.group = route->group,
-                                        .topic = route->dedup.scope == SCOPE_ROUTE ? NULL : topic,
-                                        .route = route->name,
-                                        .kind = route->dedup.rule.kind,
-                                        .ordered = route->ordering == ORDERING_KEY,
-                                        .ttl_ms = route->dedup.ttl_ms,
-                                        .ghost_ttl_ms = route->parked.ghost_ttl_ms,
-                                        .parked_cap = route->parked.per_key};
-    return ledger_scope_new(request->task.ledger, &scope);
 }
 
 static void released(void *arg, uint32_t count, const struct err *err)
@@ -71,7 +58,7 @@ static int on_key(const struct config *config, const struct route_config *route,
     bool ok;
     if (!redis_task_init(&request.task, config, &err))
         return cli_fail(&err);
-    scope = make_scope(&request, route, topic);
+    scope = ledger_key_scope(request.task.ledger, route, topic);
     if (verb == KEY_RESET)
         ledger_reset(request.task.ledger, scope, slice_of(key), redis_task_done, &request.task);
     else if (verb == KEY_RELEASE)

@@ -22,9 +22,14 @@
          NULL,                                                                                     \
          "every word is in key, value, headers or detail; a trailing * is a prefix",               \
          false},                                                                                   \
+        {"--state",                                                                                \
+         "STATE",                                                                                  \
+         WORD_CHOICE,                                                                              \
+         "open|redriving|resolved|archived|any",                                                   \
+         "in this state; may be repeated (default: open and redriving)",                           \
+         true},                                                                                    \
     {                                                                                              \
-        "--state", "STATE", WORD_CHOICE, "open|redriving|resolved|archived",                       \
-            "in this state; may be repeated (default: open and redriving)", true                   \
+        "--id", "ID", WORD_TEXT, NULL, "this dead letter; may be repeated", true                   \
     }
 
 #define REASON_OPTION                                                                              \
@@ -156,23 +161,22 @@ static const struct command_option PURGE_OPTIONS[] = {
     {0},
 };
 static const struct command_verb DLQ[] = {
-    {"groups", "", "what fails: dead letters by failure group", GROUPS_OPTIONS, NULL, true},
-    {"list", "", "dead letters, the newest first", LIST_OPTIONS, NULL, true},
-    {"show", "ID", "one dead letter; an ID is TOPIC/PARTITION/OFFSET", SHOW_OPTIONS, NULL, true},
-    {"export", "", "dead letters as JSON lines, to stdout", EXPORT_OPTIONS, NULL, true},
+    {"groups", "", "what fails: dead letters by failure group", GROUPS_OPTIONS, NULL, false},
+    {"list", "", "dead letters, the newest first", LIST_OPTIONS, NULL, false},
+    {"show", "ID", "one dead letter; an ID is TOPIC/PARTITION/OFFSET", SHOW_OPTIONS, NULL, false},
+    {"export", "", "dead letters as JSON lines, to stdout", EXPORT_OPTIONS, NULL, false},
     {"import", "FILE", "produces exported lines to their dead-letter topics", IMPORT_OPTIONS, NULL,
-     true},
-    {"archive", "", "puts away what nobody will redrive", ARCHIVE_OPTIONS, NULL, true},
+     false},
+    {"archive", "", "puts away what nobody will redrive", ARCHIVE_OPTIONS, NULL, false},
     {"archive-to", "DIR", "keeps dead letters in files, before retention takes them",
-     ARCHIVE_TO_OPTIONS, NULL, true},
+     ARCHIVE_TO_OPTIONS, NULL, false},
     {"purge", "TOPIC", "deletes the oldest dead letters of a partition for ever", PURGE_OPTIONS,
-     NULL, true},
+     NULL, false},
     {0},
 };
 
 static const struct command_option REDRIVE_OPTIONS[] = {
     FILTER_OPTIONS,
-    {"--id", "ID", WORD_TEXT, NULL, "this dead letter; may be repeated", true},
     {"--limit", "N", WORD_NUMBER, NULL, "at most so many", false},
     {"--rate", "N", WORD_NUMBER, NULL, "records per second", false},
     {"--mode", "MODE", WORD_CHOICE, "if-newer|force",
@@ -238,7 +242,7 @@ const struct command COMMANDS[] = {
     {"status", cmd_status, "routes, partitions, lag, breaker, and why something waits", STATUS},
     {"route", cmd_route, "a person's hold, kept in Redis, seen by all instances", ROUTE},
     {"ledger", cmd_ledger, "one key's state in words; mending", LEDGER},
-    {"dlq", NULL, "dead letters: what fails, since when, how many", DLQ},
+    {"dlq", cmd_dlq, "dead letters: what fails, since when, how many", DLQ},
     {"redrive", NULL, "dead letters sent round again, as jobs", REDRIVE},
     {"audit", NULL, "who changed what", AUDIT},
     {"demo", cmd_demo, "everything on embedded defaults, with traffic", DEMO},

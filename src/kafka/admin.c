@@ -59,6 +59,8 @@ static void finish(struct kafka_admin *admin, struct admin_request *request, con
     if (request->kind == ADMIN_DESCRIBE)
         request->described(request->arg, err == NULL ? request->topics : NULL,
                            err == NULL ? request->count : 0, err);
+    else if (request->kind == ADMIN_DELETE)
+        request->deleted(request->arg, err == NULL ? request->begin : -1, err);
     else
         request->created(request->arg, err == NULL ? (const char *const *)request->failed : NULL,
                          err == NULL ? request->count : 0, err);
@@ -370,6 +372,50 @@ static void on_created(struct kafka_admin *admin, struct admin_request *request,
     finish(admin, request, NULL);
 }
 
+void kafka_admin_delete_below(struct kafka_admin *admin, const char *topic, int32_t partition,
+                              int64_t offset,
+                              void (*done)(void *arg, int64_t begin, const struct err *err),
+                              void *arg)
+{
+    struct admin_request *request = request_new(admin, ADMIN_DELETE, 0, arg);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_AdminOptions_t *options = options_new(admin, RD_KAFKA_ADMIN_OP_DELETERECORDS, request,
+                                                   REQUEST_TIMEOUT_MS);
+    rd_kafka_DeleteRecords_t *deletion;
+
+    request->deleted = done;
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    deletion = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(admin->rk, &deletion, 1, options, admin->queue);
+    rd_kafka_DeleteRecords_destroy(deletion);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void on_deleted(struct kafka_admin *admin, struct admin_request *request,
+                       rd_kafka_event_t *event)
+{
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_DeleteRecords_result_offsets(
+        rd_kafka_event_DeleteRecords_result(event));
+    struct err err;
+
+    if (list->cnt == 1 && list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        request->begin = list->elems[0].offset;
+        finish(admin, request, NULL);
+        return;
+    }
+    client_error_set(&err, list->cnt == 1 ? list->elems[0].err : RD_KAFKA_RESP_ERR_UNKNOWN,
+                     "deleting records");
+    finish(admin, request, &err);
+}
+
+static const char *doing(rd_kafka_event_type_t type)
+{
+    if (type == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
+        return "creating topics";
+    return type == RD_KAFKA_EVENT_DELETERECORDS_RESULT ? "deleting records" : "describing topics";
+}
+
 static void on_event(struct kafka_admin *admin, rd_kafka_event_t *event)
 {
     struct admin_request *request = rd_kafka_event_opaque(event);
@@ -377,7 +423,8 @@ static void on_event(struct kafka_admin *admin, rd_kafka_event_t *event)
     struct err err;
 
     if (type != RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT &&
-        type != RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT && type != RD_KAFKA_EVENT_CREATETOPICS_RESULT)
+        type != RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT &&
+        type != RD_KAFKA_EVENT_CREATETOPICS_RESULT && type != RD_KAFKA_EVENT_DELETERECORDS_RESULT)
         return;
     if (type == RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT &&
         rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
@@ -385,9 +432,7 @@ static void on_event(struct kafka_admin *admin, rd_kafka_event_t *event)
         return;
     }
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        client_error_set(&err, rd_kafka_event_error(event), "%s",
-                         type == RD_KAFKA_EVENT_CREATETOPICS_RESULT ? "creating topics"
-                                                                    : "describing topics");
+        client_error_set(&err, rd_kafka_event_error(event), "%s", doing(type));
         finish(admin, request, &err);
         return;
     }
@@ -395,6 +440,8 @@ static void on_event(struct kafka_admin *admin, rd_kafka_event_t *event)
         on_topics(admin, request, event);
     else if (type == RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT)
         on_configs(admin, request, event);
+    else if (type == RD_KAFKA_EVENT_DELETERECORDS_RESULT)
+        on_deleted(admin, request, event);
     else
         on_created(admin, request, event);
 }

@@ -62,6 +62,13 @@ void kafka_admin_create(struct kafka_admin *admin, const struct kafka_new_topic 
                                      const struct err *err),
                         void *arg);
 
+/* Deletes the records of a partition below an offset, for ever: all that Kafka can delete of a log.
+ * begin: where the log begins now. */
+void kafka_admin_delete_below(struct kafka_admin *admin, const char *topic, int32_t partition,
+                              int64_t offset,
+                              void (*done)(void *arg, int64_t begin, const struct err *err),
+                              void *arg);
+
 /* Checks the kafka properties against what this program keeps for itself and what librdkafka knows;
  * for `check` and config_load's caller. Returns a heap text of problems, one per line "name: text",
  * or NULL. */

@@ -7,7 +7,7 @@
 #include "kafka/admin.h"
 #include "kafka/wake.h"
 
-enum admin_kind { ADMIN_DESCRIBE, ADMIN_CREATE };
+enum admin_kind { ADMIN_DESCRIBE, ADMIN_CREATE, ADMIN_DELETE };
 
 struct admin_request {
     enum admin_kind kind;
@@ -19,6 +19,8 @@ struct admin_request {
     void (*described)(void *arg, const struct kafka_topic *topics, size_t count,
                       const struct err *err);
     void (*created)(void *arg, const char *const *failed, size_t count, const struct err *err);
+    void (*deleted)(void *arg, int64_t begin, const struct err *err);
+    int64_t begin; /* delete: where the log begins */
     void *arg;
     struct admin_request *next;
 };

@@ -1,0 +1,199 @@
+/*
+ * oncegate dlq archive: puts dead letters away, by writing `archived` into the state topic; nothing
+ * is deleted, and a redrive of an archived letter is still possible by its id. What came to be
+ * resolved or archived meanwhile is left as it is; what is on its way round is not touched.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "dlq_view.h"
+#include "progress.h"
+#include "record/letter_state.h"
+
+struct archive {
+    struct dlq *dlq;
+    const char *reason; /* NULL: none */
+    struct dlq_view view;
+    struct dlq_row **rows;
+    size_t count;
+    char by[DLQ_BY_MAX];
+};
+
+struct state_text {
+    struct buf topic, value;
+    char *key;
+};
+
+static void release_state(void *owner)
+{
+    struct state_text *text = owner;
+    buf_deinit(&text->topic);
+    buf_deinit(&text->value);
+    mem_free(text->key);
+    mem_free(text);
+}
+
+static bool send_state(const struct archive *archive, struct dlq_sender *sender,
+                       const struct dlq_row *row, struct err *err)
+{
+    struct state_text *text = mem_zalloc(sizeof(*text));
+    struct letter_state state = {.status = LETTER_ARCHIVED,
+                                 .redrive_count = row->redrive_count,
+                                 .by = slice_of(archive->by),
+                                 .at_ms = clock_wall_ms(),
+                                 .reason = slice_of(archive->reason)};
+    struct produce msg = {.partition = LETTER_STATE_PARTITION};
+    if (row->redrive_id[0])
+        state.redrive_id = slice_of(row->redrive_id);
+    buf_printf(&text->topic, "dlq-state.%s", row->topic->route->group);
+    letter_state_write(&text->value, &state);
+    text->key = mem_strdup(row->state_key);
+    msg.topic = text->topic.data;
+    msg.key = slice_of(text->key);
+    msg.value = buf_slice(&text->value);
+    if (dlq_send(sender, &msg, text, release_state, err))
+        return true;
+    release_state(text);
+    return false;
+}
+
+/* One entry for each group of which something was archived, with the filter and the count. */
+static bool send_audit(const struct archive *archive, struct dlq_sender *sender, bool ok,
+                       struct err *err)
+{
+    bool good = true;
+    struct buf details = {0};
+    for (size_t i = 0; good && i < archive->count; i++) {
+        const struct route_config *route = archive->rows[i]->topic->route;
+        uint64_t count = 0;
+        bool told = false;
+        for (size_t n = 0; n < archive->count; n++) {
+            bool same = strcmp(archive->rows[n]->topic->route->group, route->group) == 0;
+            told = told || (same && n < i);
+            count += same;
+            if (told)
+                break;
+        }
+        if (told)
+            continue;
+        buf_reset(&details);
+        buf_printf(&details, "{\"count\":%" PRIu64 ",\"filter\":", count);
+        dlq_filter_to_json(archive->view.filter, &details);
+        buf_add_char(&details, '}');
+        good = dlq_audit(sender, route, "dlq.archive", "filter", archive->reason, details.data,
+                         ok ? "ok" : "not all were written", err);
+    }
+    buf_deinit(&details);
+    return good;
+}
+
+static int write_states(const struct archive *archive)
+{
+    struct err err = {0};
+    struct dlq_sender *sender = dlq_sender_new(archive->dlq->loop, archive->dlq->config, &err);
+    struct progress progress;
+    uint64_t sent = 0, failed = 0;
+    bool ok = sender != NULL;
+    progress_begin(&progress, "archiving");
+    for (size_t i = 0; ok && i < archive->count; i++) {
+        ok = send_state(archive, sender, archive->rows[i], &err);
+        progress_show(&progress, i, archive->count);
+    }
+    ok = ok && dlq_sender_finish(sender, &sent, &failed, &err);
+    progress_end(&progress);
+    fprintf(stderr, "%" PRIu64 " of %zu dead letters are archived\n", sent, archive->count);
+    if (sender && sent > 0) {
+        struct err audit_err = {0};
+        uint64_t all = 0;
+        if (!send_audit(archive, sender, ok, &audit_err) ||
+            !dlq_sender_finish(sender, &all, &failed, ok ? &audit_err : &err)) {
+            err = ok ? audit_err : err;
+            (void)(ok && err_prefix(&err, "the audit log"));
+            ok = false;
+        }
+    }
+    dlq_sender_free(&sender);
+    if (ok)
+        return EXIT_OK;
+    (void)cli_fail(&err);
+    return sent > 0 ? EXIT_PARTLY : err_exit_code(&err);
+}
+
+/* The topics that are written to must be there: an archive without a trace is none. */
+static bool check_topics(const struct archive *archive, struct err *err)
+{
+    static const char *const kinds[] = {"dlq-state", "audit"};
+    const char *before = "";
+    for (size_t i = 0; i < archive->count; i++) {
+        const char *group = archive->rows[i]->topic->route->group;
+        if (strcmp(group, before) == 0)
+            continue;
+        before = group;
+        for (size_t k = 0; k < 2; k++) {
+            char *name = mem_printf("%s.%s", kinds[k], group);
+            bool exists = false;
+            bool ok = dlq_topic_exists(archive->dlq->loop, archive->dlq->config, name, &exists,
+                                       err);
+            if (ok && !exists)
+                ok = err_set(err, ERR_CONFIG,
+                             "topic %s does not exist: `oncegate topics apply` "
+                             "makes it",
+                             name);
+            mem_free(name);
+            if (!ok)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void choose(struct archive *archive)
+{
+    const struct dlq_view *view = &archive->view;
+    archive->rows = mem_calloc(view->count + 1, sizeof(struct dlq_row *));
+    for (size_t i = 0; i < view->count; i++) {
+        if (dlq_view_takes(view, view->rows[i]) &&
+            (view->rows[i]->state & (DLQ_STATE_OPEN | DLQ_STATE_RESOLVED)))
+            archive->rows[archive->count++] = view->rows[i];
+    }
+}
+
+static int run(struct archive *archive, const struct dlq_filter *filter, bool dry_run)
+{
+    char question[120];
+    struct err err = {0};
+    int code = EXIT_OK;
+    if (!dlq_view_read(&archive->view, archive->dlq, filter, &err))
+        return cli_fail(&err);
+    choose(archive);
+    if (dry_run || archive->count == 0) {
+        fprintf(stderr, "%zu dead letters would be archived\n", archive->count);
+        return EXIT_OK;
+    }
+    if (!check_topics(archive, &err))
+        return cli_fail(&err);
+    snprintf(question, sizeof(question), "%zu dead letters are to be archived.", archive->count);
+    return dlq_may(archive->dlq, question, &code) ? write_states(archive) : code;
+}
+
+int dlq_archive(struct dlq *dlq)
+{
+    struct archive archive = {.dlq = dlq, .reason = cli_option(dlq->cli, "--reason")};
+    struct dlq_filter filter;
+    struct err err = {0};
+    bool dry_run = cli_flag(dlq->cli, "--dry-run");
+    int code;
+    if (!dlq_filter_of(dlq, &filter, &err))
+        return cli_usage("dlq archive", "%s", err.text);
+    if (!filter.states)
+        filter.states = DLQ_STATE_OPEN;
+    dlq_by(archive.by);
+    code = run(&archive, &filter, dry_run);
+    mem_free(archive.rows);
+    dlq_view_free(&archive.view);
+    dlq_filter_deinit(&filter);
+    return code;
+}

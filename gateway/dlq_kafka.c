@@ -1,0 +1,464 @@
+/*
+ * Kafka for the commands; see dlq_kafka.h. Everything here turns the command's own loop until it is
+ * answered, and gives up where nothing at all has happened for QUIET_MS: a command must end.
+ */
+#include "dlq_kafka.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cmd_dlq.h"
+#include "record/audit_entry.h"
+
+#define QUIET_MS      15000
+#define IN_FLIGHT_MAX 2000
+
+/* Turns the loop until *done, or since *moved_ns nothing has moved for QUIET_MS. */
+struct patience {
+    struct loop *loop;
+    uint64_t moved_ns;
+    struct loop_timer timer;
+};
+
+static void wake_up(void *arg)
+{
+    struct patience *patience = arg;
+    loop_timer_set_ms(&patience->timer, 500);
+}
+
+static void patience_begin(struct patience *patience, struct loop *loop)
+{
+    patience->loop = loop;
+    patience->moved_ns = clock_mono_ns();
+    loop_timer_init(&patience->timer, loop, wake_up, patience);
+    loop_timer_set_ms(&patience->timer, 500);
+}
+
+static bool patience_turn(struct patience *patience)
+{
+    loop_turn(patience->loop, true);
+    return clock_mono_ns() - patience->moved_ns < QUIET_MS * NS_PER_MS;
+}
+
+static void patience_end(struct patience *patience)
+{
+    loop_timer_deinit(&patience->timer);
+}
+
+/* ---- topics ---- */
+
+const struct route_config *dlq_route_of(const struct config *config, const char *topic)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct route_config *route = &config->routes[i];
+        for (size_t t = 0; t < route->topic_count; t++) {
+            char *name = config_dlq_topic(route, route->topics[t]);
+            bool same = strcmp(name, topic) == 0;
+            mem_free(name);
+            if (same)
+                return route;
+        }
+    }
+    return NULL;
+}
+
+static void add_topics(struct dlq_topics *out, const struct route_config *route, const char *only)
+{
+    for (size_t t = 0; t < route->topic_count; t++) {
+        char *name = config_dlq_topic(route, route->topics[t]);
+        if (only && strcmp(only, name) != 0) {
+            mem_free(name);
+            continue;
+        }
+        out->items = mem_realloc(out->items, (out->count + 1) * sizeof(*out->items));
+        out->items[out->count++] = (struct dlq_topic){.name = name, .route = route};
+    }
+}
+
+struct described {
+    struct dlq_topics *topics;
+    bool done;
+    struct err err;
+};
+
+static void on_described(void *arg, const struct kafka_topic *topics, size_t count,
+                         const struct err *err)
+{
+    struct described *described = arg;
+    described->done = true;
+    if (err)
+        described->err = *err;
+    for (size_t i = 0; !err && i < count; i++) {
+        struct dlq_topic *topic = &described->topics->items[i];
+        topic->exists = topics[i].exists;
+        topic->partitions = topics[i].partitions;
+        memcpy(topic->uuid, topics[i].uuid, sizeof(topic->uuid));
+    }
+}
+
+static bool describe(struct loop *loop, const struct config *config, struct dlq_topics *out,
+                     struct err *err)
+{
+    struct described described = {.topics = out};
+    const char **names = mem_calloc(out->count + 1, sizeof(*names));
+    struct kafka_admin *admin = kafka_admin_new(loop, config, err);
+    struct patience patience;
+    bool ok = admin != NULL;
+    for (size_t i = 0; i < out->count; i++)
+        names[i] = out->items[i].name;
+    if (ok) {
+        kafka_admin_describe(admin, names, out->count, false, on_described, &described);
+        patience_begin(&patience, loop);
+        while (!described.done && patience_turn(&patience)) {
+        }
+        patience_end(&patience);
+        ok = described.done && !described.err.code;
+        if (described.done)
+            *err = described.err;
+        else
+            (void)err_set_retriable(err, ERR_UNAVAILABLE, "Kafka does not tell its topics");
+        described.done = true;
+        kafka_admin_free(&admin);
+    }
+    mem_free(names);
+    return ok;
+}
+
+bool dlq_topics_find(struct loop *loop, const struct config *config, const char *route,
+                     const char *topic, struct dlq_topics *out, struct err *err)
+{
+    *out = (struct dlq_topics){0};
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (!route || strcmp(route, config->routes[i].name) == 0)
+            add_topics(out, &config->routes[i], topic);
+    }
+    if (out->count == 0 && topic)
+        return err_set(err, ERR_USAGE, "%s is no dead-letter topic of this configuration", topic);
+    if (out->count == 0)
+        return err_set(err, ERR_USAGE, "no such route: %s", route ? route : "(none)");
+    if (describe(loop, config, out, err))
+        return true;
+    dlq_topics_deinit(out);
+    return false;
+}
+
+void dlq_topics_deinit(struct dlq_topics *topics)
+{
+    for (size_t i = 0; i < topics->count; i++)
+        mem_free(topics->items[i].name);
+    mem_free(topics->items);
+    *topics = (struct dlq_topics){0};
+}
+
+bool dlq_topic_exists(struct loop *loop, const struct config *config, const char *name,
+                      bool *exists, struct err *err)
+{
+    struct dlq_topic item = {.name = (char *)(uintptr_t)name};
+    struct dlq_topics one = {&item, 1};
+    bool ok = describe(loop, config, &one, err);
+    *exists = item.exists;
+    return ok;
+}
+
+/* ---- reading ---- */
+
+static void on_readable(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/* Takes what is there; true: it is over, for better or worse (err->code). */
+static bool take_all(struct kafka_reader *reader, struct patience *patience,
+                     bool (*each)(void *arg, const struct record *rec), void *arg, struct err *err)
+{
+    struct record rec;
+    size_t range;
+    for (;;) {
+        enum kafka_read read = kafka_reader_take(reader, &rec, &range, err);
+        if (read == KAFKA_READ_EMPTY)
+            return false;
+        if (read != KAFKA_READ_RECORD)
+            return true;
+        patience->moved_ns = clock_mono_ns();
+        if (!each(arg, &rec))
+            return true;
+    }
+}
+
+bool dlq_read(struct loop *loop, const struct config *config,
+              const struct kafka_reader_range *ranges, size_t count,
+              bool (*each)(void *arg, const struct record *rec), void *arg, struct err *err)
+{
+    bool readable = false, over = false, quiet = false;
+    struct patience patience;
+    struct kafka_reader *reader;
+    *err = (struct err){0};
+    if (count == 0)
+        return true;
+    reader = kafka_reader_new(loop, config, config->routes[0].group, ranges, count, on_readable,
+                              &readable, err);
+    if (!reader)
+        return false;
+    patience_begin(&patience, loop);
+    while (!over && !quiet) {
+        over = take_all(reader, &patience, each, arg, err);
+        quiet = !over && !patience_turn(&patience);
+    }
+    patience_end(&patience);
+    kafka_reader_free(&reader);
+    if (quiet)
+        return err_set_retriable(err, ERR_UNAVAILABLE, "Kafka does not give records of %s",
+                                 ranges[0].topic);
+    return err->code == ERR_NONE;
+}
+
+static struct slice keep_bytes(struct buf *bytes, struct slice from)
+{
+    size_t at = bytes->len;
+    if (slice_is_null(from))
+        return SLICE_NULL;
+    buf_add_slice(bytes, from);
+    buf_add_char(bytes, '\0');
+    return (struct slice){bytes->data + at, from.len};
+}
+
+/* Room for all is there before the first slice is taken: the bytes do not move. */
+static void keep_record(struct kept_record *kept, const struct record *rec)
+{
+    size_t size = rec->topic.len + rec->key.len + rec->value.len + 3;
+    for (size_t i = 0; i < rec->header_count; i++)
+        size += rec->headers[i].name.len + rec->headers[i].value.len + 2;
+    buf_reserve(&kept->bytes, size);
+    kept->headers = mem_calloc(rec->header_count + 1, sizeof(*kept->headers));
+    for (size_t i = 0; i < rec->header_count; i++) {
+        kept->headers[i].name = keep_bytes(&kept->bytes, rec->headers[i].name);
+        kept->headers[i].value = keep_bytes(&kept->bytes, rec->headers[i].value);
+    }
+    kept->rec = *rec;
+    kept->rec.topic = keep_bytes(&kept->bytes, rec->topic);
+    kept->rec.key = keep_bytes(&kept->bytes, rec->key);
+    kept->rec.value = keep_bytes(&kept->bytes, rec->value);
+    kept->rec.headers = kept->headers;
+    kept->rec.backing = NULL;
+    kept->rec.release = NULL;
+}
+
+void kept_record_deinit(struct kept_record *kept)
+{
+    mem_free(kept->headers);
+    buf_deinit(&kept->bytes);
+    *kept = (struct kept_record){0};
+}
+
+struct one {
+    int64_t offset;
+    bool found;
+    struct kept_record *kept;
+};
+
+static bool take_one(void *arg, const struct record *rec)
+{
+    struct one *one = arg;
+    one->found = rec->offset == one->offset;
+    if (one->found)
+        keep_record(one->kept, rec);
+    return false;
+}
+
+bool dlq_read_one(struct loop *loop, const struct config *config, const char *topic,
+                  int32_t partition, int64_t offset, struct kept_record *kept, bool *found,
+                  struct err *err)
+{
+    struct one one = {.offset = offset, .kept = kept};
+    struct kafka_reader_range range = {topic, partition, offset};
+    bool ok;
+    *kept = (struct kept_record){0};
+    ok = dlq_read(loop, config, &range, 1, take_one, &one, err);
+    if (!ok)
+        kept_record_deinit(kept);
+    *found = ok && one.found;
+    return ok;
+}
+
+/* ---- deleting ---- */
+
+struct deleted {
+    bool done;
+    int64_t begin;
+    struct err err;
+};
+
+static void on_deleted(void *arg, int64_t begin, const struct err *err)
+{
+    struct deleted *deleted = arg;
+    deleted->done = true;
+    deleted->begin = begin;
+    if (err)
+        deleted->err = *err;
+}
+
+bool dlq_delete_below(struct loop *loop, const struct config *config, const char *topic,
+                      int32_t partition, int64_t offset, int64_t *begin, struct err *err)
+{
+    struct deleted deleted = {0};
+    struct patience patience;
+    struct kafka_admin *admin = kafka_admin_new(loop, config, err);
+    if (!admin)
+        return false;
+    kafka_admin_delete_below(admin, topic, partition, offset, on_deleted, &deleted);
+    patience_begin(&patience, loop);
+    while (!deleted.done && patience_turn(&patience)) {
+    }
+    patience_end(&patience);
+    if (!deleted.done)
+        (void)err_set_retriable(&deleted.err, ERR_UNAVAILABLE,
+                                "Kafka does not answer: whether they are deleted is not known");
+    *err = deleted.err;
+    *begin = deleted.begin;
+    kafka_admin_free(&admin);
+    return err->code == ERR_NONE;
+}
+
+/* ---- sending ---- */
+
+struct message {
+    struct produce produce;
+    struct dlq_sender *sender;
+    void *owner;
+    void (*release)(void *owner);
+};
+
+struct dlq_sender {
+    struct loop *loop;
+    struct kafka_producer *producer;
+    struct patience patience;
+    size_t in_flight;
+    uint64_t sent, failed;
+    struct err err; /* of the first refusal */
+};
+
+struct dlq_sender *dlq_sender_new(struct loop *loop, const struct config *config, struct err *err)
+{
+    struct dlq_sender *sender = mem_zalloc(sizeof(*sender));
+    sender->loop = loop;
+    sender->producer = kafka_producer_new(loop, config, NULL, err);
+    if (sender->producer) {
+        patience_begin(&sender->patience, loop);
+        return sender;
+    }
+    mem_free(sender);
+    return NULL;
+}
+
+void dlq_sender_free(struct dlq_sender **pointer)
+{
+    struct dlq_sender *sender = *pointer;
+    if (!sender)
+        return;
+    *pointer = NULL;
+    kafka_producer_free(&sender->producer);
+    patience_end(&sender->patience);
+    mem_free(sender);
+}
+
+static void on_sent(struct produce *produce)
+{
+    struct message *message = produce->arg;
+    struct dlq_sender *sender = message->sender;
+    sender->in_flight--;
+    sender->patience.moved_ns = clock_mono_ns();
+    if (produce->result == PRODUCE_ACKED) {
+        sender->sent++;
+    } else {
+        if (sender->failed++ == 0)
+            sender->err = produce->err;
+    }
+    message->release(message->owner);
+    mem_free(message);
+}
+
+static bool wait_below(struct dlq_sender *sender, size_t most, struct err *err)
+{
+    while (sender->in_flight > most) {
+        if (!patience_turn(&sender->patience))
+            return err_set_retriable(err, ERR_UNAVAILABLE,
+                                     "Kafka does not acknowledge: %zu records may or may not be "
+                                     "written",
+                                     sender->in_flight);
+    }
+    return true;
+}
+
+bool dlq_send(struct dlq_sender *sender, const struct produce *msg, void *owner,
+              void (*release)(void *owner), struct err *err)
+{
+    struct message *message;
+    if (sender->in_flight == 0)
+        sender->patience.moved_ns = clock_mono_ns();
+    if (!wait_below(sender, IN_FLIGHT_MAX, err))
+        return false;
+    message = mem_zalloc(sizeof(*message));
+    message->produce = *msg;
+    message->produce.done = on_sent;
+    message->produce.arg = message;
+    message->sender = sender;
+    message->owner = owner;
+    message->release = release;
+    sender->in_flight++;
+    kafka_producer_send(sender->producer, &message->produce);
+    return true;
+}
+
+bool dlq_sender_finish(struct dlq_sender *sender, uint64_t *sent, uint64_t *failed, struct err *err)
+{
+    bool ok = wait_below(sender, 0, err);
+    *sent = sender->sent;
+    *failed = sender->failed;
+    if (ok && sender->failed > 0) {
+        *err = sender->err;
+        return false;
+    }
+    return ok;
+}
+
+struct entry_text {
+    struct buf key, value, topic;
+};
+
+static void release_entry(void *owner)
+{
+    struct entry_text *text = owner;
+    buf_deinit(&text->key);
+    buf_deinit(&text->value);
+    buf_deinit(&text->topic);
+    mem_free(text);
+}
+
+bool dlq_audit(struct dlq_sender *sender, const struct route_config *route, const char *action,
+               const char *on, const char *reason, const char *details, const char *result,
+               struct err *err)
+{
+    struct entry_text *text = mem_zalloc(sizeof(*text));
+    struct audit_entry entry = {.at_ms = clock_wall_ms(),
+                                .action = mem_strdup(action),
+                                .on = mem_strdup(on),
+                                .reason = mem_strdup(reason),
+                                .details = mem_strdup(details),
+                                .result = mem_strdup(result)};
+    struct produce msg = {.partition = 0};
+    char by[DLQ_BY_MAX];
+    dlq_by(by);
+    entry.by = mem_strdup(by);
+    buf_add_text(&text->key, on);
+    buf_printf(&text->topic, "audit.%s", route->group);
+    audit_entry_write(&text->value, &entry);
+    audit_entry_deinit(&entry);
+    msg.topic = text->topic.data;
+    msg.key = buf_slice(&text->key);
+    msg.value = buf_slice(&text->value);
+    if (dlq_send(sender, &msg, text, release_entry, err))
+        return true;
+    release_entry(text);
+    return false;
+}

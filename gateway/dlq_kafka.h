@@ -1,0 +1,86 @@
+/* What the commands for dead letters ask of Kafka, waiting for the answer: topics, records, sends.
+ * Each has a bound on how long nothing may happen. */
+#ifndef OG_GATEWAY_DLQ_KAFKA_H
+#define OG_GATEWAY_DLQ_KAFKA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "kafka/admin.h"
+#include "kafka/producer.h"
+#include "kafka/reader.h"
+#include "record/record.h"
+
+struct dlq_topic {
+    char *name;
+    const struct route_config *route; /* borrowed from the configuration */
+    bool exists;
+    int32_t partitions;
+    char uuid[KAFKA_UUID_MAX]; /* "" where the broker does not say */
+};
+struct dlq_topics {
+    struct dlq_topic *items;
+    size_t count;
+};
+
+/* The dead-letter topics of a route (NULL: of all), or the one of that name (NULL: all). None that
+ * fits is ERR_USAGE. */
+bool dlq_topics_find(struct loop *loop, const struct config *config, const char *route,
+                     const char *topic, struct dlq_topics *out, struct err *err) MUST_CHECK;
+void dlq_topics_deinit(struct dlq_topics *topics);
+bool dlq_topic_exists(struct loop *loop, const struct config *config, const char *name,
+                      bool *exists, struct err *err) MUST_CHECK;
+/* The route that writes to a dead-letter topic, or NULL. */
+const struct route_config *dlq_route_of(const struct config *config, const char *topic);
+
+/* Reads ranges, in any order between them, to their present ends or until each returns false. The
+ * record is each's during the call only. */
+bool dlq_read(struct loop *loop, const struct config *config,
+              const struct kafka_reader_range *ranges, size_t count,
+              bool (*each)(void *arg, const struct record *rec), void *arg,
+              struct err *err) MUST_CHECK;
+/* A record that outlives its reader. */
+struct kept_record {
+    struct record rec; /* slices into what is below */
+    struct record_header *headers;
+    struct buf bytes;
+};
+void kept_record_deinit(struct kept_record *kept);
+/* One record; *found false: nothing stands there (any more), and there is nothing to free. */
+bool dlq_read_one(struct loop *loop, const struct config *config, const char *topic,
+                  int32_t partition, int64_t offset, struct kept_record *kept, bool *found,
+                  struct err *err) MUST_CHECK;
+
+/* Deletes what lies below an offset; *begin: where the log begins then. */
+bool dlq_delete_below(struct loop *loop, const struct config *config, const char *topic,
+                      int32_t partition, int64_t offset, int64_t *begin,
+                      struct err *err) MUST_CHECK;
+
+/* Sends many, some of them under way at a time. */
+struct dlq_sender;
+
+struct dlq_sender *dlq_sender_new(struct loop *loop, const struct config *config,
+                                  struct err *err) MUST_CHECK;
+/* What is still under way is given up: its fate is unknown. */
+void dlq_sender_free(struct dlq_sender **sender);
+/* owner is given to release once the message has ended, also where it failed; everything in msg
+ * lives as long. release may be called within this call, of earlier messages. False: nothing was
+ * acknowledged for too long, and msg was not taken; release is not called for it. */
+bool dlq_send(struct dlq_sender *sender, const struct produce *msg, void *owner,
+              void (*release)(void *owner), struct err *err) MUST_CHECK;
+/* Appends an entry to the audit log of a route's group; action "dlq.archive", on what, reason or
+ * NULL, details a JSON object or NULL. */
+bool dlq_audit(struct dlq_sender *sender, const struct route_config *route, const char *action,
+               const char *on, const char *reason, const char *details, const char *result,
+               struct err *err) MUST_CHECK;
+/* Waits for all. sent: acknowledged so far; failed: refused, err is the first refusal's. */
+bool dlq_sender_finish(struct dlq_sender *sender, uint64_t *sent, uint64_t *failed,
+                       struct err *err) MUST_CHECK;
+
+#endif

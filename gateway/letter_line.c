@@ -1,0 +1,294 @@
+/*
+ * Records as lines of JSON; see letter_line.h. A line comes from anybody: whatever is not exactly
+ * what the format says is refused with its place, and nothing is guessed.
+ */
+#include "letter_line.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "json_print.h"
+
+#define DEPTH       6 /* a line needs three */
+#define HEADERS_MAX 100000
+#define LINE_MAX    (256u << 20)
+
+static void add_headers(struct json_object *line, const struct record *rec)
+{
+    struct json_object *list = json_object_new_array();
+    struct json_object *encoded = json_object_new_array();
+    for (size_t i = 0; i < 2 * rec->header_count; i++) {
+        const struct record_header *header = &rec->headers[i / 2];
+        struct slice bytes = i % 2 == 0 ? header->name : header->value;
+        struct buf text = {0};
+        if (!slice_is_null(bytes) && !str_is_utf8(bytes)) {
+            json_add_base64(&text, bytes);
+            bytes = buf_slice(&text);
+            json_object_array_add(encoded, json_object_new_int((int)i));
+        }
+        json_object_array_add(list, slice_is_null(bytes)
+                                        ? NULL
+                                        : json_object_new_string_len(bytes.data, (int)bytes.len));
+        buf_deinit(&text);
+    }
+    json_object_object_add(line, "headers", list);
+    if (json_object_array_length(encoded) > 0)
+        json_object_object_add(line, "headers_base64", encoded);
+    else
+        json_object_put(encoded);
+}
+
+void letter_line_write(struct buf *out, const struct record *rec)
+{
+    struct json_object *line = json_object_new_object();
+    char topic[256];
+    (void)str_copy(topic, sizeof(topic), rec->topic);
+    json_add_text(line, "topic", topic);
+    json_add_int(line, "partition", rec->partition);
+    json_add_int(line, "offset", rec->offset);
+    json_add_text(line, "tstype",
+                  rec->timestamp_ms < 0  ? "unknown"
+                  : rec->log_append_time ? "logappend"
+                                         : "create");
+    json_add_int(line, "ts", rec->timestamp_ms);
+    add_headers(line, rec);
+    json_add_bytes(line, "key", rec->key);
+    json_add_bytes(line, "payload", rec->value);
+    json_write(line, false, out);
+    buf_add_char(out, '\n');
+    json_object_put(line);
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    struct slice text;
+    struct json_object *root;
+    struct letter_line *line;
+    size_t *column;
+    struct err *err;
+};
+
+/* Where a member begins in the text, or the line where it does not. */
+static bool refuse(struct reading *reading, const char *member, const char *what)
+{
+    char quoted[40];
+    const char *at;
+    snprintf(quoted, sizeof(quoted), "\"%s\"", member);
+    at = memmem(reading->text.data, reading->text.len, quoted, strlen(quoted));
+    *reading->column = at ? (size_t)(at - reading->text.data) + 1 : 1;
+    return err_set(reading->err, ERR_INPUT, "%s: %s", member, what);
+}
+
+static bool get(struct reading *reading, const char *member, json_type type,
+                struct json_object **out)
+{
+    return json_object_object_get_ex(reading->root, member, out) && json_object_is_type(*out, type);
+}
+
+static struct slice string_of(struct json_object *value)
+{
+    return (struct slice){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+}
+
+static bool read_number(struct reading *reading, const char *member, bool must, int64_t most,
+                        int64_t *out)
+{
+    struct json_object *value;
+    if (!json_object_object_get_ex(reading->root, member, &value))
+        return must ? refuse(reading, member, "is missing") : true;
+    if (!json_object_is_type(value, json_type_int))
+        return refuse(reading, member, "must be a whole number");
+    *out = json_object_get_int64(value);
+    if (*out < (must ? 0 : -1) || *out > most)
+        return refuse(reading, member, "is out of range");
+    return true;
+}
+
+/* Places in bytes are kept as offsets until all is read, since the buffer may move. */
+struct place {
+    bool is_null;
+    size_t at, len;
+};
+
+static bool keep(struct reading *reading, const char *member, struct json_object *value,
+                 bool base64, struct place *out)
+{
+    struct buf *bytes = &reading->line->bytes;
+    *out = (struct place){value == NULL, bytes->len, 0};
+    if (!value)
+        return base64 ? refuse(reading, member, "null is said to be base64") : true;
+    if (!json_object_is_type(value, json_type_string))
+        return refuse(reading, member, "must be text or null");
+    if (!base64)
+        buf_add_slice(bytes, string_of(value));
+    else if (!json_read_base64(string_of(value), bytes))
+        return refuse(reading, member, "is said to be base64 and is not");
+    out->len = bytes->len - out->at;
+    return true;
+}
+
+static bool read_bytes(struct reading *reading, const char *member, struct place *out)
+{
+    char name[40];
+    struct json_object *value = NULL, *encoding = NULL;
+    bool base64 = false;
+    snprintf(name, sizeof(name), "%s_encoding", member);
+    (void)json_object_object_get_ex(reading->root, member, &value);
+    if (json_object_object_get_ex(reading->root, name, &encoding)) {
+        if (!json_object_is_type(encoding, json_type_string) ||
+            strcmp(json_object_get_string(encoding), "base64") != 0)
+            return refuse(reading, name, "is \"base64\" or absent");
+        base64 = true;
+    }
+    return keep(reading, member, value, base64, out);
+}
+
+static bool mark_encoded(struct reading *reading, size_t count, bool *encoded)
+{
+    struct json_object *list = NULL;
+    if (!json_object_object_get_ex(reading->root, "headers_base64", &list))
+        return true;
+    if (!json_object_is_type(list, json_type_array))
+        return refuse(reading, "headers_base64", "must be a list of places in headers");
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *at = json_object_array_get_idx(list, i);
+        int64_t place = json_object_is_type(at, json_type_int) ? json_object_get_int64(at) : -1;
+        if (place < 0 || (size_t)place >= count)
+            return refuse(reading, "headers_base64", "names a place that headers does not have");
+        encoded[place] = true;
+    }
+    return true;
+}
+
+static bool keep_headers(struct reading *reading, struct json_object *list, size_t count,
+                         const bool *encoded, struct place *places)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *value = json_object_array_get_idx(list, i);
+        if (i % 2 == 0 && !value)
+            return refuse(reading, "headers", "a header's name is null");
+        if (!keep(reading, "headers", value, encoded[i], &places[i]))
+            return false;
+        /* Kafka's client takes names as C strings: what is behind a NUL would be lost. */
+        buf_add_char(&reading->line->bytes, '\0');
+        if (i % 2 == 0 &&
+            memchr(reading->line->bytes.data + places[i].at, '\0', places[i].len) != NULL)
+            return refuse(reading, "headers", "a header's name holds a NUL");
+    }
+    return true;
+}
+
+static bool read_headers(struct reading *reading, struct place **places, size_t *count)
+{
+    struct json_object *list = NULL;
+    bool *encoded;
+    bool ok;
+    *places = NULL;
+    *count = 0;
+    if (!json_object_object_get_ex(reading->root, "headers", &list))
+        return true;
+    if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) % 2 != 0 ||
+        json_object_array_length(list) > HEADERS_MAX)
+        return refuse(reading, "headers", "must be a flat list of names and values");
+    *count = json_object_array_length(list);
+    *places = mem_calloc(*count + 1, sizeof(**places));
+    encoded = mem_calloc(*count + 1, sizeof(*encoded));
+    ok = mark_encoded(reading, *count, encoded) &&
+         keep_headers(reading, list, *count, encoded, *places);
+    mem_free(encoded);
+    return ok;
+}
+
+static struct slice slice_at(const struct buf *bytes, struct place place)
+{
+    return place.is_null ? SLICE_NULL : (struct slice){bytes->data + place.at, place.len};
+}
+
+static bool read_topic(struct reading *reading, struct place *out)
+{
+    struct json_object *topic;
+    if (!get(reading, "topic", json_type_string, &topic) || string_of(topic).len == 0)
+        return refuse(reading, "topic", "is missing, or no text");
+    if (strlen(json_object_get_string(topic)) != string_of(topic).len || string_of(topic).len > 249)
+        return refuse(reading, "topic", "is no topic's name");
+    if (!keep(reading, "topic", topic, false, out))
+        return false;
+    buf_add_char(&reading->line->bytes, '\0');
+    return true;
+}
+
+static bool read_members(struct reading *reading)
+{
+    struct letter_line *line = reading->line;
+    struct place topic, key, value, *headers = NULL;
+    size_t count = 0;
+    int64_t partition = 0, offset = -1, ts = -1;
+    bool ok = read_topic(reading, &topic) &&
+              read_number(reading, "partition", true, INT32_MAX, &partition) &&
+              read_number(reading, "offset", false, INT64_MAX, &offset) &&
+              read_number(reading, "ts", false, INT64_MAX, &ts) &&
+              read_bytes(reading, "key", &key) && read_bytes(reading, "payload", &value) &&
+              read_headers(reading, &headers, &count);
+    if (ok) {
+        line->headers = mem_calloc(count / 2 + 1, sizeof(*line->headers));
+        for (size_t i = 0; i < count; i += 2)
+            line->headers[i / 2] = (struct record_header){slice_at(&line->bytes, headers[i]),
+                                                          slice_at(&line->bytes, headers[i + 1])};
+        line->rec = (struct record){.topic = slice_at(&line->bytes, topic),
+                                    .partition = (int32_t)partition,
+                                    .leader_epoch = -1,
+                                    .offset = offset,
+                                    .timestamp_ms = ts,
+                                    .key = slice_at(&line->bytes, key),
+                                    .value = slice_at(&line->bytes, value),
+                                    .headers = line->headers,
+                                    .header_count = count / 2};
+    }
+    mem_free(headers);
+    return ok;
+}
+
+bool letter_line_read(struct slice text, struct letter_line *line, size_t *column, struct err *err)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
+    struct reading reading = {.text = text, .line = line, .column = column, .err = err};
+    bool ok = false;
+    memset(line, 0, sizeof(*line));
+    *column = 1;
+    if (text.len > LINE_MAX) {
+        json_tokener_free(tokener);
+        return err_set(err, ERR_INPUT, "the line is longer than any record");
+    }
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    buf_add(&line->bytes, "", 0);
+    reading.root = json_tokener_parse_ex(tokener, text.data, (int)text.len);
+    /* A line that ends early is told by the end of the text. */
+    if (json_tokener_get_error(tokener) == json_tokener_continue)
+        (void)err_set(err, ERR_INPUT, "the line ends within its JSON");
+    else if (json_tokener_get_error(tokener) != json_tokener_success)
+        (void)err_set(err, ERR_INPUT, "no JSON: %s",
+                      json_tokener_error_desc(json_tokener_get_error(tokener)));
+    else if (!json_object_is_type(reading.root, json_type_object))
+        (void)err_set(err, ERR_INPUT, "no JSON object");
+    else
+        ok = read_members(&reading);
+    if (json_tokener_get_error(tokener) != json_tokener_success)
+        *column = json_tokener_get_parse_end(tokener) + 1;
+    json_object_put(reading.root);
+    json_tokener_free(tokener);
+    if (!ok)
+        letter_line_deinit(line);
+    return ok;
+}
+
+void letter_line_deinit(struct letter_line *line)
+{
+    mem_free(line->headers);
+    buf_deinit(&line->bytes);
+    memset(line, 0, sizeof(*line));
+}
