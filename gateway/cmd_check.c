@@ -41,6 +41,10 @@ static void print_topics(const struct route_config *route)
         if (route->dedup.rebuild_from == REBUILD_FROM_TOPIC)
             print_derived("marks", config_marks_topic(route, topic));
     }
+    puts("  of the group");
+    print_derived("letter states", config_dlq_state_topic(route));
+    print_derived("redrive jobs", config_dlq_jobs_topic(route));
+    print_derived("audit", config_audit_topic(route));
 }
 
 static void print_route(const struct route_config *route)

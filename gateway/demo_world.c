@@ -22,14 +22,16 @@
 #include "demo_book.h"
 #include "topic_plan.h"
 
-#define START_MS    10000
-#define TOPICS_MS   30000
-#define GATEWAY_MS  25000 /* above shutdown.drain */
-#define END_MS      3000
-#define PLACE_MAX   200
-#define LOG_TAIL    4000
-#define BASE_MAX    60 /* the path of a unix socket is at most 107 bytes */
-#define PLACEHOLDER "127.0.0.1:1"
+#define START_MS        10000
+#define TOPICS_MS       30000
+#define GATEWAY_MS      25000 /* above shutdown.drain */
+#define END_MS          3000
+#define PLACE_MAX       200
+#define LOG_TAIL        4000
+#define BASE_MAX        60 /* the path of a unix socket is at most 107 bytes */
+#define TOPICS_OF_GROUP 3
+#define TOPICS_BESIDE   (3 + TOPICS_OF_GROUP) /* source, redrive, dead letters */
+#define PLACEHOLDER     "127.0.0.1:1"
 
 static void pause_ms(long ms)
 {
@@ -213,8 +215,8 @@ static bool save(const struct demo_world *world, struct err *err)
 static bool start_mock(struct demo_world *world, char *place, size_t size, struct err *err)
 {
     const struct route_config *route;
-    char *topics[DEMO_TIERS + 3], *args[DEMO_TIERS + 3];
-    const char *argv[DEMO_TIERS + 8];
+    char *topics[DEMO_TIERS + TOPICS_BESIDE], *args[DEMO_TIERS + TOPICS_BESIDE];
+    const char *argv[DEMO_TIERS + TOPICS_BESIDE + 5];
     size_t count = 0, argc = 0;
     bool good;
     if (!parse(world, err))
@@ -225,12 +227,16 @@ static bool start_mock(struct demo_world *world, char *place, size_t size, struc
         topics[count++] = config_tier_topic(route, route->topics[0], route->retry.tiers_ms[i]);
     topics[count++] = config_redrive_topic(route, route->topics[0]);
     topics[count++] = config_dlq_topic(route, route->topics[0]);
+    topics[count++] = config_dlq_state_topic(route);
+    topics[count++] = config_dlq_jobs_topic(route);
+    topics[count++] = config_audit_topic(route);
     argv[argc++] = world->program;
     argv[argc++] = "demo";
     argv[argc++] = "--part";
     argv[argc++] = "mock";
     for (size_t i = 0; i < count; i++)
-        argv[argc++] = args[i] = mem_printf("%s:%d", topics[i], DEMO_PARTITIONS);
+        argv[argc++] = args[i] = mem_printf("%s:%d", topics[i],
+                                            i + TOPICS_OF_GROUP < count ? DEMO_PARTITIONS : 1);
     argv[argc] = NULL;
     good = start_part(world, &world->kafka, argv, "kafka.log", place, size, err);
     for (size_t i = 0; i < count; i++) {

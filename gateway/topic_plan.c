@@ -12,10 +12,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define DAY_MS         INT64_C(86400000)
-#define TIER_RETENTION (14 * DAY_MS)
-#define DLQ_RETENTION  (90 * DAY_MS)
-#define HEADERS_ROOM   65536
+#define DAY_MS          INT64_C(86400000)
+#define TIER_RETENTION  (14 * DAY_MS)
+#define DLQ_RETENTION   (90 * DAY_MS)
+#define AUDIT_RETENTION (365 * DAY_MS)
+#define HEADERS_ROOM    65536
 
 /* A question to the cluster, answered on a loop of its own. */
 struct ask {
@@ -82,6 +83,9 @@ static void list_items(const struct config *config, struct plan *plan)
             if (route->dedup.rebuild_from == REBUILD_FROM_TOPIC)
                 add_item(plan, route, config_marks_topic(route, topic), "marks");
         }
+        add_item(plan, route, config_dlq_state_topic(route), "state");
+        add_item(plan, route, config_dlq_jobs_topic(route), "jobs");
+        add_item(plan, route, config_audit_topic(route), "audit");
     }
 }
 
@@ -103,6 +107,8 @@ static int64_t retention_of(const struct config *config, const struct plan_item 
     int64_t tiers = 2 * route->retry.give_up_after_ms > TIER_RETENTION
                         ? 2 * route->retry.give_up_after_ms
                         : TIER_RETENTION;
+    if (strcmp(item->kind, "audit") == 0)
+        return AUDIT_RETENTION;
     return strcmp(item->kind, "dlq") == 0 ? (tiers > DLQ_RETENTION ? tiers : DLQ_RETENTION) : tiers;
 }
 
@@ -111,20 +117,32 @@ static bool is_marks(const struct plan_item *item)
     return strcmp(item->kind, "marks") == 0;
 }
 
+/* Of the group, not of a source topic: one partition, so that its records have one order. */
+static bool is_of_group(const struct plan_item *item)
+{
+    return strcmp(item->kind, "state") == 0 || strcmp(item->kind, "jobs") == 0 ||
+           strcmp(item->kind, "audit") == 0;
+}
+
+static bool is_compacted(const struct plan_item *item)
+{
+    return is_marks(item) || strcmp(item->kind, "state") == 0 || strcmp(item->kind, "jobs") == 0;
+}
+
 static void set_wanted(const struct config *config, struct plan_item *item,
                        const struct kafka_topic *source, int32_t replication)
 {
-    item->partitions = source->partitions;
+    item->partitions = is_of_group(item) ? 1 : source->partitions;
     item->replication = replication > 0 ? replication : source->replication;
     want(item, "min.insync.replicas", item->replication >= 3 ? 2 : 1);
-    if (is_marks(item)) {
+    if (is_compacted(item)) {
         want_text(item, "cleanup.policy", "compact");
         return;
     }
     want_text(item, "cleanup.policy", "delete");
     want_text(item, "message.timestamp.type", "LogAppendTime");
     want(item, "retention.ms", retention_of(config, item));
-    if (source->max_message_bytes > 0)
+    if (source->max_message_bytes > 0 && !is_of_group(item))
         want(item, "max.message.bytes", source->max_message_bytes + HEADERS_ROOM);
 }
 
@@ -163,11 +181,29 @@ static void compare_marks(const struct config *config, struct plan_item *item,
                       "marks are deleted that the ledger would still know (dedup.ttl)");
 }
 
+static void compare_of_group(struct plan_item *item, const struct kafka_topic *found)
+{
+    const char *policy = is_compacted(item) ? "compact" : "delete";
+    if (found->partitions != item->partitions)
+        differ_number(item, "partitions", found->partitions, item->partitions,
+                      "only partition 0 is used");
+    if (!found->cleanup_policy[0])
+        return;
+    if (strcmp(found->cleanup_policy, policy) != 0)
+        differ(item, "cleanup.policy", found->cleanup_policy, policy,
+               is_compacted(item) ? "what became of a dead letter would be forgotten with time"
+                                  : "its records have no keys, and compaction refuses them");
+    else if (!is_compacted(item) && found->retention_ms >= 0 &&
+             found->retention_ms < AUDIT_RETENTION)
+        differ_number(item, "retention.ms", found->retention_ms, AUDIT_RETENTION,
+                      "who changed what would be forgotten within the year");
+}
+
 static void compare(const struct config *config, struct plan_item *item,
                     const struct kafka_topic *found)
 {
     int64_t retention = retention_of(config, item);
-    if (found->partitions != item->partitions)
+    if (found->partitions != item->partitions && !is_of_group(item))
         differ_number(
             item, "partitions", found->partitions, item->partitions,
             "a key's retries may go to another member than its source, and wait for their tier");
@@ -176,6 +212,10 @@ static void compare(const struct config *config, struct plan_item *item,
                       "a copy is lost with fewer brokers than a source record");
     if (is_marks(item)) {
         compare_marks(config, item, found);
+        return;
+    }
+    if (is_of_group(item)) {
+        compare_of_group(item, found);
         return;
     }
     if (found->cleanup_policy[0] && strcmp(found->cleanup_policy, "delete") != 0)

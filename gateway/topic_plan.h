@@ -25,7 +25,7 @@ struct plan_item {
     enum plan_action action;
     const char *route;
     char *topic;
-    const char *kind; /* source, tier, redrive, dlq, marks */
+    const char *kind; /* source, tier, redrive, dlq, marks, state, jobs, audit */
     int32_t partitions;
     int32_t replication;
     struct property settings[PLAN_SETTINGS_MAX]; /* values are heap text */

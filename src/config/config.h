@@ -260,6 +260,10 @@ char *config_tier_topic(const struct route_config *route, const char *topic,
 char *config_redrive_topic(const struct route_config *route, const char *topic) MUST_CHECK;
 char *config_dlq_topic(const struct route_config *route, const char *topic) MUST_CHECK;
 char *config_marks_topic(const struct route_config *route, const char *topic) MUST_CHECK;
+/* Topics of a route's group, whatever its source topics; their names are not configurable. */
+char *config_dlq_state_topic(const struct route_config *route) MUST_CHECK;
+char *config_dlq_jobs_topic(const struct route_config *route) MUST_CHECK;
+char *config_audit_topic(const struct route_config *route) MUST_CHECK;
 const char *outcome_name(enum outcome outcome);
 /* connect dns tls timeout reset protocol; takes one bit. */
 const char *handler_error_name(enum handler_error error);

@@ -13,14 +13,34 @@
 #include "config/schema_checks.h"
 #include "config/topics.h"
 
-enum topic_role { ROLE_TIER, ROLE_REDRIVE, ROLE_DEAD_LETTER, ROLE_MARKS };
+enum topic_role {
+    ROLE_TIER,
+    ROLE_REDRIVE,
+    ROLE_DEAD_LETTER,
+    ROLE_MARKS,
+    ROLE_STATE,
+    ROLE_JOBS,
+    ROLE_AUDIT,
+    ROLES,
+};
+
+/* As they stand in messages, behind "the ". */
+static const char *const roles[ROLES] = {
+    [ROLE_TIER] = "retry topic",
+    [ROLE_REDRIVE] = "redrive topic",
+    [ROLE_DEAD_LETTER] = "dead-letter topic",
+    [ROLE_MARKS] = "marks topic",
+    [ROLE_STATE] = "dead-letter state topic",
+    [ROLE_JOBS] = "redrive jobs topic",
+    [ROLE_AUDIT] = "audit topic",
+};
 
 struct topic_use {
     char *name;   /* owned */
     char *folded; /* owned; '.' as '_', since Kafka allows no two topics that differ only there */
     enum topic_role role;
     size_t route;
-    struct node *at; /* the source topic it follows from */
+    struct node *at; /* the source topic or the group it follows from */
 };
 
 struct topic_uses {
@@ -104,25 +124,61 @@ static void derive_names(struct load *load, const struct route_config *route, si
         check_length(load, at, uses->items[i].name, &told);
 }
 
+/* What there is once for a group. */
+static void derive_group_names(struct load *load, const struct route_config *route, size_t index,
+                               struct node *at, struct topic_uses *uses)
+{
+    bool told = false;
+    size_t first = uses->count;
+
+    add_use(uses, config_dlq_state_topic(route), ROLE_STATE, index, at);
+    add_use(uses, config_dlq_jobs_topic(route), ROLE_JOBS, index, at);
+    add_use(uses, config_audit_topic(route), ROLE_AUDIT, index, at);
+    for (size_t i = first; i < uses->count; i++)
+        check_length(load, at, uses->items[i].name, &told);
+}
+
+/* Equal, as Kafka takes names. */
+static bool is_named(const char *text, char *name)
+{
+    bool same = strlen(text) == strlen(name);
+
+    for (size_t i = 0; same && name[i]; i++)
+        same = text[i] == name[i] || (strchr("._", text[i]) && strchr("._", name[i]));
+    mem_free(name);
+    return same;
+}
+
+/* The role that a topic has for the route's own group by its name; ROLES: none. */
+static enum topic_role own_role(const struct route_config *route, const char *name)
+{
+    if (topics_matches(route->retry.topic, route->group, name))
+        return ROLE_TIER;
+    if (topics_matches(route->dead_letter.topic, route->group, name))
+        return ROLE_DEAD_LETTER;
+    if (route->dedup.rebuild_from == REBUILD_FROM_TOPIC &&
+        topics_matches(route->dedup.marks_topic, route->group, name))
+        return ROLE_MARKS;
+    if (is_named(name, config_dlq_state_topic(route)))
+        return ROLE_STATE;
+    if (is_named(name, config_dlq_jobs_topic(route)))
+        return ROLE_JOBS;
+    return is_named(name, config_audit_topic(route)) ? ROLE_AUDIT : ROLES;
+}
+
 /* A source topic that this group writes itself would feed on its own copies. */
 static bool check_own_copy(struct load *load, const struct route_config *route, struct node *map,
                            struct node *at)
 {
-    bool retry = topics_matches(route->retry.topic, route->group, at->text);
-    bool dead = topics_matches(route->dead_letter.topic, route->group, at->text);
-    bool marks = route->dedup.rebuild_from == REBUILD_FROM_TOPIC &&
-                 topics_matches(route->dedup.marks_topic, route->group, at->text);
+    enum topic_role role = own_role(route, at->text);
     char place[RELATION_PLACE_MAX];
 
-    if (!retry && !dead && !marks)
+    if (role == ROLES)
         return true;
-    return node_error(
-        at, load->problems,
-        "\"%s\" is by its name a %s topic of the route's own group \"%s\" (group: %s)", at->text,
-        retry  ? "retry"
-        : dead ? "dead-letter"
-               : "marks",
-        route->group, relation_place(node_get(map, "group"), place));
+    return node_error(at, load->problems,
+                      "\"%s\" is by its name %s %s of the route's own group \"%s\" (group: %s)",
+                      at->text, role <= ROLE_MARKS ? "a" : "the", roles[role], route->group,
+                      relation_place(node_get(map, "group"), place));
 }
 
 static int compare_uses(const void *a, const void *b)
@@ -135,13 +191,6 @@ static int compare_uses(const void *a, const void *b)
     if (order == 0)
         order = (x->at->line > y->at->line) - (x->at->line < y->at->line);
     return order ? order : (x->at->column > y->at->column) - (x->at->column < y->at->column);
-}
-
-static const char *role_name(enum topic_role role)
-{
-    static const char *const names[] = {"the retry topic", "the redrive topic",
-                                        "the dead-letter topic", "the marks topic"};
-    return names[role];
 }
 
 /*
@@ -161,11 +210,12 @@ static void check_collisions(struct load *load, struct topic_uses *uses)
         if (b->at->bad || a->at->bad ||
             (a->at == b->at && a->role == ROLE_TIER && b->role == ROLE_TIER))
             continue; /* the last: equal tiers, told already */
-        node_error(b->at, load->problems,
-                   "%s \"%s\" of routes[%zu] would be named like %s \"%s\" of routes[%zu] (%s)%s",
-                   role_name(b->role), b->name, b->route, role_name(a->role), a->name, a->route,
-                   relation_place(a->at, place),
-                   strcmp(a->name, b->name) == 0 ? "" : ": Kafka takes '.' and '_' as the same");
+        node_error(
+            b->at, load->problems,
+            "the %s \"%s\" of routes[%zu] would be named like the %s \"%s\" of routes[%zu] (%s)%s",
+            roles[b->role], b->name, b->route, roles[a->role], a->name, a->route,
+            relation_place(a->at, place),
+            strcmp(a->name, b->name) == 0 ? "" : ": Kafka takes '.' and '_' as the same");
     }
 }
 
@@ -186,6 +236,8 @@ void relations_check_topics(struct load *load, struct node *routes)
         for (struct node *at = topics->first; at; at = at->next)
             if (is_text(at) && !check_topic_name(at->text) && check_own_copy(load, route, map, at))
                 derive_names(load, route, map->index, at, &uses);
+        if (is_text(node_get(map, "group")))
+            derive_group_names(load, route, map->index, node_get(map, "group"), &uses);
     }
     check_collisions(load, &uses);
     uses_free(&uses);

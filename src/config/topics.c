@@ -1,4 +1,4 @@
-/* Names of retry, redrive, dead-letter and marks topics. */
+/* Names of the topics that follow from a route. */
 #include "config/topics.h"
 
 #include <string.h>
@@ -51,6 +51,21 @@ char *config_dlq_topic(const struct route_config *route, const char *topic)
 char *config_marks_topic(const struct route_config *route, const char *topic)
 {
     return topics_fill(route->dedup.marks_topic, route->group, topic, "");
+}
+
+char *config_dlq_state_topic(const struct route_config *route)
+{
+    return topics_fill("dlq-state.{group}", route->group, "", "");
+}
+
+char *config_dlq_jobs_topic(const struct route_config *route)
+{
+    return topics_fill("dlq-jobs.{group}", route->group, "", "");
+}
+
+char *config_audit_topic(const struct route_config *route)
+{
+    return topics_fill("audit.{group}", route->group, "", "");
 }
 
 /* '*' in the pattern stands for one or more characters; patterns have few of them. */

@@ -11,6 +11,9 @@
 
 #define BACKOFF_BUSY_MAX_MS 1000
 
+/* What could not be produced, for a reason that does not heal by itself. */
+#define BACKOFF_PRODUCE_MS 2000
+
 /* Another's claim stands in the way and lapses so soon: until just after that, but at most
  * BACKOFF_BUSY_MAX_MS, for it may end earlier; and up to a quarter longer: those that wait for the
  * same claim do not all ask at once. */

@@ -19,6 +19,7 @@
 #include "flow/once.h"
 #include "flow/park.h"
 #include "flow/part.h"
+#include "flow/redriven.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/topics.h"
@@ -248,6 +249,11 @@ static void duplicate(struct delivery *d, enum ledger_code code)
         if (code == LEDGER_DUP)
             twins_forget(d->lane, d);
     }
+    if (d->redriven) {
+        slot_free(d);
+        if (redriven_before_settle(d, code, delivery_settle))
+            return;
+    }
     delivery_settle(d);
 }
 
@@ -441,7 +447,7 @@ static void claimed(struct ledger_op *op)
         bool proven = op->code == LEDGER_DUP || op->code == LEDGER_DUP_PARKED ||
                       op->code == LEDGER_SUPERSEDED;
         end_probe(d);
-        if (proven)
+        if (proven && !d->redriven)
             delivery_settle(d);
         else
             delivery_release(d, delivery_put_back);

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "flow/part.h"
+#include "flow/redriven.h"
 #include "flow/route_state.h"
 #include "flow/spooling.h"
 #include "flow/worker_state.h"
@@ -86,6 +87,7 @@ static void fill_info(const struct delivery *d, const struct copy_job *job, stru
     info->http_status = job->http_status;
     info->redrive_id = d->redrive_id;
     info->redrive_count = d->redrive_count;
+    info->first_letter = redriven_letter(d);
     info->error_code = job->code[0] ? slice_of(job->code) : SLICE_NULL;
     info->error_detail = job->detail[0] ? slice_of(job->detail) : SLICE_NULL;
 }

@@ -27,6 +27,7 @@ struct part;
 struct route;
 struct route_topic;
 struct attempt;
+struct redriven;
 
 enum delivery_state {
     DELIVERY_QUEUED,     /* in its lane, behind others */
@@ -35,6 +36,7 @@ enum delivery_state {
     DELIVERY_WAITING,    /* current in its lane, for a timer; no slot, no claim */
     DELIVERY_RELEASING,  /* gives its claim back before it waits */
     DELIVERY_PRODUCING,  /* a copy is on its way */
+    DELIVERY_TELLING,    /* redriven: its letter's state is on its way */
     DELIVERY_FINISHING,  /* the fact is on its way to the ledger */
     DELIVERY_COMMITTING, /* at most once: recorded as done, its commit is awaited */
     DELIVERY_TWIN,       /* settled, parked in a tier, kept in memory to follow its head at once */
@@ -51,6 +53,7 @@ enum wait_reason {
     WAIT_HELD,        /* breaker, pause, flood: the route does not deliver */
     WAIT_PRODUCE,     /* a copy cannot be written at present */
     WAIT_SPOOL,       /* nor can the spool take it */
+    WAIT_STATE,       /* its letter's state cannot be written at present */
 };
 
 /* What was decided about a record whose copy is being written. */
@@ -125,6 +128,7 @@ struct delivery {
     void (*after_release)(struct delivery *d);
     struct attempt *attempt_now; /* while HANDLING */
     struct copy_job *copy;       /* while PRODUCING, and from a failure until it is settled */
+    struct redriven *redriven;   /* of a copy that names a dead letter; see redriven.h */
 };
 
 #endif

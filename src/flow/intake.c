@@ -19,6 +19,7 @@
 #include "flow/once.h"
 #include "flow/park.h"
 #include "flow/part.h"
+#include "flow/redriven.h"
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/watchdog.h"
@@ -143,6 +144,7 @@ static void read_copy(struct delivery *d)
     if (d->part->kind == PART_REDRIVE) { /* a new life: what failed before does not count */
         d->first_failed_at_ms = 0;
         d->failed_visit = false;
+        redriven_taken(d, info.first_letter);
     }
     d->tier_ms = d->part->tier_ms;
     d->copy_offset = d->rec.offset;

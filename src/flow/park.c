@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "flow/backoff.h"
 #include "flow/copy.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
@@ -22,8 +23,7 @@
 #include "flow/twins.h"
 #include "flow/worker_state.h"
 
-#define PRODUCE_AGAIN_MS 2000
-#define REFUSED_WAIT_MS  500
+#define REFUSED_WAIT_MS 500
 
 static void tier_written(struct delivery *d);
 static void dlq_written(struct delivery *d);
@@ -71,7 +71,7 @@ static void write_failed(struct delivery *d)
         loop_timer_deinit(&d->timer);
     loop_timer_init(&d->timer, d->route->loop, produce_again, d);
     d->has_timer = true;
-    loop_timer_set_ms(&d->timer, PRODUCE_AGAIN_MS);
+    loop_timer_set_ms(&d->timer, BACKOFF_PRODUCE_MS);
 }
 
 static void parked(struct ledger_op *op)

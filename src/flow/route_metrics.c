@@ -130,6 +130,14 @@ void route_metrics_retry(struct route_metrics *m, const char *tier)
         counter2(m, "retry_scheduled_total", "Copies written to a retry tier.", "tier", tier), 1);
 }
 
+void route_metrics_redriven(struct route_metrics *m, const char *result)
+{
+    metric_add(counter2(m, "redriven_total",
+                        "Redriven dead letters that came to an end, by what is written of them.",
+                        "result", result),
+               1);
+}
+
 void route_metrics_lag(struct route_metrics *m, const char *topic, int partition, double lag,
                        bool known)
 {

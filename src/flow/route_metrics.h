@@ -42,6 +42,7 @@ void route_metrics_init(struct route_metrics *m, struct metrics *registry, const
  * the rest counts as "other". */
 void route_metrics_dead_letter(struct route_metrics *m, const char *code);
 void route_metrics_retry(struct route_metrics *m, const char *tier);
+void route_metrics_redriven(struct route_metrics *m, const char *result);
 void route_metrics_lag(struct route_metrics *m, const char *topic, int partition, double lag,
                        bool known);
 void route_metrics_waiting(struct route_metrics *m, const char *tier, double records);

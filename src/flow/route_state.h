@@ -99,6 +99,7 @@ struct route {
 
     struct route_topic *topics;
     size_t topic_count;
+    char *letter_states; /* the topic dlq-state.<group> */
 
     struct kafka_consumer *consumer;
     unsigned lag_ticks;

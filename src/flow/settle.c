@@ -18,6 +18,7 @@
 #include "flow/marks.h"
 #include "flow/once.h"
 #include "flow/part.h"
+#include "flow/redriven.h"
 #include "flow/route_state.h"
 #include "flow/twins.h"
 #include "flow/worker_state.h"
@@ -79,6 +80,7 @@ void delivery_free(struct delivery *d)
     if (d->has_timer)
         loop_timer_deinit(&d->timer);
     copy_forget(d);
+    redriven_forget(d);
     record_release(&d->rec);
     part_unref(&d->part);
     TAILQ_REMOVE(&route->all, d, in_route);
@@ -256,6 +258,8 @@ static void finished(struct ledger_op *op)
 void delivery_finish(struct delivery *d, enum ledger_fact fact)
 {
     slot_free(d);
+    if (d->redriven && redriven_before_finish(d, fact))
+        return;
     if (!d->route->uses_ledger) {
         delivery_settle(d);
         return;

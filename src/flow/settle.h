@@ -32,7 +32,7 @@ void delivery_drop(struct delivery *d);
 void delivery_release(struct delivery *d, void (*next)(struct delivery *d));
 
 /* Records a final fact (SUCCEEDED, GIVEN_UP), lets the lane go on at once, and settles when the
- * ledger has it. */
+ * ledger has it. A redriven record's letter is told of before all that. */
 void delivery_finish(struct delivery *d, enum ledger_fact fact);
 /* Its offset is dealt with: moves the watermark. Frees it and lets the lane go on, unless it stays
  * as a twin. */

@@ -94,6 +94,7 @@ static const char *wait_text(enum wait_reason reason)
         "waits until the lease of an attempt with an unknown end lapses",
         "waits because its copy cannot be written to the retry or dead-letter topic",
         "waits because its dead letter is refused by its topic, and the spool cannot take it",
+        "waits because the state of its dead letter cannot be written to its topic",
     };
     return texts[reason];
 }
@@ -107,6 +108,7 @@ const char *status_record_why(const struct delivery *d)
         "",
         "gives its claim back",
         "its copy is on its way to the retry or dead-letter topic",
+        "the state of its dead letter is on its way",
         "its end is on its way to the ledger",
         "waits for its offset to be committed",
         "follows its key's parked head"};

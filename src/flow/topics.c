@@ -53,6 +53,7 @@ void topics_init(struct route *route)
     route->topics = mem_calloc(route->topic_count, sizeof(*route->topics));
     for (size_t i = 0; i < route->topic_count; i++)
         init_topic(route, i);
+    route->letter_states = config_dlq_state_topic(route->config);
 }
 
 struct slice topics_rank_name(struct route_topic *topic, uint32_t incarnation)
@@ -88,6 +89,7 @@ void topics_deinit(struct route *route)
         ledger_scope_free(&topic->scope);
     }
     mem_free(route->topics);
+    mem_free(route->letter_states);
 }
 
 const char **topics_subscription(const struct route *route, size_t *count)
@@ -230,12 +232,13 @@ static void listed(void *arg, const char *const *names, size_t count, const stru
     }
     lookup->names = topics_subscription(route, &n);
     lookup->names = mem_realloc(lookup->names,
-                                (n + 2 * route->topic_count) * sizeof(*lookup->names));
+                                (n + 2 * route->topic_count + 1) * sizeof(*lookup->names));
     for (size_t t = 0; t < route->topic_count; t++) {
         lookup->names[n++] = route->topics[t].dlq;
         if (route->topics[t].marks)
             lookup->names[n++] = route->topics[t].marks;
     }
+    lookup->names[n++] = route->letter_states;
     lookup->count = n;
     kafka_admin_describe(route->worker->admin, lookup->names, n, false, described, lookup);
 }

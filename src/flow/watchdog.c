@@ -48,7 +48,8 @@ static void note_refused(struct route *route)
     part->watchdog.refused = part->out_of_range;
     TAILQ_FOREACH(d, &route->all, in_route)
     {
-        if (d->state == DELIVERY_WAITING && (d->wait == WAIT_PRODUCE || d->wait == WAIT_SPOOL))
+        if (d->state == DELIVERY_WAITING &&
+            (d->wait == WAIT_PRODUCE || d->wait == WAIT_SPOOL || d->wait == WAIT_STATE))
             d->part->watchdog.refused = true;
     }
 }

@@ -359,14 +359,23 @@ static void test_topic_names_follow_the_templates(void **state)
     char *tier = config_tier_topic(&config->routes[0], "orders", 60000);
     char *redrive = config_redrive_topic(&config->routes[0], "orders");
     char *dlq = config_dlq_topic(&config->routes[0], "orders");
+    char *states = config_dlq_state_topic(&config->routes[0]);
+    char *jobs = config_dlq_jobs_topic(&config->routes[0]);
+    char *audit = config_audit_topic(&config->routes[0]);
 
     (void)state;
     assert_string_equal(tier, "1m-orders.orders-app");
+    assert_string_equal(states, "dlq-state.orders-app");
+    assert_string_equal(jobs, "dlq-jobs.orders-app");
+    assert_string_equal(audit, "audit.orders-app");
     assert_string_equal(redrive, "redrive-orders.orders-app");
     assert_string_equal(dlq, "dlq.orders-app.orders");
     mem_free(tier);
     mem_free(redrive);
     mem_free(dlq);
+    mem_free(states);
+    mem_free(jobs);
+    mem_free(audit);
     config_free(&config);
 }
 
