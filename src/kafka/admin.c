@@ -422,6 +422,8 @@ static void on_event(struct kafka_admin *admin, rd_kafka_event_t *event)
     rd_kafka_event_type_t type = rd_kafka_event_type(event);
     struct err err;
 
+    if (type == RD_KAFKA_EVENT_LISTOFFSETS_RESULT)
+        admin_bounds_event(admin, event);
     if (type != RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT &&
         type != RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT &&
         type != RD_KAFKA_EVENT_CREATETOPICS_RESULT && type != RD_KAFKA_EVENT_DELETERECORDS_RESULT)
@@ -486,6 +488,7 @@ struct kafka_admin *kafka_admin_new(struct loop *loop, const struct config *conf
     admin->wake.fd = -1;
     loop_task_init(&admin->serve_task, on_wake, admin);
     loop_task_init(&admin->nothing_task, on_nothing_to_ask, admin);
+    admin_bounds_init(admin);
     if (!wake_init(&admin->wake, loop, on_wake, admin, err) ||
         !connect_client(admin, config, err) || !admin_list_init(admin, err)) {
         kafka_admin_free(&admin);
@@ -515,5 +518,6 @@ void kafka_admin_free(struct kafka_admin **pointer)
     err_set(&cancelled, ERR_CANCELLED, "given up");
     while (admin->requests != NULL)
         finish(admin, admin->requests, &cancelled);
+    admin_bounds_deinit(admin, &cancelled);
     mem_free(admin);
 }

@@ -48,6 +48,19 @@ void kafka_admin_list(struct kafka_admin *admin,
                                    const struct err *err),
                       void *arg);
 
+struct kafka_bounds {
+    const char *topic; /* the caller's, as long as the question is open */
+    int32_t partition;
+    int64_t begin; /* the first offset that the log still has; -1: not known (no such partition) */
+    int64_t end;   /* behind the last committed one; -1: not known */
+};
+/* Where logs begin and end. Of asked only topic and partition count; bounds is valid during done
+ * only, in the same order. */
+void kafka_admin_bounds(struct kafka_admin *admin, const struct kafka_bounds *asked, size_t count,
+                        void (*done)(void *arg, const struct kafka_bounds *bounds, size_t count,
+                                     const struct err *err),
+                        void *arg);
+
 struct kafka_new_topic {
     const char *name;
     int32_t partitions;

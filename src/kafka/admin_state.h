@@ -26,6 +26,7 @@ struct admin_request {
 };
 
 struct admin_listing; /* admin_list.c */
+struct admin_bounds;  /* admin_bounds.c */
 
 struct kafka_admin {
     struct loop *loop;
@@ -36,9 +37,17 @@ struct kafka_admin {
     struct loop_task nothing_task;
     struct admin_request *requests;
     struct admin_listing *listings;
+    struct admin_bounds *bounds;
+    struct loop_task bounds_task; /* answers questions about nothing */
     struct wake *list_wake;
     bool no_controller; /* describe by listing */
 };
+
+/* admin_bounds.c */
+void admin_bounds_init(struct kafka_admin *admin);
+void admin_bounds_event(struct kafka_admin *admin, rd_kafka_event_t *event);
+/* Answers what is open with err. */
+void admin_bounds_deinit(struct kafka_admin *admin, const struct err *err);
 
 struct admin_listed {
     const char *name;

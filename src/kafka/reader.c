@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "kafka/client_end.h"
 #include "kafka/client_error.h"
+#include "kafka/message.h"
 #include "kafka/properties.h"
 #include "kafka/wake.h"
 
@@ -27,8 +28,7 @@ struct kafka_reader {
     size_t left;    /* ranges that have not ended */
     size_t current; /* the range of the last message: they come in runs */
     rd_kafka_message_t *message;
-    struct record_header *headers;
-    size_t header_cap;
+    struct message_headers headers;
 };
 
 static bool set_properties(rd_kafka_conf_t *conf, const char *group, struct err *err)
@@ -134,7 +134,7 @@ void kafka_reader_free(struct kafka_reader **pointer)
     for (size_t i = 0; i < reader->count; i++)
         mem_free(reader->ranges[i].topic);
     mem_free(reader->ranges);
-    mem_free(reader->headers);
+    message_headers_deinit(&reader->headers);
     mem_free(reader);
 }
 
@@ -157,47 +157,6 @@ static struct range *range_of(struct kafka_reader *reader, const rd_kafka_messag
         }
     }
     return NULL;
-}
-
-static void fill_headers(struct kafka_reader *reader, struct record *out)
-{
-    rd_kafka_headers_t *headers;
-    size_t count;
-
-    if (rd_kafka_message_headers(reader->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    count = rd_kafka_header_cnt(headers);
-    if (count > reader->header_cap) {
-        reader->headers = mem_realloc(reader->headers, count * sizeof(*reader->headers));
-        reader->header_cap = count;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const char *name;
-        const void *value;
-        size_t size;
-
-        if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            break;
-        reader->headers[i].name = slice_of(name);
-        reader->headers[i].value = (struct slice){value, value != NULL ? size : 0};
-        out->header_count++;
-    }
-    out->headers = reader->headers;
-}
-
-static void fill_record(struct kafka_reader *reader, const struct range *range, struct record *out)
-{
-    const rd_kafka_message_t *message = reader->message;
-
-    *out = (struct record){0};
-    out->topic = slice_of(range->topic);
-    out->partition = message->partition;
-    out->leader_epoch = rd_kafka_message_leader_epoch(message);
-    out->offset = message->offset;
-    out->timestamp_ms = rd_kafka_message_timestamp(message, NULL);
-    out->key = (struct slice){message->key, message->key != NULL ? message->key_len : 0};
-    out->value = (struct slice){message->payload, message->payload != NULL ? message->len : 0};
-    fill_headers(reader, out);
 }
 
 /* False: the range can not be read. */
@@ -232,7 +191,7 @@ enum kafka_read kafka_reader_take(struct kafka_reader *reader, struct record *ou
                 return KAFKA_READ_FAILED;
         } else if (of != NULL && !of->ended) {
             *range = (size_t)(of - reader->ranges);
-            fill_record(reader, of, out);
+            message_to_record(reader->message, of->topic, &reader->headers, out);
             return KAFKA_READ_RECORD;
         }
     }

@@ -64,6 +64,27 @@ void support_stop(void)
         fprintf(stderr, "could not stop the broker in %s\n", broker_dir);
 }
 
+static bool run_broker_command(const char *verb)
+{
+    char command[320];
+
+    if (broker_dir[0] == '\0')
+        return false;
+    snprintf(command, sizeof(command), "scripts/kafka %s --dir %s > /dev/null", verb, broker_dir);
+    assert_int_equal(system(command), 0);
+    return true;
+}
+
+bool support_broker_down(void)
+{
+    return run_broker_command("stop --kill");
+}
+
+bool support_broker_up(void)
+{
+    return run_broker_command("start");
+}
+
 void support_property(struct properties *props, const char *name, const char *value)
 {
     props->items = mem_realloc(props->items, (props->count + 1) * sizeof(*props->items));
@@ -247,6 +268,41 @@ void support_set_committed(const char *bootstrap, const char *group, const char 
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
     assert_int_equal(rd_kafka_commit(rk, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+void support_delete_topic(const char *bootstrap, const char *topic)
+{
+    rd_kafka_t *rk = support_client(bootstrap, RD_KAFKA_PRODUCER, NULL);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_DeleteTopic_t *request = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_event_t *event;
+
+    rd_kafka_DeleteTopics(rk, &request, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, 30000);
+    assert_non_null(event);
+    assert_int_equal(rd_kafka_event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteTopic_destroy(request);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
+void support_abort(const char *bootstrap, const char *topic, int32_t partition)
+{
+    const char *const props[] = {"transactional.id", support_name("tx"), NULL};
+    rd_kafka_t *rk = support_client(bootstrap, RD_KAFKA_PRODUCER, props);
+    char value[] = "aborted";
+
+    assert_null(rd_kafka_init_transactions(rk, 30000));
+    assert_null(rd_kafka_begin_transaction(rk));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                              RD_KAFKA_V_VALUE(value, sizeof(value) - 1), RD_KAFKA_V_END),
+            RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_flush(rk, 30000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_null(rd_kafka_abort_transaction(rk, 30000));
     rd_kafka_destroy(rk);
 }
 

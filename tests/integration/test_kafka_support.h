@@ -18,6 +18,9 @@
  * be had. */
 const char *support_bootstrap(void);
 void support_stop(void);
+/* Kills the broker, or starts it again with its port and its data. False: it is not ours. */
+bool support_broker_down(void);
+bool support_broker_up(void);
 
 /* A configuration that knows the broker only; support_property adds. */
 struct config *support_config(const char *bootstrap);
@@ -42,6 +45,10 @@ int64_t support_committed(const char *bootstrap, const char *group, const char *
                           int32_t partition);
 void support_set_committed(const char *bootstrap, const char *group, const char *topic,
                            int32_t partition, int64_t offset);
+/* Returns when the broker has it no more. */
+void support_delete_topic(const char *bootstrap, const char *topic);
+/* Three records in a transaction that is aborted: offsets without records at the end. */
+void support_abort(const char *bootstrap, const char *topic, int32_t partition);
 void support_delete_records(const char *bootstrap, const char *topic, int32_t partition,
                             int64_t before);
 
