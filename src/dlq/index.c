@@ -18,7 +18,7 @@
 #include "dlq/index_parts.h"
 
 static const char writer_pragmas[] =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-49152;"
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
     "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=33554432;"
     "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
 static const char reader_pragmas[] =
@@ -234,16 +234,18 @@ static bool open_writer(struct dlq_index *index, struct err *err)
 
 static bool open_reader(struct dlq_index *index, struct err *err)
 {
+    struct stat file;
     enum verdict verdict = look(index->path, err);
     if (verdict == FILE_UNKNOWN)
         return false;
-    if (verdict == FILE_NEW)
+    if (verdict == FILE_NEW || stat(index->path, &file) != 0)
         return err_set_retriable(err, ERR_NO_FILE, "index %s: not there yet", index->path);
     if (verdict == FILE_GOOD) {
         if (!connect(index, err) || !exec(index, reader_pragmas, "open it", err))
             return false;
         verdict = judge(index);
         index->damaged = false; /* the writer's to find and to mend */
+        index->inode = file.st_ino;
     }
     return verdict == FILE_GOOD ||
            err_set(err, ERR_IO,

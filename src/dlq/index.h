@@ -43,7 +43,9 @@
 
 struct dlq_index;
 
-/* A reader of a path needs the file to be there (a writer made it). */
+/* A reader of a path needs the file to be there (a writer made it): else ERR_NO_FILE, retriable.
+ * Where a writer made the file anew meanwhile, a reader's calls fail with ERR_AGAIN, fatal: close
+ * it and open another. */
 struct dlq_index *dlq_index_open(const char *path, bool writer, struct err *err) MUST_CHECK;
 void dlq_index_close(struct dlq_index **index);
 

@@ -150,8 +150,9 @@ struct dlq_words_item {
 
 struct dlq_index {
     sqlite3 *db;
-    char *path; /* NULL: in memory */
-    int lock;   /* fd of the writer's lock file, or -1 */
+    char *path;     /* NULL: in memory */
+    uint64_t inode; /* of a reader's file */
+    int lock;       /* fd of the writer's lock file, or -1 */
     bool writer, in_transaction;
     bool broken;  /* a call failed since begin: nothing but begin or close */
     bool damaged; /* the file is torn: close removes it */

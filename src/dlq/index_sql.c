@@ -7,6 +7,7 @@
  * tests/unit/test_dlq_index_plan.c does: none walks through letters without a bound.
  */
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #include "dlq/index_parts.h"
 
@@ -313,8 +314,16 @@ const char *dlq_text(sqlite3_stmt *stmt, int column)
 
 bool dlq_read_begin(struct dlq_index *index, struct err *err)
 {
+    struct stat file;
     if (index->in_transaction)
         return true;
+    /* Another file stands there: this one is read by nobody else and written by nobody any more. */
+    if (index->inode && (stat(index->path, &file) != 0 || file.st_ino != index->inode)) {
+        err_set_retriable(err, ERR_AGAIN, "index %s: it was made anew; open it again", index->path);
+        if (err)
+            err->fatal = true;
+        return false;
+    }
     return dlq_run(index, dlq_sql(index, err, SQL_READ, ""), err);
 }
 

@@ -729,6 +729,60 @@ static void test_file_torn_within_is_noticed_and_removed(void **state)
     dlq_filter_deinit(&filter);
 }
 
+/* As a machine leaves it that lost its power. */
+static void lose_power(const char *path)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE meta SET value = 0 WHERE name = 'clean';"
+                                  "UPDATE meta SET text = 'another' WHERE name = 'boot'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void test_file_of_another_boot_is_checked_first(void **state)
+{
+    struct fixture *f = *state;
+    struct stat file;
+    fill_some(f, 5000);
+    dlq_index_close(&f->index);
+    lose_power(f->path);
+    f->index = dlq_index_open(f->path, true, &f->err);
+    check(f, f->index != NULL);
+    assert_int_equal(first_group(f, "").open, 5000);
+    dlq_index_close(&f->index);
+    lose_power(f->path);
+    assert_int_equal(stat(f->path, &file), 0);
+    overwrite(f->path, file.st_size / 8192 * 4096, 8192);
+    f->index = dlq_index_open(f->path, true, &f->err);
+    check(f, f->index != NULL);
+    assert_listed(f, "", 10, "");
+}
+
+static void test_reader_of_a_file_made_anew_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct dlq_filter filter = filter_of("");
+    struct dlq_covered covered;
+    uint64_t count;
+    fill_some(f, 10);
+    struct dlq_index *reader = dlq_index_open(f->path, false, &f->err);
+    check(f, reader != NULL);
+    check(f, dlq_index_count(reader, &filter, 0, &count, &covered, &f->err));
+    assert_int_equal(count, 10);
+    dlq_index_close(&f->index);
+    assert_int_equal(unlink(f->path), 0);
+    f->index = dlq_index_open(f->path, true, &f->err);
+    check(f, f->index != NULL);
+    assert_false(dlq_index_count(reader, &filter, 0, &count, &covered, &f->err));
+    assert_int_equal(f->err.code, ERR_AGAIN);
+    assert_true(f->err.fatal);
+    dlq_index_close(&reader);
+    dlq_filter_deinit(&filter);
+}
+
 static void test_file_of_another_schema_is_begun_anew(void **state)
 {
     struct fixture *f = *state;
@@ -833,6 +887,8 @@ int main(void)
         TEST(test_file_cut_short_is_begun_anew),
         TEST(test_file_torn_at_once_is_begun_anew),
         TEST(test_file_torn_within_is_noticed_and_removed),
+        TEST(test_file_of_another_boot_is_checked_first),
+        TEST(test_reader_of_a_file_made_anew_is_told),
         TEST(test_file_of_another_schema_is_begun_anew),
         TEST(test_file_of_another_program_is_left_alone),
         TEST(test_open_without_file_or_directory_says_so),
