@@ -17,7 +17,7 @@ struct archive {
     struct dlq *dlq;
     const char *reason; /* NULL: none */
     struct dlq_view view;
-    struct dlq_row **rows;
+    struct letter_row **rows;
     size_t count;
     char by[DLQ_BY_MAX];
 };
@@ -37,7 +37,7 @@ static void release_state(void *owner)
 }
 
 static bool send_state(const struct archive *archive, struct dlq_sender *sender,
-                       const struct dlq_row *row, struct err *err)
+                       const struct letter_row *row, struct err *err)
 {
     struct state_text *text = mem_zalloc(sizeof(*text));
     struct letter_state state = {.status = LETTER_ARCHIVED,
@@ -153,7 +153,7 @@ static bool check_topics(const struct archive *archive, struct err *err)
 static void choose(struct archive *archive)
 {
     const struct dlq_view *view = &archive->view;
-    archive->rows = mem_calloc(view->count + 1, sizeof(struct dlq_row *));
+    archive->rows = mem_calloc(view->count + 1, sizeof(struct letter_row *));
     for (size_t i = 0; i < view->count; i++) {
         if (dlq_view_takes(view, view->rows[i]) &&
             (view->rows[i]->state & (DLQ_STATE_OPEN | DLQ_STATE_RESOLVED)))

@@ -15,7 +15,7 @@
 struct export
 {
     struct dlq *dlq;
-    struct dlq_row **rows;    /* in the order of the log */
+    struct letter_row **rows; /* in the order of the log */
     size_t count, begin, end; /* begin to end: of the partition that is read */
     uint64_t written;
     bool broken; /* stdout is gone */
@@ -24,8 +24,8 @@ struct export
 
 static int by_place(const void *left, const void *right)
 {
-    const struct dlq_row *a = *(struct dlq_row *const *)left;
-    const struct dlq_row *b = *(struct dlq_row *const *)right;
+    const struct letter_row *a = *(struct letter_row *const *)left;
+    const struct letter_row *b = *(struct letter_row *const *)right;
     int order = strcmp(a->topic->name, b->topic->name);
     if (order != 0)
         return order;
@@ -57,7 +57,7 @@ static bool write_all(struct export *export, struct err *err)
 {
     size_t at = 0;
     while (at < export->count && !export->broken) {
-        const struct dlq_row *first = export->rows[at];
+        const struct letter_row *first = export->rows[at];
         struct kafka_reader_range range = {first->topic->name, first->partition, first->offset};
         export->begin = at;
         while (at < export->count && export->rows[at]->topic == first->topic &&
@@ -76,12 +76,12 @@ static int export_rows(struct export *export, const struct dlq_view *view, uint6
 {
     struct err err = {0};
     bool ok;
-    export->rows = mem_calloc(view->count + 1, sizeof(struct dlq_row *));
+    export->rows = mem_calloc(view->count + 1, sizeof(struct letter_row *));
     for (size_t i = 0; i < view->count && (limit == 0 || export->count < limit); i++) {
         if (dlq_view_takes(view, view->rows[i]))
             export->rows[export->count++] = view->rows[i];
     }
-    qsort(export->rows, export->count, sizeof(struct dlq_row *), by_place);
+    qsort(export->rows, export->count, sizeof(struct letter_row *), by_place);
     progress_begin(&export->progress, "exporting");
     ok = write_all(export, &err);
     progress_end(&export->progress);

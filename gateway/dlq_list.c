@@ -28,6 +28,8 @@ static int print_table(struct dlq *dlq, const struct table *table)
 {
     struct buf out = {0};
     int code;
+    if (table_rows(table) == 0)
+        fputs("no dead letters\n", stderr);
     table_write(table, text_columns(), dlq->cli->color, &out);
     code = print_text(&out);
     buf_deinit(&out);
@@ -37,8 +39,8 @@ static int print_table(struct dlq *dlq, const struct table *table)
 /* ---- groups ---- */
 
 struct group {
-    const struct dlq_row *example; /* the newest */
-    uint64_t states[4];            /* open redriving resolved archived */
+    const struct letter_row *example; /* the newest */
+    uint64_t states[4];               /* open redriving resolved archived */
     uint64_t attempts, keys;
     uint64_t *key_hashes;
     size_t key_count, key_cap;
@@ -51,7 +53,7 @@ struct groups {
     int64_t begin_ms, unit_ms; /* of the sparklines */
 };
 
-static struct group *group_of(struct groups *groups, const struct dlq_row *row)
+static struct group *group_of(struct groups *groups, const struct letter_row *row)
 {
     for (size_t i = 0; i < groups->count; i++) {
         if (strcmp(groups->items[i].example->signature, row->signature) == 0)
@@ -64,7 +66,7 @@ static struct group *group_of(struct groups *groups, const struct dlq_row *row)
     return &groups->items[groups->count++];
 }
 
-static void count_key(struct group *group, const struct dlq_row *row)
+static void count_key(struct group *group, const struct letter_row *row)
 {
     if (!row->key)
         return;
@@ -76,7 +78,7 @@ static void count_key(struct group *group, const struct dlq_row *row)
     group->key_hashes[group->key_count++] = row->key_hash;
 }
 
-static void count_row(struct groups *groups, const struct dlq_row *row)
+static void count_row(struct groups *groups, const struct letter_row *row)
 {
     struct group *group = group_of(groups, row);
     int64_t bucket = (row->written_ms - groups->begin_ms) / groups->unit_ms;
@@ -148,7 +150,7 @@ static bool is_shown(const struct group *group, unsigned states)
 static struct json_object *group_json(const struct groups *groups, const struct group *group)
 {
     static const char *const names[] = {"open", "redriving", "resolved", "archived"};
-    const struct dlq_row *row = group->example;
+    const struct letter_row *row = group->example;
     struct json_object *object = json_object_new_object(), *spark = json_object_new_array();
     uint64_t all = 0;
     struct buf id = {0};
@@ -298,7 +300,7 @@ static bool read_cursor(const char *text, struct cursor *cursor, struct err *err
     return true;
 }
 
-static bool is_after(const struct cursor *cursor, const struct dlq_row *row)
+static bool is_after(const struct cursor *cursor, const struct letter_row *row)
 {
     int order;
     if (!cursor->set || row->written_ms != cursor->ms)
@@ -311,7 +313,7 @@ static bool is_after(const struct cursor *cursor, const struct dlq_row *row)
     return row->offset < cursor->id.offset;
 }
 
-static void list_row(struct table *table, const struct dlq_row *row)
+static void list_row(struct table *table, const struct letter_row *row)
 {
     char time[TEXT_TIME_MAX];
     struct buf text = {0};
@@ -334,7 +336,7 @@ static void list_row(struct table *table, const struct dlq_row *row)
     table_cell_text(table, row->detail);
 }
 
-static int list_table(struct dlq *dlq, struct dlq_row *const *rows, size_t count)
+static int list_table(struct dlq *dlq, struct letter_row *const *rows, size_t count)
 {
     struct table *table = table_new();
     int code;
@@ -353,8 +355,8 @@ static int list_table(struct dlq *dlq, struct dlq_row *const *rows, size_t count
     return code;
 }
 
-static int list_json(struct dlq *dlq, struct dlq_row *const *rows, size_t count, const char *next,
-                     uint64_t read)
+static int list_json(struct dlq *dlq, struct letter_row *const *rows, size_t count,
+                     const char *next, uint64_t read)
 {
     struct json_object *list = json_object_new_array(), *answer = json_object_new_object();
     bool ok = true;
@@ -374,13 +376,13 @@ static int list_json(struct dlq *dlq, struct dlq_row *const *rows, size_t count,
 static int list_page(struct dlq *dlq, const struct dlq_view *view, const struct cursor *cursor,
                      uint64_t limit)
 {
-    struct dlq_row **rows = mem_calloc(view->count + 1, sizeof(struct dlq_row *));
+    struct letter_row **rows = mem_calloc(view->count + 1, sizeof(struct letter_row *));
     struct buf next = {0};
     size_t count = 0;
     bool more = false;
     int code;
     for (size_t i = 0; i < view->count && !more; i++) {
-        struct dlq_row *row = view->rows[i];
+        struct letter_row *row = view->rows[i];
         if (!dlq_view_takes(view, row) || !is_after(cursor, row))
             continue;
         more = limit > 0 && count == limit;

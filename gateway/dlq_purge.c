@@ -61,7 +61,7 @@ static bool confirmed(struct purge *purge, const char *given, int *code)
 static void count(struct purge *purge, const struct dlq_view *view)
 {
     for (size_t i = 0; i < view->count; i++) {
-        const struct dlq_row *row = view->rows[i];
+        const struct letter_row *row = view->rows[i];
         if ((uint64_t)row->latest_partition != purge->partition ||
             (uint64_t)row->latest_offset >= purge->before)
             continue;

@@ -5,7 +5,7 @@
 
 #include "json_print.h"
 
-static void add_origin(struct json_object *object, const struct dlq_row *row)
+static void add_origin(struct json_object *object, const struct letter_row *row)
 {
     struct json_object *origin = NULL;
     if (row->origin_topic[0]) {
@@ -17,7 +17,7 @@ static void add_origin(struct json_object *object, const struct dlq_row *row)
     json_object_object_add(object, "origin", origin);
 }
 
-struct json_object *dlq_row_json(const struct dlq_row *row)
+struct json_object *dlq_row_json(const struct letter_row *row)
 {
     struct json_object *object = json_object_new_object();
     struct buf id = {0};

@@ -7,6 +7,6 @@
 struct json_object; /* json-c */
 
 /* Transferred. Times are RFC 3339 in UTC, what is not UTF-8 is base64 and says so. */
-struct json_object *dlq_row_json(const struct dlq_row *row);
+struct json_object *dlq_row_json(const struct letter_row *row);
 
 #endif

@@ -32,7 +32,7 @@ struct shown {
     const struct route_config *route; /* NULL: none of the configuration */
     struct dlq_filter filter;         /* the same key, or this letter alone */
     struct dlq_view view;
-    const struct dlq_row *row; /* NULL: its first copy is gone, and so is its state */
+    const struct letter_row *row; /* NULL: its first copy is gone, and so is its state */
     struct buf id_text, ledger, curl;
 };
 
@@ -79,11 +79,11 @@ static void ask_curl(struct shown *shown)
 }
 
 /* The letter's own id in the state topic: of a later copy that of the first one. */
-static const struct dlq_row *find_row(const struct shown *shown)
+static const struct letter_row *find_row(const struct shown *shown)
 {
     struct slice first = shown->letter.first_letter;
     for (size_t i = 0; i < shown->view.all_count; i++) {
-        const struct dlq_row *row = shown->view.all[i];
+        const struct letter_row *row = shown->view.all[i];
         if (!row->has_letter)
             continue;
         if (!slice_is_null(first)
@@ -144,7 +144,7 @@ static void add_head(struct shown *shown, struct buf *out)
 {
     const struct record *rec = &shown->kept.rec;
     const struct dead_letter *letter = &shown->letter;
-    const struct dlq_row *row = shown->row;
+    const struct letter_row *row = shown->row;
     struct buf text = {0};
     buf_add_text(out, "dead letter ");
     text_add_safe(out, buf_slice(&shown->id_text), false);
@@ -228,7 +228,7 @@ static void add_same_key(struct shown *shown, struct buf *out)
         return;
     }
     for (size_t i = 0; i < shown->view.count; i++) {
-        const struct dlq_row *row = shown->view.rows[i];
+        const struct letter_row *row = shown->view.rows[i];
         char time[TEXT_TIME_MAX];
         if (count++ >= SAME_MOST)
             continue;

@@ -49,10 +49,10 @@ static void grow_slots(struct dlq_view *view)
 }
 
 /* The row of an id, made where there is none. */
-static struct dlq_row *row_of(struct dlq_view *view, struct slice state_key)
+static struct letter_row *row_of(struct dlq_view *view, struct slice state_key)
 {
     uint64_t hash = hash_of(state_key);
-    struct dlq_row *row;
+    struct letter_row *row;
     size_t at;
     if (2 * view->all_count >= view->slot_count)
         grow_slots(view);
@@ -64,7 +64,7 @@ static struct dlq_row *row_of(struct dlq_view *view, struct slice state_key)
     }
     if (view->all_count == view->all_cap) {
         view->all_cap = view->all_cap ? 2 * view->all_cap : 256;
-        view->all = mem_realloc(view->all, view->all_cap * sizeof(struct dlq_row *));
+        view->all = mem_realloc(view->all, view->all_cap * sizeof(struct letter_row *));
     }
     row = mem_zalloc(sizeof(*row));
     row->hash = hash;
@@ -90,7 +90,7 @@ static const struct dlq_topic *topic_of(const struct dlq_view *view, struct slic
     return NULL;
 }
 
-static void fill_key(struct dlq_row *row, struct slice key)
+static void fill_key(struct letter_row *row, struct slice key)
 {
     mem_free(row->key);
     row->key = NULL;
@@ -102,7 +102,7 @@ static void fill_key(struct dlq_row *row, struct slice key)
 }
 
 /* What the newest copy says. */
-static void fill(struct dlq_row *row, const struct record *rec, const struct dead_letter *letter)
+static void fill(struct letter_row *row, const struct record *rec, const struct dead_letter *letter)
 {
     struct slice detail = letter->detail;
     detail.len = utf8_cut(detail.data ? detail.data : "", detail.len, DLQ_VIEW_DETAIL);
@@ -133,7 +133,7 @@ static void add_letter(struct loading *loading, const struct dlq_topic *topic,
 {
     struct dlq_view *view = loading->view;
     struct dead_letter letter;
-    struct dlq_row *row;
+    struct letter_row *row;
     char name[LETTER_TOPIC_MAX];
     bool newer, is_first;
     dead_letter_read(rec, &letter);
@@ -183,7 +183,7 @@ static void add_state(struct loading *loading, const struct record *rec)
     struct letter_id id;
     struct letter_state state;
     struct err err;
-    struct dlq_row *row;
+    struct letter_row *row;
     if (!letter_state_read(rec, &id, &state, &loading->store, &err))
         return;
     row = row_of(loading->view, rec->key);
@@ -211,8 +211,8 @@ static bool take(void *arg, const struct record *rec)
 
 static int newest_first(const void *left, const void *right)
 {
-    const struct dlq_row *a = *(struct dlq_row *const *)left;
-    const struct dlq_row *b = *(struct dlq_row *const *)right;
+    const struct letter_row *a = *(struct letter_row *const *)left;
+    const struct letter_row *b = *(struct letter_row *const *)right;
     int order;
     if (a->written_ms != b->written_ms)
         return a->written_ms < b->written_ms ? 1 : -1;
@@ -226,15 +226,15 @@ static int newest_first(const void *left, const void *right)
 
 static void sort_rows(struct dlq_view *view)
 {
-    view->rows = mem_calloc(view->all_count + 1, sizeof(struct dlq_row *));
+    view->rows = mem_calloc(view->all_count + 1, sizeof(struct letter_row *));
     for (size_t i = 0; i < view->all_count; i++) {
-        struct dlq_row *row = view->all[i];
+        struct letter_row *row = view->all[i];
         if (!row->redrive_id)
             set(&row->redrive_id, SLICE_NULL);
         if (row->has_letter && row->matched)
             view->rows[view->count++] = row;
     }
-    qsort(view->rows, view->count, sizeof(struct dlq_row *), newest_first);
+    qsort(view->rows, view->count, sizeof(struct letter_row *), newest_first);
 }
 
 /* One state topic for each group of the topics; a group may have several of them. */
@@ -335,7 +335,7 @@ bool dlq_view_read(struct dlq_view *view, struct dlq *dlq, const struct dlq_filt
 void dlq_view_free(struct dlq_view *view)
 {
     for (size_t i = 0; i < view->all_count; i++) {
-        struct dlq_row *row = view->all[i];
+        struct letter_row *row = view->all[i];
         char *owned[] = {
             row->group,      row->route, row->code,         row->detail,
             row->redrive_id, row->key,   row->origin_topic, (char *)(uintptr_t)row->state_key};
@@ -350,12 +350,12 @@ void dlq_view_free(struct dlq_view *view)
     *view = (struct dlq_view){0};
 }
 
-bool dlq_view_takes(const struct dlq_view *view, const struct dlq_row *row)
+bool dlq_view_takes(const struct dlq_view *view, const struct letter_row *row)
 {
     return (row->state & dlq_filter_states(view->filter)) != 0;
 }
 
-void dlq_row_id(const struct dlq_row *row, struct buf *out)
+void dlq_row_id(const struct letter_row *row, struct buf *out)
 {
     buf_printf(out, "%s/%d/%" PRId64, row->topic->name, (int)row->partition, row->offset);
 }

@@ -20,7 +20,7 @@
 #define DLQ_VIEW_DETAIL 512
 
 /* Texts are owned by the view; "" where unknown. */
-struct dlq_row {
+struct letter_row {
     const struct dlq_topic *topic;
     int32_t partition;
     int64_t offset;
@@ -49,12 +49,12 @@ struct dlq_row {
 
 struct dlq_view {
     struct dlq_topics topics;
-    struct dlq_row **all; /* every letter, and every state; owned */
+    struct letter_row **all; /* every letter, and every state; owned */
     size_t all_count, all_cap;
     size_t *slots; /* of the table of rows by state key: index + 1, or 0 */
     size_t slot_count;
     /* After dlq_view_read: those that the filter takes whatever their state, the newest first. */
-    struct dlq_row **rows;
+    struct letter_row **rows;
     size_t count;
     uint64_t read; /* dead letters that were looked at */
     const struct dlq_filter *filter;
@@ -69,8 +69,8 @@ bool dlq_view_read(struct dlq_view *view, struct dlq *dlq, const struct dlq_filt
                    struct err *err) MUST_CHECK;
 void dlq_view_free(struct dlq_view *view);
 /* Whether the filter takes its state too. */
-bool dlq_view_takes(const struct dlq_view *view, const struct dlq_row *row);
+bool dlq_view_takes(const struct dlq_view *view, const struct letter_row *row);
 /* "topic/partition/offset" of a row. */
-void dlq_row_id(const struct dlq_row *row, struct buf *out);
+void dlq_row_id(const struct letter_row *row, struct buf *out);
 
 #endif
