@@ -25,13 +25,15 @@ struct kafka_reader {
     struct wake wake;
     struct range *ranges;
     size_t count;
-    size_t left;    /* ranges that have not ended */
+    size_t left; /* ranges that have not ended */
+    bool follow; /* goes on behind the ends */
+    bool end_told;
     size_t current; /* the range of the last message: they come in runs */
     rd_kafka_message_t *message;
     struct message_headers headers;
 };
 
-static bool set_properties(rd_kafka_conf_t *conf, const char *group, struct err *err)
+static bool set_properties(rd_kafka_conf_t *conf, const char *group, bool follow, struct err *err)
 {
     static const struct {
         const char *name, *value;
@@ -47,6 +49,9 @@ static bool set_properties(rd_kafka_conf_t *conf, const char *group, struct err 
         if (!properties_set(conf, own[i].name, own[i].value, err))
             return false;
     }
+    /* Who waits at the end for what comes asks less often. */
+    if (follow && !properties_set(conf, "fetch.wait.max.ms", "100", err))
+        return false;
     return properties_set(conf, "group.id", group, err);
 }
 
@@ -58,7 +63,7 @@ static bool connect_client(struct kafka_reader *reader, const struct config *con
 
     if (conf == NULL)
         return false;
-    if (!set_properties(conf, group, err)) {
+    if (!set_properties(conf, group, reader->follow, err)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }
@@ -89,13 +94,13 @@ static bool assign(struct kafka_reader *reader, const struct kafka_reader_range 
     return client_error_set(err, code, "assigning what is to be read");
 }
 
-struct kafka_reader *kafka_reader_new(struct loop *loop, const struct config *config,
-                                      const char *group, const struct kafka_reader_range *ranges,
-                                      size_t count, void (*readable)(void *arg), void *arg,
-                                      struct err *err)
+static struct kafka_reader *make(struct loop *loop, const struct config *config, const char *group,
+                                 const struct kafka_reader_range *ranges, size_t count, bool follow,
+                                 void (*readable)(void *arg), void *arg, struct err *err)
 {
     struct kafka_reader *reader = mem_zalloc(sizeof(*reader));
 
+    reader->follow = follow;
     reader->count = reader->left = count;
     reader->ranges = mem_calloc(count + 1, sizeof(*reader->ranges));
     for (size_t i = 0; i < count; i++) {
@@ -107,6 +112,22 @@ struct kafka_reader *kafka_reader_new(struct loop *loop, const struct config *co
         return reader;
     kafka_reader_free(&reader);
     return NULL;
+}
+
+struct kafka_reader *kafka_reader_new(struct loop *loop, const struct config *config,
+                                      const char *group, const struct kafka_reader_range *ranges,
+                                      size_t count, void (*readable)(void *arg), void *arg,
+                                      struct err *err)
+{
+    return make(loop, config, group, ranges, count, false, readable, arg, err);
+}
+
+struct kafka_reader *kafka_reader_follow(struct loop *loop, const struct config *config,
+                                         const char *group, const struct kafka_reader_range *ranges,
+                                         size_t count, void (*readable)(void *arg), void *arg,
+                                         struct err *err)
+{
+    return make(loop, config, group, ranges, count, true, readable, arg, err);
 }
 
 static void drop_message(struct kafka_reader *reader)
@@ -178,7 +199,7 @@ static bool on_error(struct kafka_reader *reader, struct range *range, struct er
 enum kafka_read kafka_reader_take(struct kafka_reader *reader, struct record *out, size_t *range,
                                   struct err *err)
 {
-    while (reader->left > 0) {
+    while (reader->left > 0 || reader->end_told) {
         struct range *of;
 
         drop_message(reader);
@@ -189,11 +210,12 @@ enum kafka_read kafka_reader_take(struct kafka_reader *reader, struct record *ou
         if (reader->message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             if (!on_error(reader, of, err))
                 return KAFKA_READ_FAILED;
-        } else if (of != NULL && !of->ended) {
+        } else if (of != NULL && (reader->follow || !of->ended)) {
             *range = (size_t)(of - reader->ranges);
             message_to_record(reader->message, of->topic, &reader->headers, out);
             return KAFKA_READ_RECORD;
         }
     }
+    reader->end_told = reader->follow;
     return KAFKA_READ_END;
 }

@@ -30,6 +30,12 @@ struct kafka_reader *kafka_reader_new(struct loop *loop, const struct config *co
                                       const char *group, const struct kafka_reader_range *ranges,
                                       size_t count, void (*readable)(void *arg), void *arg,
                                       struct err *err) MUST_CHECK;
+/* The same, but it goes on behind the ends: KAFKA_READ_END is told once, when all ranges were read
+ * to the ends that they had, and from then on there are records or nothing at present. */
+struct kafka_reader *kafka_reader_follow(struct loop *loop, const struct config *config,
+                                         const char *group, const struct kafka_reader_range *ranges,
+                                         size_t count, void (*readable)(void *arg), void *arg,
+                                         struct err *err) MUST_CHECK;
 /* Not from readable. */
 void kafka_reader_free(struct kafka_reader **reader);
 
