@@ -98,8 +98,7 @@ bool letter_state_read(const struct record *rec, struct letter_id *id, struct le
 /*
  * Whether the newer record, which stands behind in the topic, counts. It does, but for a
  * "redriving" that comes behind the end of the very redrive: its writer was late, the redrive is
- * over. (Compaction keeps only the last record, so a redriver writes "redriving" and awaits it
- * before it produces the copy.)
+ * over. (Compaction keeps only the last record, so who sees a late one writes the end again.)
  */
 bool letter_state_replaces(const struct letter_state *newer, const struct letter_state *older);
 

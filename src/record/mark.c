@@ -127,6 +127,41 @@ bool mark_read(const struct record *rec, struct slice *key, int32_t *partition, 
     return true;
 }
 
+static uint64_t read8(const char *at)
+{
+    uint64_t big;
+    memcpy(&big, at, sizeof(big));
+    return be64toh(big);
+}
+
+bool mark_succeeded(struct slice state, uint64_t *epoch, uint64_t *number)
+{
+    const struct buf copy = {(char *)state.data, state.len, 0}; /* only looked at */
+    const char *at = state.data ? state.data + HEAD : NULL;
+    unsigned flags;
+    if (slice_is_null(state) || !is_state(&copy))
+        return false;
+    flags = (unsigned char)state.data[2];
+    if (!(flags & (FLAG_SUCCEEDED | FLAG_SUCCEEDED_SAME)))
+        return false;
+    if ((state.data[1] & 15) == BLOCK_VERSION) {
+        at += flags & FLAG_FLOOR ? 8 : 0;
+        at += flags & FLAG_SUCCEEDED && flags & FLAG_HIGHEST ? HIGHEST : 0;
+        *epoch = 0;
+        *number = read8(at);
+        return true;
+    }
+    *epoch = read8(at);
+    *number = read8(at + 16);
+    if (flags & FLAG_SUCCEEDED) {
+        at += EPOCH + (flags & FLAG_WINDOW ? WINDOW : 0) +
+              (flags & FLAG_PREVIOUS ? EPOCH + WINDOW : 0);
+        *epoch = read8(at);
+        *number = read8(at + 8);
+    }
+    return true;
+}
+
 /* ---- runs ---- */
 
 struct mark_run mark_run_of(uint64_t epoch, uint64_t number)

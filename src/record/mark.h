@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attr.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
@@ -26,6 +27,10 @@ void mark_write(struct buf *out, struct slice state);
  */
 bool mark_read(const struct record *rec, struct slice *key, int32_t *partition, struct buf *state,
                struct err *err) MUST_CHECK;
+
+/* The highest number of a state (as mark_read gives it) whose handler call succeeded; epoch 0 for a
+ * version. False where none is known, or the state is none. */
+bool mark_succeeded(struct slice state, uint64_t *epoch, uint64_t *number) MUST_CHECK;
 
 /*
  * Numbers of a sequence that this process settled since a key's last mark: first to last without a

@@ -56,6 +56,34 @@ static void test_mark_written_is_read_back(void **state)
     buf_deinit(&r.state);
 }
 
+static void assert_succeeded(const char *value, uint64_t epoch, uint64_t number)
+{
+    struct read r = read_mark("=k", value);
+    uint64_t e = 1, n = 1;
+    assert_true(r.ok);
+    assert_true(mark_succeeded(buf_slice(&r.state), &e, &n));
+    assert_int_equal(e, epoch);
+    assert_int_equal(n, number);
+    buf_deinit(&r.state);
+}
+
+static void test_highest_that_succeeded_is_found_in_every_form(void **state)
+{
+    uint64_t epoch, number;
+    (void)state;
+    assert_succeeded(in_order, 7, UINT64_MAX - 1); /* the same as the mark */
+    assert_succeeded("1 010150"                    /* a window, and one that succeeded elsewhere */
+                     "000000000000000700000000000000010000000000000004"
+                     "0000000000000002"
+                     "00000000000000060000000000000009",
+                     6, 9);
+    assert_succeeded("1 010240" /* version: it alone */
+                     "0000000000000009",
+                     0, 9);
+    assert_false(mark_succeeded(SLICE_NULL, &epoch, &number));
+    assert_false(mark_succeeded(SLICE_LIT("x"), &epoch, &number));
+}
+
 static void test_mark_of_null_key_names_its_partition(void **state)
 {
     struct buf key = {0};
@@ -180,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mark_written_is_read_back),
+        cmocka_unit_test(test_highest_that_succeeded_is_found_in_every_form),
         cmocka_unit_test(test_mark_of_null_key_names_its_partition),
         cmocka_unit_test(test_mark_with_foreign_key_is_refused),
         cmocka_unit_test(test_mark_cut_or_longer_is_refused),
