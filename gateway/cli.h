@@ -48,6 +48,8 @@ int cmd_ledger(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_demo(struct cli *cli);
 int cmd_dlq(struct cli *cli);
+int cmd_redrive(struct cli *cli);
+int cmd_audit(struct cli *cli);
 int cmd_completion(struct cli *cli);
 int cmd_manual(struct cli *cli);
 

@@ -37,6 +37,12 @@
         "--reason", "TEXT", WORD_TEXT, NULL, "why, for the audit log", false                       \
     }
 
+#define JOB_OPTIONS                                                                                \
+    {"--group", "GROUP", WORD_TEXT, NULL, "of this consumer group", false},                        \
+    {                                                                                              \
+        "--by", "NAME", WORD_TEXT, NULL, "who asks, for the audit log (default: user@host)", false \
+    }
+
 const struct command_option COMMON_OPTIONS[] = {
     {"-c", "FILE", WORD_FILE, NULL, "configuration; else $ONCEGATE_CONFIG, else ./oncegate.yaml",
      false},
@@ -185,18 +191,49 @@ static const struct command_option REDRIVE_OPTIONS[] = {
      false},
     {"--dry-run", NULL, WORD_TEXT, NULL, "says what would happen, and sends nothing", false},
     REASON_OPTION,
+    JOB_OPTIONS,
+    {0},
+};
+static const struct command_option JOBS_OPTIONS[] = {
+    {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
+    JOB_OPTIONS,
+    {0},
+};
+static const struct command_option JOB_STATUS_OPTIONS[] = {
+    {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
+    {"--watch", NULL, WORD_TEXT, NULL, "stays until it has ended", false},
+    JOB_OPTIONS,
+    {0},
+};
+static const struct command_option JOB_CANCEL_OPTIONS[] = {
+    {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
+    REASON_OPTION,
+    JOB_OPTIONS,
     {0},
 };
 static const struct command_verb REDRIVE[] = {
-    {"start", "", "sends dead letters round again, as a job", REDRIVE_OPTIONS, NULL, true},
-    {"list", "", "jobs", NULL, NULL, true},
-    {"status", "JOB", "one job and its results", NULL, NULL, true},
-    {"cancel", "JOB", "ends a job; what it has sent is sent", NULL, NULL, true},
+    {"start", "", "sends dead letters round again, as a job", REDRIVE_OPTIONS,
+     "Where no runner is at work the command runs the job and stays until it has ended.\n"
+     "Interrupted, it asks for the job's end; once more, and it leaves at once: the job then goes\n"
+     "on with `oncegate redrive resume`.\n"
+     "Ends with 3 where some failed again, are on their way, or the job was cancelled; with 1\n"
+     "where the job failed.",
+     false},
+    {"list", "", "jobs, the newest first", JOBS_OPTIONS, NULL, false},
+    {"status", "JOB", "one job and its results", JOB_STATUS_OPTIONS, NULL, false},
+    {"cancel", "JOB", "ends a job; what it has sent is sent", JOB_CANCEL_OPTIONS, NULL, false},
+    {"resume", "", "runs the jobs that wait, or whose runner is gone", JOBS_OPTIONS, NULL, false},
     {0},
 };
 
+static const struct command_option AUDIT_OPTIONS[] = {
+    {"--since", "TIME", WORD_TIME, NULL, "then or later: RFC 3339, or an age: 2h", false},
+    {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
+    {"--group", "GROUP", WORD_TEXT, NULL, "of this consumer group", false},
+    {0},
+};
 static const struct command_verb AUDIT[] = {
-    {"list", "", "who changed what, when and why", NULL, NULL, true},
+    {"list", "", "who changed what, when and why; the oldest first", AUDIT_OPTIONS, NULL, false},
     {0},
 };
 
@@ -243,8 +280,8 @@ const struct command COMMANDS[] = {
     {"route", cmd_route, "a person's hold, kept in Redis, seen by all instances", ROUTE},
     {"ledger", cmd_ledger, "one key's state in words; mending", LEDGER},
     {"dlq", cmd_dlq, "dead letters: what fails, since when, how many", DLQ},
-    {"redrive", NULL, "dead letters sent round again, as jobs", REDRIVE},
-    {"audit", NULL, "who changed what", AUDIT},
+    {"redrive", cmd_redrive, "dead letters sent round again, as jobs", REDRIVE},
+    {"audit", cmd_audit, "who changed what", AUDIT},
     {"demo", cmd_demo, "everything on embedded defaults, with traffic", DEMO},
     {"completion", cmd_completion, "completion for bash, zsh and fish", COMPLETION},
     {"version", cmd_version, "versions of the program and its libraries", VERSION},

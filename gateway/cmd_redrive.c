@@ -1,0 +1,546 @@
+/*
+ * oncegate redrive: dead letters sent round again, as jobs in a topic. Where no runner is at work
+ * the command joins as one and stays until its job has ended.
+ */
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli.h"
+#include "dlq/filter.h"
+#include "dlq/jobs.h"
+#include "dlq/redrive_scan.h"
+#include "redrive_ahead.h"
+#include "redrive_print.h"
+
+#define EXIT_INTERRUPTED 130
+
+struct redriving {
+    struct cli *cli;
+    const struct config *config;
+    struct loop *loop;
+    struct jobs *jobs;
+    struct loop_signal *signals[2];
+    const char *group, *reason;
+    char *by, *owner;
+    struct dlq_filter filter;
+    struct redrive_job job; /* that is asked for */
+    const char *watched;    /* the job that is waited for; NULL: none */
+    bool all;               /* until no job is left */
+    bool done, asked, interrupted, printed;
+    struct buf line; /* what was told last */
+    struct err err;
+};
+
+/* ---- who ---- */
+
+static void set_names(struct redriving *r, const char *by)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    const char *user = getenv("USER");
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        host[0] = '\0';
+    r->by = by ? mem_strdup(by) : mem_printf("%s@%s", user && *user ? user : "unknown", host);
+    r->owner = mem_printf("%s/%ld", host, (long)getpid());
+}
+
+static bool is_machine(const struct redriving *r)
+{
+    return r->cli->output && strcmp(r->cli->output, "table") != 0;
+}
+
+/* ---- the loop ---- */
+
+static void stop(struct redriving *r)
+{
+    r->done = true;
+}
+
+static void fail(void *arg, const struct err *err)
+{
+    struct redriving *r = arg;
+    r->err = *err;
+    stop(r);
+}
+
+static void nothing(void *arg, const struct err *err)
+{
+    if (err && err->code != ERR_CANCELLED)
+        fail(arg, err);
+}
+
+/* The first one asks for the end of the job, the second one ends the command. */
+static void on_signal(int signo, void *arg)
+{
+    struct redriving *r = arg;
+    (void)signo;
+    if (r->interrupted || !r->asked || !r->jobs) {
+        if (r->asked)
+            fputs("oncegate: left; the job goes on with `oncegate redrive resume`, or wherever a "
+                  "runner is at work\n",
+                  stderr);
+        r->interrupted = true;
+        stop(r);
+        return;
+    }
+    r->interrupted = true;
+    fputs("oncegate: asked to cancel; once more to leave at once\n", stderr);
+    if (r->watched)
+        jobs_cancel(r->jobs, r->watched, r->by, "interrupted", nothing, r);
+    else
+        stop(r);
+}
+
+static bool watch_signals(struct redriving *r, struct err *err)
+{
+    r->signals[0] = loop_signal_new(r->loop, SIGINT, on_signal, r, err);
+    r->signals[1] = loop_signal_new(r->loop, SIGTERM, on_signal, r, err);
+    return r->signals[0] && r->signals[1];
+}
+
+static bool wait_done(struct redriving *r)
+{
+    while (!r->done)
+        loop_turn(r->loop, true);
+    r->done = false;
+    return r->err.code == ERR_NONE;
+}
+
+/* ---- telling ---- */
+
+static void print(struct redriving *r, const struct redrive_job *job, bool cancel_asked)
+{
+    struct buf out = {0};
+    if (is_machine(r)) {
+        redrive_job_write(&out, job);
+        buf_add_char(&out, '\n');
+    } else {
+        redrive_print_job(job, cancel_asked, &out);
+    }
+    fwrite(out.data, 1, out.len, stdout);
+    buf_deinit(&out);
+}
+
+/* A line whenever something is new; on a terminal always the same line. */
+static void progress(struct redriving *r, const struct redrive_job *job, bool cancel_asked)
+{
+    bool live = isatty(STDERR_FILENO);
+    struct buf line = {0};
+    buf_printf(&line, "%s: ", redrive_print_status(job, cancel_asked));
+    redrive_print_progress(job, &line);
+    if (job->note)
+        buf_printf(&line, " (%s)", job->note);
+    if (!slice_equal(buf_slice(&line), buf_slice(&r->line)))
+        fprintf(stderr, live ? "\r\033[K%s" : "%s\n", line.data);
+    r->printed = r->printed || live;
+    fflush(stderr);
+    buf_deinit(&r->line);
+    r->line = line;
+}
+
+static bool any_left(const struct redriving *r)
+{
+    for (size_t i = 0; i < jobs_count(r->jobs); i++) {
+        const struct redrive_job *job = jobs_at(r->jobs, i);
+        if (job && !redrive_status_is_end(job->status))
+            return true;
+    }
+    return false;
+}
+
+static void on_known(void *arg)
+{
+    stop(arg);
+}
+
+static void on_changed(void *arg, const struct redrive_job *job, bool cancel_asked)
+{
+    struct redriving *r = arg;
+    bool mine = r->watched && strcmp(r->watched, job->id) == 0;
+    if (!r->asked)
+        return;
+    if (mine || r->all)
+        progress(r, job, cancel_asked);
+    if (mine ? redrive_status_is_end(job->status) : r->all && !any_left(r))
+        stop(r);
+}
+
+static void on_owning(void *arg, bool owns)
+{
+    (void)arg;
+    fputs(owns ? "oncegate: this command runs the group's jobs until its own has ended\n"
+               : "oncegate: another runner is at work\n",
+          stderr);
+}
+
+/* ---- setting up ---- */
+
+static bool open_jobs(struct redriving *r)
+{
+    struct jobs_config config = {.loop = r->loop,
+                                 .config = r->config,
+                                 .group = r->group,
+                                 .owner = r->owner,
+                                 .known = on_known,
+                                 .changed = on_changed,
+                                 .owning = on_owning,
+                                 .failed = fail,
+                                 .arg = r};
+    r->jobs = jobs_new(&config, &r->err);
+    return r->jobs && wait_done(r) && !r->interrupted;
+}
+
+/* --group, the filter's route's, or the only one that there is. */
+static bool choose_group(struct redriving *r, const char *given)
+{
+    const struct route_config *route = r->filter.route
+                                           ? config_find_route(r->config, r->filter.route)
+                                           : NULL;
+    if (given && !redrive_group_route(r->config, given))
+        return err_set(&r->err, ERR_USAGE, "no route has the group %s", given);
+    if (r->filter.route && !route)
+        return err_set(&r->err, ERR_USAGE, "no such route: %s", r->filter.route);
+    r->group = given ? given : route ? route->group : r->config->routes[0].group;
+    for (size_t i = 0; !given && !route && i < r->config->route_count; i++) {
+        if (strcmp(r->config->routes[i].group, r->group) != 0)
+            return err_set(&r->err, ERR_USAGE,
+                           "the routes have several groups: say which with --group or --route");
+    }
+    return true;
+}
+
+static bool read_number(struct redriving *r, const char *option, uint64_t most, uint64_t *out)
+{
+    const char *text = cli_option(r->cli, option);
+    *out = 0;
+    if (!text || (str_to_u64(slice_of(text), out) && *out > 0 && *out <= most))
+        return true;
+    return err_set(&r->err, ERR_USAGE, "%s takes a number from 1 to %" PRIu64 ", not %s", option,
+                   most, text);
+}
+
+static bool read_filter(struct redriving *r)
+{
+    static const char *const parts[] = {"route", "topic", "code", "status", "signature", "key",
+                                        "since", "until", "text", "state",  "id"};
+    int64_t now_ms = clock_wall_ms();
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char option[24];
+        const char *value;
+        snprintf(option, sizeof(option), "--%s", parts[i]);
+        while ((value = cli_option(r->cli, option)) != NULL) {
+            if (!dlq_filter_set(&r->filter, parts[i], slice_of(value), now_ms, &r->err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool make_job(struct redriving *r)
+{
+    struct redrive_job *job = &r->job;
+    struct buf filter = {0};
+    char id[REDRIVE_ID_MAX];
+    uint64_t rate;
+    const char *mode = cli_option(r->cli, "--mode");
+    if (!read_number(r, "--rate", 1000000, &rate) ||
+        !read_number(r, "--limit", UINT32_MAX, &job->limit))
+        return false;
+    if (mode && !redrive_mode_parse(slice_of(mode), &job->mode))
+        return err_set(&r->err, ERR_USAGE, "--mode takes if-newer or force, not %s", mode);
+    if (job->mode == REDRIVE_FORCE && !r->reason)
+        return err_set(&r->err, ERR_USAGE, "--mode force takes a --reason, for the audit log");
+    job->rate_per_s = (uint32_t)rate;
+    job->created_ms = job->updated_ms = clock_wall_ms();
+    redrive_job_id(job->created_ms, id);
+    dlq_filter_to_json(&r->filter, &filter);
+    job->id = mem_strdup(id);
+    job->group = mem_strdup(r->group);
+    job->filter = filter.data;
+    job->reason = mem_strdup(r->reason);
+    job->by = mem_strdup(r->by);
+    if (filter.len <= REDRIVE_JOB_MAX / 2)
+        return true;
+    return err_set(&r->err, ERR_LIMIT, "a selection of %zu letters is too large: use a filter",
+                   r->filter.id_count);
+}
+
+/* ---- start ---- */
+
+static void scanned(void *arg, const struct err *err)
+{
+    struct redriving *r = arg;
+    if (err)
+        r->err = *err;
+    stop(r);
+}
+
+static void add_ahead(struct redriving *r, struct redrive_scan *scan, struct buf *out)
+{
+    struct redrive_ahead ahead = {0};
+    redrive_ahead_look(r->config, scan, &ahead);
+    if (is_machine(r)) {
+        out->len--; /* the object goes on */
+        buf_printf(out, ",\"overtaken\":%" PRIu64 ",\"overtaken_unknown\":%" PRIu64 "}",
+                   ahead.overtaken, ahead.unknown);
+        return;
+    }
+    buf_printf(out, "  %-10s %10" PRIu64 "  %s\n", "overtaken", ahead.overtaken,
+               r->job.mode == REDRIVE_FORCE
+                   ? "a later number of their key has succeeded: delivered all the same (force)"
+                   : "a later number of their key has succeeded: superseded, not delivered");
+    if (ahead.unknown > 0)
+        buf_printf(out, "  %-10s %10" PRIu64 "  whether their key has moved on is not known%s%s\n",
+                   "unknown", ahead.unknown, ahead.why[0] ? ": " : "", ahead.why);
+}
+
+/* What is said before anything is done. */
+static void print_plan(struct redriving *r, struct redrive_scan *scan, bool dry)
+{
+    struct redrive_job would = r->job;
+    struct buf out = {0};
+    would.counts = *redrive_scan_counts(scan);
+    if (dry && is_machine(r))
+        redrive_job_write(&out, &would);
+    else
+        redrive_print_plan(&would.counts, &r->job, &out);
+    if (dry)
+        add_ahead(r, scan, &out);
+    if (dry && is_machine(r))
+        buf_add_char(&out, '\n');
+    fwrite(out.data, 1, out.len, dry ? stdout : stderr);
+    buf_deinit(&out);
+}
+
+/* Says what would be sent; false: nothing is to be done, or it went wrong. */
+static bool plan(struct redriving *r, bool dry)
+{
+    struct redrive_scan_config config = {.loop = r->loop,
+                                         .config = r->config,
+                                         .group = r->group,
+                                         .filter = &r->filter,
+                                         .before_ms = r->job.created_ms,
+                                         .keep_keys = dry,
+                                         .done = scanned,
+                                         .arg = r};
+    struct redrive_scan *scan = redrive_scan_new(&config, &r->err);
+    bool any = false;
+    if (scan && wait_done(r) && !r->interrupted) {
+        any = redrive_scan_counts(scan)->eligible > 0;
+        print_plan(r, scan, dry);
+        if (!any && !dry)
+            fputs("nothing is to be sent\n", stderr);
+    }
+    redrive_scan_free(&scan);
+    return any;
+}
+
+static bool may_force(struct redriving *r, const char *confirm)
+{
+    char answer[32] = "";
+    if (r->job.mode != REDRIVE_FORCE || r->cli->yes || (confirm && strcmp(confirm, "force") == 0))
+        return true;
+    if (!confirm && isatty(STDIN_FILENO)) {
+        fputs("force delivers records although later ones of their keys have succeeded.\n"
+              "Type force to go on: ",
+              stderr);
+        if (fgets(answer, sizeof(answer), stdin) && strcmp(answer, "force\n") == 0)
+            return true;
+    }
+    return err_set(&r->err, ERR_USAGE,
+                   "nothing is sent: --mode force wants \"force\" typed, or --yes");
+}
+
+static int result_of(const struct redrive_job *job)
+{
+    if (job->status == REDRIVE_FAILED)
+        return EXIT_FAIL;
+    return job->status == REDRIVE_CANCELLED || job->counts.failed > 0 ||
+                   redrive_counts_on_their_way(&job->counts) > 0
+               ? EXIT_PARTLY
+               : EXIT_OK;
+}
+
+/* Joins, stays until the watched job has ended, says how. */
+static int stay(struct redriving *r)
+{
+    const struct redrive_job *job;
+    if (jobs_join(r->jobs, &r->err))
+        (void)wait_done(r);
+    if (r->printed)
+        fputc('\n', stderr);
+    if (r->err.code != ERR_NONE)
+        return cli_fail(&r->err);
+    job = r->watched ? jobs_find(r->jobs, r->watched) : NULL;
+    if (!job || !redrive_status_is_end(job->status))
+        return r->interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+    print(r, job, false);
+    return result_of(job);
+}
+
+static void started(void *arg, const struct err *err)
+{
+    struct redriving *r = arg;
+    if (err)
+        r->err = *err;
+    stop(r);
+}
+
+static int start(struct redriving *r)
+{
+    bool dry = cli_flag(r->cli, "--dry-run");
+    const char *confirm = cli_option(r->cli, "--confirm");
+    if (!make_job(r))
+        return cli_fail(&r->err);
+    if (!plan(r, dry) || dry || !may_force(r, confirm)) {
+        if (r->err.code != ERR_NONE)
+            return cli_fail(&r->err);
+        return r->interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+    }
+    if (!open_jobs(r))
+        return r->interrupted ? EXIT_INTERRUPTED : cli_fail(&r->err);
+    r->asked = true;
+    r->watched = r->job.id;
+    fprintf(stderr, "job %s\n", r->job.id);
+    jobs_start(r->jobs, &r->job, started, r);
+    if (!wait_done(r))
+        return cli_fail(&r->err);
+    return stay(r);
+}
+
+/* ---- the other verbs ---- */
+
+static int list(struct redriving *r)
+{
+    if (!open_jobs(r))
+        return cli_fail(&r->err);
+    for (size_t i = jobs_count(r->jobs); i > 0; i--) {
+        const struct redrive_job *job = jobs_at(r->jobs, i - 1);
+        struct buf line = {0};
+        if (!job)
+            continue;
+        if (is_machine(r)) {
+            print(r, job, false);
+            continue;
+        }
+        redrive_print_progress(job, &line);
+        printf("%s  %-10s %-8s  %s\n", job->id, redrive_status_name(job->status),
+               redrive_mode_name(job->mode), line.data);
+        buf_deinit(&line);
+    }
+    return EXIT_OK;
+}
+
+static const struct redrive_job *find_job(struct redriving *r, const char *id)
+{
+    const struct redrive_job *job = NULL;
+    if (open_jobs(r))
+        job = jobs_find(r->jobs, id);
+    if (!job && r->err.code == ERR_NONE)
+        err_set(&r->err, ERR_INPUT, "no such job: %s (see oncegate redrive list)", id);
+    return job;
+}
+
+static int status(struct redriving *r)
+{
+    bool watch = cli_flag(r->cli, "--watch");
+    const struct redrive_job *job = find_job(r, r->cli->argv[1]);
+    if (!job)
+        return cli_fail(&r->err);
+    if (watch && !redrive_status_is_end(job->status)) {
+        r->watched = r->cli->argv[1];
+        progress(r, job, false);
+        r->asked = true;
+        r->interrupted = true; /* ^C ends the watching alone */
+        if (!wait_done(r))
+            return cli_fail(&r->err);
+        job = jobs_find(r->jobs, r->watched);
+    }
+    print(r, job, false);
+    return job->counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
+}
+
+static int cancel(struct redriving *r)
+{
+    const struct redrive_job *job = find_job(r, r->cli->argv[1]);
+    if (!job)
+        return cli_fail(&r->err);
+    if (redrive_status_is_end(job->status)) {
+        fputs("it has ended already\n", stderr);
+        print(r, job, false);
+        return EXIT_OK;
+    }
+    r->watched = r->cli->argv[1];
+    r->asked = true;
+    r->interrupted = true;
+    jobs_cancel(r->jobs, r->watched, r->by, r->reason, started, r);
+    if (!wait_done(r))
+        return cli_fail(&r->err);
+    int code = stay(r);
+    return code == EXIT_PARTLY ? EXIT_OK : code;
+}
+
+static int resume(struct redriving *r)
+{
+    if (!open_jobs(r))
+        return cli_fail(&r->err);
+    if (!any_left(r)) {
+        fputs("no job is left to be done\n", stderr);
+        return EXIT_OK;
+    }
+    r->all = true;
+    r->asked = true;
+    return stay(r);
+}
+
+static int run(struct redriving *r)
+{
+    const char *verb = r->cli->argv[0];
+    const char *group = cli_option(r->cli, "--group");
+    const char *by = cli_option(r->cli, "--by");
+    r->reason = cli_option(r->cli, "--reason");
+    set_names(r, by);
+    if (!read_filter(r) || !choose_group(r, group) || !watch_signals(r, &r->err))
+        return cli_fail(&r->err);
+    if (strcmp(verb, "start") == 0)
+        return start(r);
+    if (strcmp(verb, "list") == 0)
+        return list(r);
+    if (strcmp(verb, "status") == 0)
+        return status(r);
+    return strcmp(verb, "cancel") == 0 ? cancel(r) : resume(r);
+}
+
+int cmd_redrive(struct cli *cli)
+{
+    struct redriving r = {.cli = cli};
+    struct config *config;
+    int code = EXIT_OK;
+    config = cli_load_config(cli, &code);
+    if (!config)
+        return code;
+    r.config = config;
+    dlq_filter_init(&r.filter);
+    r.loop = loop_new(&r.err);
+    code = r.loop ? run(&r) : cli_fail(&r.err);
+    jobs_free(&r.jobs);
+    for (int i = 0; i < 2; i++)
+        loop_signal_free(&r.signals[i]);
+    if (r.loop)
+        loop_free(&r.loop);
+    dlq_filter_deinit(&r.filter);
+    redrive_job_deinit(&r.job);
+    mem_free(r.by);
+    mem_free(r.owner);
+    buf_deinit(&r.line);
+    config_free(&config);
+    return code;
+}

@@ -1,0 +1,218 @@
+"""Redrive as a job: dry run, sending, results, cancel, and what a runner's death leaves behind."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from support import places
+from support.gateway import command
+from support.process import Child
+from support.waiting import wait_until
+
+
+def redrive(world, *args, **options):
+    return command("redrive", *args, config=world.gateways[0].config_path, **options)
+
+
+def job_of(done):
+    """The job that a command printed with -o jsonl."""
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def start_job(world, *args, check=0, **options):
+    return job_of(redrive(world, "start", "-o", "jsonl", *args, check=check, **options))
+
+
+def known_jobs(world):
+    return [json.loads(line)
+            for line in redrive(world, "list", "-o", "jsonl", check=0).stdout.splitlines()]
+
+
+class Runner(Child):
+    """A redrive command in the background."""
+
+    count = 0
+
+    def __init__(self, world, *args, env=None):
+        Runner.count += 1
+        log = world.directory / ("redrive%d.log" % Runner.count)
+        super().__init__([places.find_gateway(), "redrive", *args, "-o", "jsonl", "-c",
+                          world.gateways[0].config_path], log, env={**os.environ, **(env or {})})
+
+    def wait_said(self, words, timeout=30):
+        wait_until(lambda: words in self.output(), timeout,
+                   lambda: "%s, said: %s" % (words, self.output()))
+        return self
+
+
+def fail_all(world, count):
+    """So many dead letters of one key each; the handler is well again afterwards."""
+    world.start()
+    world.handler.control(default={"status": 422})
+    ids = [world.send("k%d" % number, 1) for number in range(count)]
+    world.wait_dead(count)
+    world.wait_committed()
+    world.handler.control(default=None)
+    return ids
+
+
+def effects(world, ids):
+    return [record_id for record_id in world.handler.effects() if record_id in set(ids)]
+
+
+def copies_sent(world):
+    return len(world.dump("redrive"))
+
+
+def test_dead_letters_go_round_again_and_close_by_themselves(world):
+    """The whole story: a handler fails, it is mended, the letters are sent round, all are resolved."""
+    ids = fail_all(world, 6)
+    dry = redrive(world, "start", "--route", "orders", "--dry-run", "-o", "json", check=0)
+    assert json.loads(dry.stdout)["eligible"] == 6
+    assert json.loads(dry.stdout)["overtaken"] == 0
+    assert copies_sent(world) == 0 and not known_jobs(world)
+
+    job = start_job(world, "--route", "orders", "--reason", "the handler is mended", "--by", "ann")
+    assert (job["status"], job["sent"], job["resolved"]) == ("finished", 6, 6)
+    world.wait_effects(ids)
+    assert sorted(effects(world, ids)) == sorted(ids)
+    world.wait_committed()
+
+    assert [known["id"] for known in known_jobs(world)] == [job["id"]]
+    said = redrive(world, "status", job["id"], check=0).stdout
+    assert "finished" in said and "6  the handler took them" in said
+    again = redrive(world, "start", "--route", "orders", check=0)
+    assert "nothing is to be sent" in again.stderr and copies_sent(world) == 6
+
+    log = command("audit", "list", "-o", "jsonl", config=world.gateways[0].config_path, check=0)
+    entry = json.loads(log.stdout)
+    assert (entry["by"], entry["action"], entry["on"]) == ("ann", "redrive.start", job["id"])
+    assert entry["reason"] == "the handler is mended"
+    assert entry["details"]["filter"]["route"] == "orders"
+    later = command("audit", "list", "--since", "2100-01-01T00:00:00Z",
+                    config=world.gateways[0].config_path, check=0)
+    assert later.stdout == ""
+
+
+def dead_behind_a_later_one(world, key):
+    """A dead letter whose key has moved on."""
+    world.start()
+    old = world.send(key, 1, rule={"fail_first": 1, "status": 422})
+    world.wait_dead(1)
+    world.wait_effects(world.send(key, 2))
+    world.wait_committed()
+    return old
+
+
+def test_letter_whose_key_has_moved_on_is_superseded(world):
+    old = dead_behind_a_later_one(world, "k")
+    dry = json.loads(redrive(world, "start", "--dry-run", "-o", "json", check=0).stdout)
+    assert (dry["eligible"], dry["overtaken"], dry["overtaken_unknown"]) == (1, 1, 0)
+    job = start_job(world)
+    assert (job["sent"], job["superseded"], job.get("resolved", 0)) == (1, 1, 0)
+    assert old not in world.handler.effects()
+
+
+def test_force_delivers_what_its_key_has_moved_past(world):
+    old = dead_behind_a_later_one(world, "k")
+    refused = redrive(world, "start", "--mode", "force", check=64)
+    assert "--reason" in refused.stderr
+    refused = redrive(world, "start", "--mode", "force", "--reason", "asked for", check=64)
+    assert "nothing is sent" in refused.stderr and copies_sent(world) == 0
+    job = start_job(world, "--mode", "force", "--reason", "asked for", "--yes")
+    assert (job["mode"], job["sent"], job["resolved"]) == ("force", 1, 1)
+    world.wait_effects(old)
+
+
+def test_letter_that_fails_again_is_open_with_its_count(world):
+    ids = fail_all(world, 2)
+    world.handler.control(keys={"k1": {"status": 422}})
+    job = start_job(world, check=3)
+    assert (job["sent"], job["resolved"], job["failed"]) == (2, 1, 1)
+    world.handler.control(keys={"k1": None})
+    job = start_job(world)
+    assert (job["total"], job["sent"], job["resolved"]) == (1, 1, 1)
+    assert sorted(effects(world, ids)) == sorted(ids)
+    counts = sorted((copy.record_id, copy.headers["oncegate-redrive-count"])
+                    for copy in world.dump("redrive"))
+    assert counts == [(ids[0], "1"), (ids[1], "1"), (ids[1], "2")]
+    first = {copy.headers["oncegate-first-letter"] for copy in world.dump("redrive")
+             if copy.record_id == ids[1]}
+    assert len(first) == 1
+
+
+def test_selection_and_limit(world):
+    ids = fail_all(world, 4)
+    dead = {copy.record_id: copy.line for copy in world.dead_letters()}
+    line = dead[ids[2]]
+    topic = line["topic"]
+    chosen = "%s/%d/%d" % (topic, line["p"], line["o"])
+    job = start_job(world, "--id", chosen, "--id", "%s/%d/4711" % (topic, line["p"]))
+    assert (job["total"], job["sent"], job["skipped_not_found"]) == (2, 1, 1)
+    assert effects(world, ids) == [ids[2]]
+    dry = redrive(world, "start", "--id", chosen, "--dry-run", "-o", "json", check=0)
+    assert json.loads(dry.stdout)["skipped_resolved"] == 1
+    job = start_job(world, "--limit", "2")
+    assert (job["total"], job["eligible"], job["sent"]) == (3, 2, 2)
+    assert len(effects(world, ids)) == 3
+
+
+def test_job_is_cancelled_between_records(world):
+    ids = fail_all(world, 30)
+    runner = Runner(world, "start", "--rate", "4")
+    try:
+        wait_until(lambda: copies_sent(world) >= 3, 40, runner.output, every=0.3)
+        job = known_jobs(world)[0]
+        done = redrive(world, "cancel", job["id"], "-o", "jsonl", check=0)
+        assert runner.wait(20) == 3
+    finally:
+        runner.kill()
+    job = job_of(done)
+    assert job["status"] == "cancelled" and 3 <= job["sent"] < 30
+    sent = copies_sent(world)
+    assert sent == job["sent"]
+    world.wait_committed()
+    rest = start_job(world)
+    assert rest["sent"] == 30 - sent
+    assert sorted(effects(world, ids)) == sorted(ids)
+
+
+@pytest.mark.parametrize("point", ["redrive_produced:3", "redrive_recorded:3", "redrive_progress:1",
+                                   "redrive_progress:2"])
+def test_runner_that_dies_is_followed_by_another(world, point):
+    """SIGKILL after a copy, after its state, after a word of progress: nothing lost, nothing twice."""
+    ids = fail_all(world, 12)
+    runner = Runner(world, "start", "--rate", "8", env={"ONCEGATE_CRASH_AT": point})
+    try:
+        assert runner.wait(40) == -signal.SIGKILL
+    finally:
+        runner.kill()
+    done = redrive(world, "resume", check=0, timeout=90)
+    assert "this command runs" in done.stderr
+    job = known_jobs(world)[0]
+    assert (job["status"], job["sent"]) == ("finished", 12)
+    assert job["resolved"] == 12 and job["epoch"] >= 2
+    world.wait_effects(ids)
+    world.wait_committed()
+    assert sorted(effects(world, ids)) == sorted(ids)
+    assert copies_sent(world) <= 12 + 1
+
+
+def test_of_two_runners_one_works(world):
+    ids = fail_all(world, 30)
+    first = Runner(world, "start", "--rate", "6").wait_said("this command runs")
+    second = Runner(world, "resume")
+    try:
+        wait_until(lambda: copies_sent(world) >= 4, 40, first.output, every=0.3)
+        assert "this command runs" not in second.output()
+        first.kill()
+        assert second.wait(60) == 0, second.output()
+    finally:
+        first.kill()
+        second.kill()
+    job = known_jobs(world)[0]
+    assert (job["status"], job["sent"], job["resolved"]) == ("finished", 30, 30)
+    world.wait_committed()
+    assert sorted(effects(world, ids)) == sorted(ids)
