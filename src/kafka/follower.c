@@ -38,8 +38,10 @@ static bool connect_client(struct kafka_follower *follower, const struct config 
         {"enable.partition.eof", "true"},
         {"auto.offset.reset", "earliest"},
         {"fetch.wait.max.ms", "100"}, /* an end is told with an answer to a fetch */
-        {"queued.max.messages.kbytes", "16384"},
-        {"queued.min.messages", "20000"},
+        /* An answer is held in memory as a whole while one of its messages is. */
+        {"max.partition.fetch.bytes", "524288"},
+        {"queued.max.messages.kbytes", "8192"},
+        {"queued.min.messages", "10000"},
     };
     rd_kafka_conf_t *conf = properties_new(config, KAFKA_CONSUMER, err);
     bool ok = conf != NULL && properties_set(conf, "group.id", group, err);
