@@ -418,7 +418,6 @@ int main(int argc, char **argv)
         {"any state", "a"},
         {"rare word", "w"},
         {"two common words", "W"},
-        {"prefix", "P"},
         {"route, status", "rs"},
         {"signature, an hour", "gt"},
         {"key, route", "kr"},
@@ -427,6 +426,7 @@ int main(int argc, char **argv)
         {"key, common words", "kW"},
         {"resolved, common words", "RW"},
         {"an hour, common words", "tW"},
+        {"prefix", "P"}, /* the slow one */
     };
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
         ask(reader, pages[i][0], pages[i][1]);

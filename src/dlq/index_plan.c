@@ -371,12 +371,14 @@ static bool page_of_matches(struct dlq_plan *plan, size_t limit, size_t budget,
     return step >= 0;
 }
 
-/* Few lines: each is asked for its words. */
-static bool page_of_few(struct dlq_plan *plan, size_t limit, struct dlq_page *page, struct err *err)
+/* Few lines: each is asked for its words. *few false: they are many, and nothing is done. */
+static bool page_of_few(struct dlq_plan *plan, size_t limit, struct dlq_page *page, bool *few,
+                        struct err *err)
 {
     struct top top = {mem_calloc(FEW_LINES + 1, sizeof(int64_t)), 0, FEW_LINES + 1};
     bool ok = merge(plan, &top, err);
-    for (size_t i = 0; ok && i < top.count && !page->more; i++) {
+    *few = top.count <= FEW_LINES;
+    for (size_t i = 0; ok && *few && i < top.count && !page->more; i++) {
         bool has;
         ok = dlq_plan_text_has(plan, top.ids[i], &has, err);
         if (ok && has)
@@ -392,6 +394,11 @@ static bool page_of_text(struct dlq_plan *plan, size_t limit, size_t budget, str
                          struct err *err)
 {
     bool few = plan->lines <= FEW_LINES;
+    if (plan->has_key) { /* a key has few lines as a rule */
+        bool ok = page_of_few(plan, limit, page, &few, err);
+        if (!ok || few)
+            return ok;
+    }
     if (!page_of_matches(plan, limit, few ? FEW_MATCHES : budget, page, err))
         return false;
     if (!few || !page->stopped)
@@ -399,7 +406,7 @@ static bool page_of_text(struct dlq_plan *plan, size_t limit, size_t budget, str
     page->count = 0;
     page->more = page->stopped = false;
     page->next = plan->high;
-    return page_of_few(plan, limit, page, err);
+    return page_of_few(plan, limit, page, &few, err);
 }
 
 bool dlq_plan_page(struct dlq_plan *plan, size_t limit, size_t budget, struct dlq_page *page,
