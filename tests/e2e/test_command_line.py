@@ -2,12 +2,11 @@
 
 import os
 import re
-import shutil
 import subprocess
 
 import pytest
 
-from support import places
+from support import needs
 from support.gateway import command
 
 LATER = {"retry", "offsets", "doctor", "console"}
@@ -78,19 +77,11 @@ def test_words_behind_two_dashes_are_operands(programs):
                                               check=64).stderr
 
 
-def shell(name):
-    if not shutil.which(name):
-        if os.environ.get("CI") == "true":
-            pytest.fail("%s is missing (scripts/deps all)" % name)
-        pytest.skip("%s IS MISSING: its completion is NOT tested (scripts/deps all)" % name)
-    return name
-
-
 def sourced(name, tmp_path):
     """The completion script as a file, accepted by the shell's own syntax check."""
     script = tmp_path / ("completion." + name)
     script.write_text(command("completion", name, check=0).stdout, encoding="utf-8")
-    subprocess.run([shell(name), "-n", str(script)], check=True, timeout=20)
+    subprocess.run([needs.installed(name), "-n", str(script)], check=True, timeout=20)
     return script
 
 
@@ -166,8 +157,7 @@ def test_manual_pages_have_no_warnings(programs, tmp_path):
     for name in commands():
         text = (tmp_path / ("oncegate-%s.1" % name)).read_text(encoding="utf-8")
         assert all(verb.replace("-", "\\-") in text for verb in verbs(name))
-    if not shutil.which("groff"):
-        pytest.skip("groff IS MISSING: the manual pages are NOT checked")
+    needs.installed("groff")
     for page in tmp_path.glob("*.1"):
         done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-K", "utf8", str(page)],
                               capture_output=True, text=True, check=True, timeout=20)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from support import places
+from support import needs, places
 from support.gateway import command
 from support.process import Child
 from support.waiting import wait_until
@@ -35,10 +35,10 @@ class Runner(Child):
 
     count = 0
 
-    def __init__(self, world, *args, env=None):
+    def __init__(self, world, *args, program=None, env=None):
         Runner.count += 1
         log = world.directory / ("redrive%d.log" % Runner.count)
-        super().__init__([places.find_gateway(), "redrive", *args, "-o", "jsonl", "-c",
+        super().__init__([program or places.find_gateway(), "redrive", *args, "-o", "jsonl", "-c",
                           world.gateways[0].config_path], log, env={**os.environ, **(env or {})})
 
     def wait_said(self, words, timeout=30):
@@ -184,7 +184,8 @@ def test_job_is_cancelled_between_records(world):
 def test_runner_that_dies_is_followed_by_another(world, point):
     """SIGKILL after a copy, after its state, after a word of progress: nothing lost, nothing twice."""
     ids = fail_all(world, 12)
-    runner = Runner(world, "start", "--rate", "8", env={"ONCEGATE_CRASH_AT": point})
+    runner = Runner(world, "start", "--rate", "8", program=needs.crashy(),
+                    env={"ONCEGATE_CRASH_AT": point})
     try:
         assert runner.wait(40) == -signal.SIGKILL
     finally:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from support import needs
 from support.gateway import command
 from support.waiting import wait_until
 
@@ -203,6 +204,7 @@ def test_killed_at_each_step_the_end_is_told(world, point, fails):
         world.handler.control(keys={"r": {"status": 200}})
     job = redrive(world, dead)
     killed = world.gateway()
+    killed.program = needs.crashy()
     killed.environment = {"ONCEGATE_CRASH_AT": point + ":1"}
     killed.expected_exit = -9
     killed.start(wait=False)

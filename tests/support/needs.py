@@ -1,6 +1,7 @@
 """What tests need and may not find: that skips on a laptop and fails where CI=true."""
 
 import os
+import shutil
 
 import pytest
 
@@ -11,6 +12,16 @@ def missing(what):
     if os.environ.get("CI") == "true":
         pytest.fail("%s is missing, and CI demands it" % what)
     pytest.skip("%s is missing" % what)
+
+
+def installed(name):
+    """The name of a program that is on the path."""
+    return name if shutil.which(name) else missing("%s (scripts/deps all)" % name)
+
+
+def crashy():
+    """The program with crash points: what is shipped has none."""
+    return places.find_crashy() or missing("a build with crash points (cmake --preset dev)")
 
 
 @pytest.fixture(scope="session")
