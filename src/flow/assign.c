@@ -109,6 +109,8 @@ static void send_commit(struct route *route)
         int64_t offset = marks_covered(part);
         if (offset <= part->committed && part->fence != PART_FENCE_PROVING)
             continue;
+        if (PLANTED("never-commit") && part->number == 0 && part->fence != PART_FENCE_PROVING)
+            continue;
         part->committing = offset;
         items[count++] = (struct kafka_commit_item){part->kafka, offset};
     }

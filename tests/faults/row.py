@@ -41,8 +41,9 @@ class Row:
         return [str(self.values[name]) for name in COLUMNS]
 
 
-def judge(row, allow, doubles):
-    """Adds to row.problems what must not be. allow: {column: most}; doubles: most inside windows."""
+def judge(row, allow, doubles, settle_s):
+    """Adds to row.problems what must not be. allow: {column: most}; doubles: most inside windows;
+    settle_s: how long it had to settle, where settled_s is "-"."""
     for name in ZERO:
         if row.values[name] > allow.get(name, 0):
             row.problems.append("%s=%d" % (name, row.values[name]))
@@ -51,3 +52,5 @@ def judge(row, allow, doubles):
         row.problems.append("doubled outside of every window: %d" % outside)
     if doubles is not None and row.values["inside"] > doubles:
         row.problems.append("doubled=%d, at most %d" % (row.values["inside"], doubles))
+    if row.values["settled_s"] == "-":
+        row.problems.append("not settled within %g s" % settle_s)

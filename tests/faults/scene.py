@@ -275,12 +275,10 @@ class Scene(World):
             "stuck": len(stuck), "other": sum(base[name] for name in OTHER),
             "settled_s": "-" if settled_s is None else "%.1f" % settled_s,
         }, windows=windows, notes=dict(self.notes))
-        judge(row, self.spec.allow, self.doubles_allowed())
+        judge(row, self.spec.allow, self.doubles_allowed(), self.spec.settle_s * SLOWDOWN)
         row.problems += self.problems
         if not account.commits:
             row.problems.append("the brokers wrote down no commit")
-        if settled_s is None:
-            row.problems.append("not settled within %g s" % (self.spec.settle_s * SLOWDOWN))
         row.details = {"outside": outside, "unowned": list(map(str, unowned)),
                        "rewound": list(map(str, rewound)), "stuck": stuck, **found.details}
         return row

@@ -1,10 +1,14 @@
-"""The bench's own accounts: commits held against assignments, doubles against windows."""
+"""The bench's own accounts: commits held against assignments, doubles against windows; and its
+verdict: whatever is not 0 makes a row fail."""
 
 import base64
 import json
 import struct
 
+import pytest
+
 from faults import commits, windows
+from faults.row import ZERO, Row, judge
 from support import checker
 
 GROUP, TOPIC = "app", "orders"
@@ -133,3 +137,40 @@ def test_third_effect_is_explained_by_the_second():
     calls = [call(1, 10, 20), call(2, 100, 110)]
     assert found.explain(calls[:1]) and found.explain(calls)
     assert [window.used for window in found.all] == [1, 1]
+
+
+def judged(allow=None, doubles=0, **values):
+    clean = {**dict.fromkeys(ZERO, 0), "doubled": 0, "inside": 0, "settled_s": "1.5"}
+    row = Row("1-row", 1, {**clean, **values})
+    judge(row, allow or {}, doubles, 60)
+    return row
+
+
+def test_row_of_zeros_is_good():
+    assert judged().good
+
+
+@pytest.mark.parametrize("column", ZERO)
+def test_column_that_is_not_zero_fails_the_row(column):
+    assert judged(**{column: 1}).problems == ["%s=1" % column]
+
+
+@pytest.mark.parametrize("column", ZERO)
+def test_column_is_bounded_by_what_the_row_allows(column):
+    assert judged({column: 2}, **{column: 2}).good
+    assert judged({column: 2}, **{column: 3}).problems == ["%s=3" % column]
+
+
+def test_row_that_does_not_settle_fails():
+    assert judged(settled_s="-").problems == ["not settled within 60 s"]
+
+
+def test_double_outside_of_every_window_fails_the_row():
+    assert judged(doubles=None, doubled=2, inside=1).problems == [
+        "doubled outside of every window: 1"]
+
+
+def test_doubles_inside_windows_are_bounded():
+    assert judged(doubles=2, doubled=2, inside=2).good
+    assert judged(doubles=None, doubled=9, inside=9).good
+    assert judged(doubles=2, doubled=3, inside=3).problems == ["doubled=3, at most 2"]

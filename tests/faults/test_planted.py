@@ -24,17 +24,23 @@ PLANTS = [
     ("seen-without-parked", "3-one-join", "lost"),
     # consumption starts anew below what was committed
     ("rewind", "3-one-join", "rewound"),
+    # one partition's offsets are never committed beyond what its owner began with
+    ("never-commit", "8-script-flush", "stuck", {"settle_s": 8}),
 ]
 
 
 @pytest.mark.parametrize("planted", PLANTS, ids=[planted[0] for planted in PLANTS])
 def test_planted_fault_is_caught(bench, planted):
     plant, name, column, *changes = planted
-    spec = catalog.dataclasses.replace(ROWS[name], crash_points=True, settle_s=25,
-                                       environment={"ONCEGATE_PLANT": plant}, **dict(*changes))
+    changes = {"settle_s": 25, **dict(*changes)}
+    spec = catalog.dataclasses.replace(ROWS[name], crash_points=True,
+                                       environment={"ONCEGATE_PLANT": plant}, **changes)
     try:
         row = bench.play(spec, 1)
     except benches.Skipped as why:
         missing(str(why))
     print(row.text())
     assert not row.good and row.values[column] not in ("?", 0), row.text()
+    assert any(problem.startswith(column + "=") for problem in row.problems), row.problems
+    if column == "stuck":
+        assert any(problem.startswith("not settled") for problem in row.problems), row.problems
