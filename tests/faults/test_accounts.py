@@ -174,3 +174,11 @@ def test_doubles_inside_windows_are_bounded():
     assert judged(doubles=2, doubled=2, inside=2).good
     assert judged(doubles=None, doubled=9, inside=9).good
     assert judged(doubles=2, doubled=3, inside=3).problems == ["doubled=3, at most 2"]
+
+
+def test_table_tells_what_has_no_column_and_what_is_allowed():
+    assert judged().beyond() == []
+    assert judged(lost=3).beyond() == []  # it has its column
+    assert judged(rewound=2).beyond() == ["rewound: 2 (allowed: at most 0)"]
+    assert judged({"order": 10}).beyond() == ["order: 0 (allowed: at most 10)"]
+    assert judged({"other": 10**6}, other=7).beyond() == ["other: 7 (allowed: any number)"]
