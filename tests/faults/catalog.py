@@ -42,6 +42,8 @@ class Spec:
     ambiguous: bool = False      # answers get lost: doubles without a bound by number
     doubles: int = None          # most doubles, all inside windows; None: what was in flight
     allow: dict = dataclasses.field(default_factory=dict)
+    naming: object = None        # what is a record of its own (naming.py); None: by the id it has
+    account: object = None       # called with scene, checker and row: what else must hold
     settle_s: float = 60
     needs: object = None         # called first; a text says why the row is skipped
 

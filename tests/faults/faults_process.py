@@ -26,6 +26,18 @@ def cannot_trace():
     return None
 
 
+def die_at(scene, victim, point):
+    """Starts one that was killed anew, with the point armed, and waits until it has died there."""
+    seldom = point in ("produce-acknowledged", "commit")
+    count = scene.schedule.number("counts", 1, 6 if seldom else 200)
+    victim.environment = {**scene.spec.environment, "ONCEGATE_CRASH_AT": "%s:%d" % (point, count)}
+    scene.revive(victim, wait=False)
+    wait_until(lambda: not victim.alive(), 60, "it dies at %s" % point)
+    code = victim.child.process.returncode
+    scene.demand(code == -9, "ended with %s at %s" % (code, point))
+    scene.crashed(victim)
+
+
 @row("1", "SIGKILL at each named point, one after the other", short=True, crash_points=True,
      rate=400, rules=TROUBLE, timeout_ms=1500, config=HASTE)
 def kill_at_points(scene):
@@ -35,15 +47,7 @@ def kill_at_points(scene):
     victim = scene.gateways[0]
     scene.kill(victim)
     for point in points:
-        seldom = point in ("produce-acknowledged", "commit")
-        count = scene.schedule.number("counts", 1, 6 if seldom else 200)
-        victim.environment = {**scene.spec.environment,
-                              "ONCEGATE_CRASH_AT": "%s:%d" % (point, count)}
-        scene.revive(victim, wait=False)
-        wait_until(lambda: not victim.alive(), 60, "it dies at %s" % point)
-        code = victim.child.process.returncode
-        scene.demand(code == -9, "ended with %s at %s" % (code, point))
-        scene.crashed(victim)
+        die_at(scene, victim, point)
     victim.environment = dict(scene.spec.environment)
     scene.revive(victim)
     scene.wait_everything_assigned()

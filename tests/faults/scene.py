@@ -138,9 +138,19 @@ class Scene(World):
 
     def acked(self):
         lines = super().acked()
+        if self.spec.naming is not None:
+            names = self.spec.naming(lines)
+            lines = [{**line, "id": names.of(line)} for line in lines if not names.needless(line)]
         if not self.excused:
             return lines
         return [line for line in lines if (line["topic"], line["p"], line["o"]) not in self.excused]
+
+    def handled(self):
+        lines = super().handled()
+        if self.spec.naming is None:
+            return lines
+        names = self.spec.naming(super().acked())
+        return [{**line, "id": names.of_call(line)} if line["e"] == "b" else line for line in lines]
 
     # Time and progress
 
@@ -169,7 +179,8 @@ class Scene(World):
 
     def wait_everything_assigned(self, timeout=40, but=()):
         """The running gateways, but some, own every partition between them."""
-        total = self.partitions * (2 + len(self.config()["routes"][0]["retry"]["tiers"]))
+        retry = self.config()["routes"][0].get("retry", {"tiers": []})
+        total = self.partitions * (2 + len(retry["tiers"]))
         owners = [gateway for gateway in self.running() if gateway not in but]
         wait_until(lambda: sum(map(self.assigned, owners)) == total, timeout,
                    lambda: "%d partitions owned: %s" % (total, [self.assigned(g) for g in owners]))
@@ -276,6 +287,8 @@ class Scene(World):
             "settled_s": "-" if settled_s is None else "%.1f" % settled_s,
         }, windows=windows, notes=dict(self.notes))
         judge(row, self.spec.allow, self.doubles_allowed(), self.spec.settle_s * SLOWDOWN)
+        if self.spec.account is not None:
+            self.spec.account(self, found, row)
         row.problems += self.problems
         if not account.commits:
             row.problems.append("the brokers wrote down no commit")

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from faults import commits, windows
+from faults import commits, naming, windows
 from faults.row import ZERO, Row, judge
 from support import checker
 
@@ -182,3 +182,21 @@ def test_table_tells_what_has_no_column_and_what_is_allowed():
     assert judged(rewound=2).beyond() == ["rewound: 2 (allowed: at most 0)"]
     assert judged({"order": 10}).beyond() == ["order: 0 (allowed: at most 10)"]
     assert judged({"other": 10**6}, other=7).beyond() == ["other: 7 (allowed: any number)"]
+
+
+def acked(number, offset):
+    return {"topic": TOPIC, "p": 0, "o": offset, "id": "k/0/%d" % number}
+
+
+def test_repetitions_are_named_by_their_place():
+    lines = [acked(1, 3), acked(2, 5), acked(1, 6), acked(2, 8)]
+    names = naming.Names(lines)
+    assert [names.of(line) for line in lines] == ["k/0/1", "k/0/2", "k/0/1/again/6", "k/0/2/again/8"]
+    assert names.of_call({"id": "k/0/1", "topic": TOPIC, "p": "0", "o": "6"}) == "k/0/1/again/6"
+    assert not any(names.needless(line) for line in lines)
+
+
+def test_repetition_below_a_higher_version_is_stale():
+    lines = [acked(1, 3), acked(2, 5), acked(1, 6), acked(2, 8)]
+    names = naming.Versions(lines)
+    assert [names.needless(line) for line in lines] == [False, False, True, False]

@@ -185,7 +185,11 @@ class World:
         committed = self.broker.committed(self.group, *sorted(sources), *(
             name for name in copies if name.startswith("retry.")))
         dumped = self.broker.dump(*copies)
-        return checker.Checker(acked, self.handler.lines(), dumped, committed, self.timeout_ms)
+        return checker.Checker(acked, self.handled(), dumped, committed, self.timeout_ms)
+
+    def handled(self):
+        """The handler's account, as the checker shall see it."""
+        return self.handler.lines()
 
     def check(self, settled=True, **allow):
         """The checker's row; fails on a violation beyond what is allowed (doubled=3)."""
