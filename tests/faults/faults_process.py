@@ -6,6 +6,7 @@ from support.waiting import wait_until
 
 from faults.catalog import row
 from faults.threads import Stopped, threads_of
+from faults.windows import now_us
 
 TROUBLE = ('0.02:{"fail_first":1}', '0.004:{"fail_for_ms":1200}', '0.05:{"delay_ms":30}',
            '0.002:{"poison":true}')
@@ -79,8 +80,11 @@ def kill_all(scene):
 @row("2", "SIGSTOP beyond the session timeout, then SIGCONT", short=True, rate=240, keys=12,
      rules=('1:{"delay_ms":40}',))
 def zombie(scene):
-    """Fenced, commits nothing; what it had open joins as a fact. Its lanes are full when it stops, so
-    that it wakes with records that it would claim at once."""
+    """Commits nothing of what it lost, and delivers nothing that another one has begun. That a claim of
+    it is refused by its fence token is counted, and cannot be demanded: all of it wakes at once, and
+    mostly its client hears that the group has expelled it before the worker claims again. Row
+    2-zombie-worker demands it. It sleeps beyond its claims' lease here, so that what it had open is
+    delivered again by whoever owns it now; row 2-zombie-late-answer sleeps for less."""
     before = scene.metric_of_all("fenced_claims_total")
     victim = scene.freeze()
     scene.wait_everything_assigned(but=[victim])
@@ -89,6 +93,27 @@ def zombie(scene):
     scene.traffic(300)
     scene.wait_shared()
     scene.notes["fenced"] = int(scene.metric_of_all("fenced_claims_total") - before)
+
+
+@row("2", "SIGSTOP beyond the session timeout, within the lease: answers that it had not read join",
+     rate=240, keys=12, rules=('1:{"delay_ms":40}',), config=HASTE, timeout_ms=25000, doubles=0)
+def zombie_late_answer(scene):
+    """Its partitions have another owner when it wakes, which waits for its claims. What the handler
+    answered meanwhile is in its sockets: the record must not be delivered again."""
+    victim = scene.freeze()
+    begin = now_us()
+    scene.wait_everything_assigned(but=[victim])
+    wait_until(lambda: all(call.end_us is not None for call in scene.handler.calls()
+                           if call.line.get("gw") == victim.name), 10, "the handler has answered all of it")
+    late = {call.record_id for call in scene.handler.calls() if call.effect and
+            call.line.get("gw") == victim.name and call.end_us > begin}
+    scene.thaw(victim)
+    scene.traffic(300)
+    scene.wait_shared()
+    scene.notes["late_answers"] = len(late)
+    scene.demand(late, "no answer came while it stood still: this shows nothing")
+    scene.at_end.append(lambda found: scene.demand(
+        all(found.effects[record_id] == 1 for record_id in late), "a late answer was not taken in"))
 
 
 @row("2", "SIGSTOP shorter than the session timeout, again and again", rate=300,

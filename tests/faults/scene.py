@@ -40,6 +40,7 @@ class Scene(World):
         self.redis_environment = {}
         self.excused = set()  # records that Kafka itself lost
         self.redis_proxy = self.handler_proxy = None
+        self.at_end = []  # called with the checker, when all has settled
 
     # Composition
 
@@ -110,6 +111,10 @@ class Scene(World):
                    "seed": self.schedule.seed, "rule": list(self.spec.rules),
                    "dup_share": self.spec.dup_share, **options}
         return self.stream(**options)
+
+    def copy_topics(self, config=None):
+        """Those of the group that is judged; a route beside it has another group."""
+        return [name for name in super().copy_topics(config) if name.split(".")[1] == self.group]
 
     def configured(self, topic, config):
         """Sets one property of a topic; false where the brokers do not take it now."""
@@ -278,6 +283,8 @@ class Scene(World):
         unowned, rewound = account.unowned(), account.rewound()
         stuck = [] if settled_s is not None else self.stuck()
         doubled, windows, outside = self.windows.judge(found)
+        for look in self.at_end:
+            look(found)
         row = Row(self.spec.name, self.schedule.seed, {
             "acked": base["acknowledged"], "effects": base["effects"], "dead": base["dead"],
             "pending": base["pending"], "lost": base["lost"], "doubled": doubled,

@@ -25,7 +25,7 @@ PLANTS = [
     # consumption starts anew below what was committed
     ("rewind", "3-one-join", "rewound"),
     # one partition's offsets are never committed beyond what its owner began with
-    ("never-commit", "8-script-flush", "stuck", {"settle_s": 8}),
+    ("never-commit", "8-script-flush", "stuck", {"settle_s": 15}),
 ]
 
 
