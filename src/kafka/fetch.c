@@ -3,7 +3,7 @@
  * the offset that is wanted; a place a little further on is read on to, any other one is assigned
  * anew. Invariants: one question at a time; an answer that belongs to an earlier assignment is
  * dropped. Must not: join, commit, or take a record for the one that was asked for because it
- * stands near.
+ * stands near, or wait at an end of the log that was told already.
  */
 #include "kafka/fetch.h"
 
@@ -136,6 +136,25 @@ static void assign(struct kafka_fetch *fetch, int64_t offset)
     fetch->fresh = true;
 }
 
+/* The next question assigns anew. */
+static void forget(struct kafka_fetch *fetch)
+{
+    mem_free(fetch->topic);
+    fetch->topic = NULL;
+}
+
+/* Whichever end is told, what is wanted is not in front of it, or it would have been taken: the log
+ * may end below, or have been emptied, or end in markers and gaps. */
+static void on_end(struct kafka_fetch *fetch)
+{
+    if (!fetch->fresh) {
+        assign(fetch, fetch->wanted); /* it may be the end of a while ago */
+        return;
+    }
+    forget(fetch); /* an end is told once: whoever waited here for the next would wait for good */
+    answer(fetch, KAFKA_FETCH_NONE, NULL, NULL);
+}
+
 /* The end of the log, or a later record: what is wanted is not there. */
 static void on_message(struct kafka_fetch *fetch, const rd_kafka_message_t *message)
 {
@@ -144,16 +163,10 @@ static void on_message(struct kafka_fetch *fetch, const rd_kafka_message_t *mess
     if (!is_of_assigned(fetch, message))
         return; /* of the client as a whole, which goes on by itself; or of what was left */
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (message->offset > fetch->wanted)
-            return;
-        if (fetch->fresh)
-            answer(fetch, KAFKA_FETCH_NONE, NULL, NULL);
-        else
-            assign(fetch, fetch->wanted); /* it may be the end of a while ago */
+        on_end(fetch);
     } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         client_error_set(&err, message->err, "reading %s/%d", fetch->topic, (int)fetch->partition);
-        mem_free(fetch->topic);
-        fetch->topic = NULL; /* assigned anew next time */
+        forget(fetch);
         answer(fetch, KAFKA_FETCH_FAILED, NULL, &err);
     } else if (message->offset >= fetch->position) {
         fetch->position = message->offset + 1;
