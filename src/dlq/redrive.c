@@ -321,6 +321,10 @@ static void fetched(void *arg, enum kafka_fetched result, struct record *rec, co
     redrive->fetching = false;
     if (redrive->ending)
         return;
+    if (redrive->cancelled) {
+        go_on(redrive);
+        return;
+    }
     if (result == KAFKA_FETCH_FAILED) {
         end(redrive, REDRIVE_FAILED, err->text);
         return;
@@ -365,10 +369,10 @@ static void fetch_next(struct redrive *redrive)
 
 static void go_on(struct redrive *redrive)
 {
-    if (redrive->ending || redrive->fetching)
+    if (redrive->ending)
         return;
     if (!is_all_begun(redrive)) {
-        if (redrive->on_way_count < WINDOW && is_due(redrive))
+        if (!redrive->fetching && redrive->on_way_count < WINDOW && is_due(redrive))
             fetch_next(redrive);
         return;
     }
@@ -428,6 +432,7 @@ static void take_states(void *arg)
     loop_defer(redrive->config.loop, &redrive->state_task);
 }
 
+/* They may take long, or never come: a copy of an at-most-once route whose process was killed. */
 static void leave_rest(struct redrive *redrive)
 {
     char text[200];
