@@ -1,8 +1,10 @@
 /*
  * States of redriven letters; see redriven.h.
  * Invariants: the state is acknowledged before the ledger hears of the end, so whatever the ledger
- * calls done has its state; while it cannot be written the record is held, and with it its key and
- * its partition's watermark, and nothing else. Must not: decide how a record ends.
+ * calls done has its state (with `delivery: at-most-once` only where the process lived: the ledger
+ * hears before the delivery, the state follows the answer, and a kill in between leaves none);
+ * while it cannot be written the record is held, and with it its key and its partition's watermark,
+ * and nothing else. Must not: decide how a record ends.
  */
 #include "flow/redriven.h"
 
