@@ -10,7 +10,8 @@
  * list and is produced again in order by a new client. librdkafka copies the bytes: copies are
  * rare, and a message outlives no call that way. A message that the broker refused for a passing
  * reason comes after those that overtook it; ranks, not arrival, decide the order of copies. It
- * must not call done inside send, and must not give a message up by itself.
+ * must not call done inside send, and must not give a message up by itself, nor take one for
+ * written that no broker has named an offset of.
  *
  * A broker refuses a batch that is larger than its topic allows, whatever is in it. So "too large"
  * is a verdict on a message only where that was alone in its batch; else batches become smaller: no
@@ -307,16 +308,6 @@ static void on_send_task(void *arg)
     loop_defer(producer->loop, &producer->send_task);
 }
 
-/* What it has in a batch, at least. */
-static size_t bytes_of(const struct produce *msg)
-{
-    size_t bytes = msg->key.len + msg->value.len;
-
-    for (size_t i = 0; i < msg->header_count; i++)
-        bytes += msg->headers[i].name.len + msg->headers[i].value.len;
-    return bytes;
-}
-
 /* Was the batch that was too large perhaps so by others? Then it goes again, in a smaller one. */
 static bool narrow(struct kafka_producer *producer, struct produce *msg, bool lonely,
                    rd_kafka_resp_err_t code)
@@ -324,7 +315,7 @@ static bool narrow(struct kafka_producer *producer, struct produce *msg, bool lo
     if (code != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE &&
         code != RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
         return false;
-    if (lonely || bytes_of(msg) >= producer->batch_bytes || producer->batch_bytes <= NARROWEST)
+    if (lonely || produce_bytes(msg) >= producer->batch_bytes || producer->batch_bytes <= NARROWEST)
         return false;
     producer->narrowing = true;
     move_to(producer, msg, MSG_WAITING);
@@ -353,6 +344,13 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     if (msg == NULL) {
         if (rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
             begin_remake(producer);
+    } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < 0) {
+        /* The client concludes it from sequence numbers; no broker has said where it stands. */
+        log_warn("ack_without_offset", LOG_STR("topic", msg->topic),
+                 LOG_INT("partition", msg->partition),
+                 LOG_STR("then", "it is produced again: at worst one copy too many"), LOG_END);
+        move_to(producer, msg, MSG_WAITING);
+        loop_defer(producer->loop, &producer->send_task);
     } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         producer->rest_ms = FIRST_REST_MS;
         msg->offset = message->offset;
