@@ -23,14 +23,14 @@ struct archive {
 };
 
 struct state_text {
-    struct buf topic, value;
-    char *key;
+    struct buf value;
+    char *topic, *key;
 };
 
 static void release_state(void *owner)
 {
     struct state_text *text = owner;
-    buf_deinit(&text->topic);
+    mem_free(text->topic);
     buf_deinit(&text->value);
     mem_free(text->key);
     mem_free(text);
@@ -48,10 +48,10 @@ static bool send_state(const struct archive *archive, struct dlq_sender *sender,
     struct produce msg = {.partition = LETTER_STATE_PARTITION};
     if (row->redrive_id[0])
         state.redrive_id = slice_of(row->redrive_id);
-    buf_printf(&text->topic, "dlq-state.%s", row->topic->route->group);
+    text->topic = config_dlq_state_topic(row->topic->route);
     letter_state_write(&text->value, &state);
     text->key = mem_strdup(row->state_key);
-    msg.topic = text->topic.data;
+    msg.topic = text->topic;
     msg.key = slice_of(text->key);
     msg.value = buf_slice(&text->value);
     if (dlq_send(sender, &msg, text, release_state, err))

@@ -423,7 +423,8 @@ bool dlq_sender_finish(struct dlq_sender *sender, uint64_t *sent, uint64_t *fail
 }
 
 struct entry_text {
-    struct buf key, value, topic;
+    struct buf key, value;
+    char *topic;
 };
 
 static void release_entry(void *owner)
@@ -431,7 +432,7 @@ static void release_entry(void *owner)
     struct entry_text *text = owner;
     buf_deinit(&text->key);
     buf_deinit(&text->value);
-    buf_deinit(&text->topic);
+    mem_free(text->topic);
     mem_free(text);
 }
 
@@ -451,10 +452,10 @@ bool dlq_audit(struct dlq_sender *sender, const struct route_config *route, cons
     dlq_by(by);
     entry.by = mem_strdup(by);
     buf_add_text(&text->key, on);
-    buf_printf(&text->topic, "audit.%s", route->group);
+    text->topic = config_audit_topic(route);
     audit_entry_write(&text->value, &entry);
     audit_entry_deinit(&entry);
-    msg.topic = text->topic.data;
+    msg.topic = text->topic;
     msg.key = buf_slice(&text->key);
     msg.value = buf_slice(&text->value);
     if (dlq_send(sender, &msg, text, release_entry, err))

@@ -49,11 +49,6 @@ static bool has_words(const char *text, const struct record *rec, const struct d
     return true;
 }
 
-static bool is_or_any(const char *wanted, struct slice text)
-{
-    return !wanted || slice_equal_text(text, wanted);
-}
-
 static bool is_selected(const struct dlq_filter *filter, const struct record *rec)
 {
     for (size_t i = 0; i < filter->id_count; i++) {
@@ -68,17 +63,6 @@ static bool is_selected(const struct dlq_filter *filter, const struct record *re
 bool dlq_match(const struct dlq_filter *filter, const struct record *rec,
                const struct dead_letter *letter)
 {
-    if (!is_or_any(filter->route, letter->route) || !is_or_any(filter->topic, rec->topic) ||
-        !is_or_any(filter->code, letter->code) ||
-        !is_or_any(filter->signature, slice_of(letter->signature)))
-        return false;
-    if (filter->key && !slice_equal(rec->key, (struct slice){filter->key, filter->key_len}))
-        return false;
-    if (filter->status_min > 0 &&
-        (letter->http_status < filter->status_min || letter->http_status > filter->status_max))
-        return false;
-    if ((filter->since_ms > 0 && rec->timestamp_ms < filter->since_ms) ||
-        (filter->until_ms > 0 && rec->timestamp_ms >= filter->until_ms))
-        return false;
-    return is_selected(filter, rec) && (!filter->text || has_words(filter->text, rec, letter));
+    return dlq_filter_takes(filter, rec, letter) && is_selected(filter, rec) &&
+           (!filter->text || has_words(filter->text, rec, letter));
 }

@@ -117,7 +117,7 @@ static int run(struct purge *purge, struct dlq_view *view, const struct dlq_filt
     say(purge);
     if (cli_flag(purge->dlq->cli, "--dry-run"))
         return EXIT_OK;
-    audit = mem_printf("audit.%s", view->topics.items[0].route->group);
+    audit = config_audit_topic(view->topics.items[0].route);
     if (!dlq_topic_exists(purge->dlq->loop, purge->dlq->config, audit, &exists, &err))
         code = cli_fail(&err);
     else if (!exists) {

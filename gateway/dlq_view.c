@@ -253,7 +253,7 @@ static void add_place(struct places *places, const char *topic, int32_t partitio
 
 static void add_state_topic(struct places *places, const struct route_config *route)
 {
-    char *name = mem_printf("dlq-state.%s", route->group);
+    char *name = config_dlq_state_topic(route);
     for (size_t i = 0; i < places->name_count; i++) {
         if (strcmp(places->names[i], name) == 0) {
             mem_free(name);

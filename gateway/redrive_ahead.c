@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ledger_key.h"
 #include "record/mark.h"
 #include "redis_task.h"
 
@@ -45,20 +46,6 @@ static const struct route_config *route_of(const struct looking *looking, const 
     return NULL;
 }
 
-static struct ledger_scope *make_scope(struct looking *looking, const struct route_config *route,
-                                       const char *topic)
-{
-    struct ledger_scope_config scope = {.group = route->group,
-                                        .topic = route->dedup.scope == SCOPE_ROUTE ? NULL : topic,
-                                        .route = route->name,
-                                        .kind = route->dedup.rule.kind,
-                                        .ordered = route->ordering == ORDERING_KEY,
-                                        .ttl_ms = route->dedup.ttl_ms,
-                                        .ghost_ttl_ms = route->parked.ghost_ttl_ms,
-                                        .parked_cap = route->parked.per_key};
-    return ledger_scope_new(looking->task.ledger, &scope);
-}
-
 /* NULL: the ledger compares no numbers for that topic. */
 static struct ledger_scope *scope_of(struct looking *looking, uint32_t number)
 {
@@ -75,7 +62,7 @@ static struct ledger_scope *scope_of(struct looking *looking, uint32_t number)
     looking->scopes[at].scope = NULL;
     if (dedup && (dedup->rule.kind == IDENTITY_SEQUENCE || dedup->rule.kind == IDENTITY_VERSION) &&
         (dedup->rule.key.from == FIELD_KAFKA_KEY || dedup->rule.key.from == FIELD_NONE))
-        looking->scopes[at].scope = make_scope(looking, route, topic);
+        looking->scopes[at].scope = ledger_key_scope(looking->task.ledger, route, topic);
     looking->scope_count++;
     return looking->scopes[at].scope;
 }

@@ -420,3 +420,26 @@ bool dlq_filter_from_json(struct dlq_filter *filter, struct slice json, struct e
     json_tokener_free(tokener);
     return ok;
 }
+
+static bool is_or_any(const char *wanted, struct slice text)
+{
+    return !wanted || slice_equal_text(text, wanted);
+}
+
+bool dlq_filter_takes(const struct dlq_filter *filter, const struct record *rec,
+                      const struct dead_letter *letter)
+{
+    if (!is_or_any(filter->route, letter->route) || !is_or_any(filter->topic, rec->topic) ||
+        !is_or_any(filter->code, letter->code) ||
+        !is_or_any(filter->signature, slice_of(letter->signature)))
+        return false;
+    if (filter->key && !slice_equal(rec->key, (struct slice){filter->key, filter->key_len}))
+        return false;
+    if (filter->status_min > 0 &&
+        (letter->http_status < filter->status_min || letter->http_status > filter->status_max))
+        return false;
+    if ((filter->since_ms > 0 && rec->timestamp_ms < filter->since_ms) ||
+        (filter->until_ms > 0 && rec->timestamp_ms >= filter->until_ms))
+        return false;
+    return true;
+}

@@ -24,6 +24,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "record/dead_letter.h"
+#include "record/record.h"
 
 #define DLQ_STATE_OPEN      1u
 #define DLQ_STATE_REDRIVING 2u
@@ -69,5 +71,9 @@ bool dlq_filter_from_json(struct dlq_filter *filter, struct slice json, struct e
 unsigned dlq_filter_states(const struct dlq_filter *filter);
 /* "open" ... of one DLQ_STATE_* bit; NULL of anything else. */
 const char *dlq_state_name(unsigned state);
+
+/* Whether the parts that one record can answer take it: not text, states and the selection. */
+bool dlq_filter_takes(const struct dlq_filter *filter, const struct record *rec,
+                      const struct dead_letter *letter);
 
 #endif

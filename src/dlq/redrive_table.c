@@ -238,27 +238,11 @@ void redrive_topic_id(const char *uuid, const char *name, struct buf *out)
 
 /* ---- the filter ---- */
 
-static bool is(const char *wanted, struct slice text)
-{
-    return !wanted || slice_equal_text(text, wanted);
-}
-
 static bool takes(const struct redrive_table *table, const struct record *rec,
                   const struct dead_letter *letter)
 {
-    const struct dlq_filter *filter = table->filter;
-    if (!is(filter->route, letter->route) || !is(filter->topic, rec->topic) ||
-        !is(filter->code, letter->code) || !is(filter->signature, slice_of(letter->signature)))
-        return false;
-    if (filter->key && !slice_equal(rec->key, (struct slice){filter->key, filter->key_len}))
-        return false;
-    if (filter->status_min > 0 &&
-        (letter->http_status < filter->status_min || letter->http_status > filter->status_max))
-        return false;
-    if ((filter->since_ms > 0 && rec->timestamp_ms < filter->since_ms) ||
-        (filter->until_ms > 0 && rec->timestamp_ms >= filter->until_ms))
-        return false;
-    return !table->words || dlq_words_match(table->words, rec);
+    return dlq_filter_takes(table->filter, rec, letter) &&
+           (!table->words || dlq_words_match(table->words, rec));
 }
 
 /* Of a selection: whether it names this record. */
