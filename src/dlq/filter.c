@@ -15,6 +15,9 @@
 
 enum { JSON_DEPTH = 4, SHOWN_MAX = 60, TOPIC_NAME_MAX = 249 };
 
+/* What Kafka lets a topic's name consist of. */
+#define TOPIC_NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 #define TIME_MAX_MS UINT64_C(253402300799999) /* the last that RFC 3339 can write */
 
 static const struct state_name {
@@ -92,6 +95,17 @@ static bool refuse(struct err *err, const char *name, struct slice value, const 
 
 /* ---- ids ---- */
 
+static bool is_topic_name(struct slice name)
+{
+    if (name.len == 0 || name.len > TOPIC_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        if (!memchr(TOPIC_NAME_LETTERS, name.data[i], sizeof(TOPIC_NAME_LETTERS) - 1))
+            return false;
+    }
+    return true;
+}
+
 bool dlq_id_parse(struct slice text, struct dlq_id *out, struct err *err)
 {
     const char *right = "<topic>/<partition>/<offset>";
@@ -106,8 +120,7 @@ bool dlq_id_parse(struct slice text, struct dlq_id *out, struct err *err)
         begin = i + 1;
     }
     uint64_t partition, offset;
-    if (count != 3 || part[0].len == 0 || part[0].len > TOPIC_NAME_MAX ||
-        memchr(part[0].data, '\0', part[0].len) || !str_to_u64(part[1], &partition) ||
+    if (count != 3 || !is_topic_name(part[0]) || !str_to_u64(part[1], &partition) ||
         !str_to_u64(part[2], &offset) || partition > INT32_MAX || offset > INT64_MAX)
         return refuse(err, "id", text, right);
     out->topic = mem_strndup(part[0].data, part[0].len);

@@ -2,7 +2,6 @@
 
 What is missing (Java, Redis, the built program) skips on a laptop and fails where CI=true."""
 
-import os
 import pathlib
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from support import slow  # noqa: E402
 from support.broker import Broker  # noqa: E402
 from support.needs import programs  # noqa: E402,F401 pylint: disable=unused-import
 from support.world import World  # noqa: E402
@@ -27,12 +27,7 @@ def pytest_collection_modifyitems(config, items):
         if "module_world" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
     items.sort(key=lambda item: not {"long", "slow", "xdist_group"} & set(item.keywords))
-    if config.getoption("-m") or os.environ.get("CI") == "true":
-        return
-    skip = pytest.mark.skip(reason="slow: run by scripts/test --all, or with -m slow")
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(skip)
+    slow.leave_out(config, items)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -179,8 +179,9 @@ def test_job_is_cancelled_between_records(world):
     assert sorted(effects(world, ids)) == sorted(ids)
 
 
-@pytest.mark.parametrize("point", ["redrive_produced:3", "redrive_recorded:3", "redrive_progress:1",
-                                   "redrive_progress:2"])
+@pytest.mark.parametrize("point", [
+    "redrive_produced:3", "redrive_recorded:3", pytest.param("redrive_progress:1", marks=pytest.mark.slow),
+    pytest.param("redrive_progress:2", marks=pytest.mark.slow)])
 def test_runner_that_dies_is_followed_by_another(world, point):
     """SIGKILL after a copy, after its state, after a word of progress: nothing lost, nothing twice."""
     ids = fail_all(world, 12)

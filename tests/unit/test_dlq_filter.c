@@ -147,8 +147,9 @@ static void test_id_parse_takes_one_form_only(void **state)
     buf_deinit(&text);
     dlq_id_deinit(&id);
     static const char *const wrong[] = {
-        "",        "t",      "t/1",    "/1/2",   "t//2",           "t/1/",
-        "t/1/2/3", "t/-1/2", "t/1/-2", "t/1/2 ", "t/2147483648/1", "t/1/9223372036854775808"};
+        "",         "t",       "t/1",    "/1/2",   "t//2",           "t/1/",
+        "t/1/2/3",  "t/-1/2",  "t/1/-2", "t/1/2 ", "t/2147483648/1", "t/1/9223372036854775808",
+        "\x89/1/2", "t t/1/2", "t\n/1/2"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_false(dlq_id_parse(slice_of(wrong[i]), &id, &err));
 }
