@@ -44,6 +44,30 @@ def test_run_without_its_topics_refuses_and_names_the_command(world):
     assert gateway.child.process.returncode not in (0, None)
 
 
+def test_tier_with_fewer_partitions_than_its_source_is_told(world):
+    """At each start, with both counts; what waits there is delivered, in its order."""
+    world.partitions = 3
+    tier = "retry.%s.%s.300ms" % (world.group, world.topic)
+    path = write(world, world.config())
+    world.broker.create_topics(world.topic + ":3", tier + ":2")
+    said = command("topics", "apply", "--yes", config=path)
+    assert "partitions is 2, should be 3" in said.stdout, said
+    world.topics_made = True
+    gateway = world.start()
+    told = [json.loads(line) for line in gateway.child.output().splitlines()
+            if '"event":"partition_counts_differ"' in line]
+    assert [{name: event[name] for name in ("level", "route", "topic", "partitions", "retry_topic",
+                                            "retry_partitions")} for event in told] == [
+        {"level": "warn", "route": "orders", "topic": world.topic, "partitions": 3,
+         "retry_topic": tier, "retry_partitions": 2}]
+    ids = [world.send("k%d" % key, number, rule={"fail_first": 2} if number == 1 else None)
+           for key in range(12) for number in (1, 2)]
+    world.wait_effects(ids, 30)
+    assert {line["p"] for line in world.broker.dump(tier)} == {0, 1}
+    world.wait_committed()
+    world.check()
+
+
 def test_kafka_away_at_start_is_waited_for(world):
     """Not ready, alive, says why. The brokers' address is one where nobody listens."""
     world.topics_made = True
