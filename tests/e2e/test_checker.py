@@ -283,3 +283,25 @@ def test_program_prints_the_row_and_fails_on_a_violation(run, tmp_path):
     bad = program()
     assert bad.returncode == 1 and "doubled=1" in bad.stdout and "k1/0/2" in bad.stderr, bad
     assert program("--allow", "doubled=1").returncode == 0
+
+
+def test_how_far_off_their_due_times_attempts_are(run):
+    """Late by the broker's clock, whatever a gateway with a wrong one wrote; early by either."""
+    run.produce("k7/0/1", 5)
+    run.call("k7/0/1", status=500)
+    run.copy(TIER, "k7/0/1", 5, 1, due_ms=run.clock_us // 1000 + 61000, log_append=True)
+    run.wait(1000)
+    found = checker.Checker(run.acked, run.handler, run.copies, run.committed)
+    assert found.off_due_ms() == (0, 12)  # the fixture's own
+    second = run.begin("k7/0/1", attempt=2)
+    found = checker.Checker(run.acked, run.handler, run.copies, run.committed)
+    assert found.off_due_ms() == (60000, 12)
+    assert found.report()["early"] == 1
+    found.early_ms = 60000
+    assert found.report()["early"] == 0
+    run.wait(60000)
+    run.handler[-1].update(t=run.clock_us, w=run.clock_us // 1000)
+    run.end(second)
+    found = checker.Checker(run.acked, run.handler, run.copies, run.committed)
+    assert found.off_due_ms() == (0, 60000)
+    only(found.report())

@@ -44,6 +44,7 @@ class Spec:
     allow: dict = dataclasses.field(default_factory=dict)
     naming: object = None        # what is a record of its own (naming.py); None: by the id it has
     account: object = None       # called with scene, checker and row: what else must hold
+    due_within_s: float = None   # retries begin so near to their due time; None: never early
     settle_s: float = 60
     needs: object = None         # called first; a text says why the row is skipped
 

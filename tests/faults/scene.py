@@ -24,6 +24,8 @@ from faults.row import OTHER, Row, judge
 from faults.windows import MARK_US, Windows, now_us
 
 IN_FLIGHT = 32
+LATE_S = 10         # what a turn of the key, a slot and a busy machine add to a due time
+CLOCK_READ_MS = 10  # brokers and handler read the same clock, not at the same time
 
 
 class Scene(World):
@@ -276,8 +278,20 @@ class Scene(World):
         return ["%s/%d: %d of %d" % (line["topic"], line["p"], line["committed"], line["hi"])
                 for line in self.committed_lines() if max(line["committed"], 0) < line["hi"]]
 
+    def judge_due_times(self, found):
+        """For a row whose clocks are wrong: how early and how late retries began, and the bound."""
+        within_s = self.spec.due_within_s
+        if within_s is None:
+            return
+        found.early_ms = within_s * 1000
+        early, late = found.off_due_ms()
+        self.notes["early_s"], self.notes["late_s"] = "%.1f" % (early / 1e3), "%.1f" % (late / 1e3)
+        self.demand(early <= within_s * 1000 + CLOCK_READ_MS, "early by %.1f s" % (early / 1e3))
+        self.demand(late <= (within_s + LATE_S * SLOWDOWN) * 1000, "late by %.1f s" % (late / 1e3))
+
     def report(self, settled_s):
         found = self.checker()
+        self.judge_due_times(found)
         base = found.report()
         account = Account(self.broker.request_logs(), self.group)
         unowned, rewound = account.unowned(), account.rewound()

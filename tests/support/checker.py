@@ -108,13 +108,17 @@ class Copy:
         text = self.headers.get("oncegate-" + name)
         return int(text) if text not in (None, "") else default
 
+    def delay_ms(self):
+        """Its tier's, 0 where the topic's name does not say one."""
+        delay = DELAY.search(self.topic)
+        return 0 if delay is None else int(delay.group(1)) * UNITS_MS[delay.group(2)]
+
     def due_ms(self):
         """When the attempt that this copy of a tier asks for may begin."""
-        delay = DELAY.search(self.topic)
         by_header = self.number("not-before")
-        if not self.line.get("log_append") or delay is None:
+        if not self.line.get("log_append") or DELAY.search(self.topic) is None:
             return by_header
-        return max(by_header, self.time_ms + int(delay.group(1)) * UNITS_MS[delay.group(2)])
+        return max(by_header, self.time_ms + self.delay_ms())
 
 
 def read_calls(lines, calls=None):
@@ -188,6 +192,7 @@ class Checker:
         self.dropped = {c.record_id for c in self.calls if c.outcome == "drop" and c.how == "answer"}
         self.dead = collections.Counter(c.record_id for c in self.copies if c.kind == "dead")
         self.details = collections.defaultdict(list)
+        self.early_ms = 0  # by so much an attempt may come before it is due
 
     def note(self, column, text):
         self.details[column].append(text)
@@ -252,7 +257,7 @@ class Checker:
     def check_early(self):
         for call in self.calls:
             due = self.due_ms(call)
-            if due is not None and call.begin_ms < due - 1:
+            if due is not None and call.begin_ms < due - self.early_ms - 1:
                 self.note("early", "%s attempt %d: %d ms before it was due" % (
                     call.record_id, call.attempt, due - call.begin_ms))
 
@@ -274,6 +279,24 @@ class Checker:
         """For each attempt made from a retry copy: how long after it was due it began."""
         late = ((call, self.due_ms(call)) for call in self.calls)
         return sorted(call.begin_ms - due for call, due in late if due is not None)
+
+    def off_due_ms(self):
+        """(most early, most late) of the attempts that follow a retry copy, neither below 0.
+
+        Early by due_ms, as above. Late by the broker's clock alone, from the first copy that asked
+        for the attempt: what a gateway's wrong clock wrote into a header may not excuse it."""
+        early = late = 0
+        for call in self.calls:
+            due = self.due_ms(call)
+            if due is None:
+                continue
+            first = min((copy for copy in self.copies_of[call.record_id] if copy.kind == "tier" and
+                         copy.headers.get("oncegate-first-failed-at") and
+                         copy.number("attempt") == call.attempt - 1),
+                        key=lambda copy: copy.time_ms)
+            early = max(early, due - call.begin_ms)
+            late = max(late, call.begin_ms - first.time_ms - first.delay_ms())
+        return early, late
 
     def check_committed(self):
         for (topic, partition, offset), record_id in self.id_at.items():
