@@ -2,6 +2,8 @@
 
 import subprocess
 
+from support import checker
+from support.broker import Stream
 from support.handler import Handler
 from support.waiting import wait_until
 
@@ -78,6 +80,81 @@ def one_bad_key(scene):
     others = {record.split("/")[0] for record in scene.handler.effects()[seen:]}
     scene.demand(len(others) >= len(before) - 1, "only %d keys went on" % len(others))
     scene.handler.control(keys={"k7": None})
+
+
+class Beside:
+    """A second route of the same gateways, with a topic, a group and a handler of its own."""
+
+    def __init__(self, scene, timeout):
+        self.scene = scene
+        self.handler = Handler(scene.directory / "beside.jsonl", capture=False)
+        self.topic, self.account = scene.topic + "-b", scene.directory / "beside-acked.jsonl"
+        route = scene.route(name="beside", topics=[self.topic], group=scene.group + "-b", handler={
+            "url": self.handler.url, "timeout": timeout, "max_in_flight": 16})
+        scene.make_topics(scene.config(scene.route(), route))
+        for _ in range(2):
+            gateway = scene.add_gateway()
+            gateway.config["routes"].append(route)
+            gateway.start()
+        wait_until(lambda: all(gateway.metric("partitions_assigned", route=name) > 0
+                               for gateway in scene.gateways for name in ("orders", "beside")), 40,
+                   "both gateways have partitions of both routes")
+        scene.start_traffic()
+        self.stream = Stream(scene.broker, self.topic, self.account, rate=scene.spec.rate, keys=80, count=0,
+                             seed=scene.schedule.seed, key_prefix="b")
+        scene.streams.append(self.stream)
+        scene.traffic(300)
+        wait_until(lambda: len(self.handler.effects()) > 100, 30, "both routes deliver")
+
+    def finish(self):
+        """Healed: all of its records have their effect as well."""
+        self.handler.control(default=None)
+        self.stream.stop()
+        ids = {line["id"] for line in checker.read_lines(self.account)}
+        wait_until(lambda: ids <= set(self.handler.effects()), 120,
+                   lambda: "%d effects of the route in trouble" % len(ids - set(self.handler.effects())))
+        self.handler.stop()
+
+
+def settles_meanwhile(scene, more=600):
+    """What the judged route has now, and more, is delivered and committed while the trouble lasts."""
+    scene.traffic(more, 30)
+    ends = {(line["topic"], line["p"]): line["hi"] for line in scene.committed_lines()}
+    wait_until(lambda: all(line["committed"] >= ends[line["topic"], line["p"]] or
+                           ends[line["topic"], line["p"]] == 0 for line in scene.committed_lines()), 20,
+               "the other route's records are committed meanwhile", every=0.2)
+
+
+def goes_wrong(scene, beside, trouble):
+    """The other route's requests end so from now on, and none of them has an effect."""
+    handler = beside.handler
+    handler.control(default=trouble)
+    requests, effects = handler.stats()["requests"], len(handler.effects())
+    wait_until(lambda: handler.stats()["requests"] > requests + 3, 60, "its requests fail")
+    settles_meanwhile(scene)
+    scene.notes["beside_%s" % (trouble.get("how") or trouble["status"])] = (
+        handler.stats()["requests"] - requests)
+    scene.demand(len(handler.effects()) == effects, "the route in trouble delivered meanwhile")
+
+
+@row("11", "two routes: one's handler answers 429, never, then resets; the other's records settle meanwhile",
+     gateways=0, traffic=False, rate=200, doubles=0, settle_s=30)
+def other_route_goes_on(scene):
+    """Resets come last: after each of them its key waits until the claim's lease has lapsed, which is
+    longer than the deadline for which the requests hang."""
+    beside = Beside(scene, timeout="40s")
+    handler = beside.handler
+    goes_wrong(scene, beside, {"status": 429})
+    handler.control(default=None)
+    effects = len(handler.effects())
+    wait_until(lambda: len(handler.effects()) > effects + 200, 60, "it delivers again")
+    handler.control(default={"how": "never"})
+    wait_until(lambda: handler.stats()["open"] == 32, 30, "all slots of that route are full")
+    hanging = handler.stats()["requests"]
+    settles_meanwhile(scene)
+    scene.demand(handler.stats()["requests"] == hanging, "the route that hangs went on meanwhile")
+    goes_wrong(scene, beside, {"how": "reset"})
+    beside.finish()
 
 
 @row("11", "the handler's host refuses connections for 5 s", doubles=0)

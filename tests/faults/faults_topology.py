@@ -1,5 +1,7 @@
 """Redis behind sentinels and as a cluster: row 9. Nothing is lost, whatever the fail-over forgets."""
 
+import time
+
 from support import checker
 from support.redis_topology import replication
 from support.waiting import wait_until
@@ -8,6 +10,7 @@ from faults.catalog import row
 from faults.faults_process import TROUBLE
 from faults.faults_redis import stands_still, wait_down, wait_up
 
+GHOST_S, TIERS_S = 60, (0.3, 0.9)
 WAIT = {"redis": {"wait": {"replicas": 1, "timeout": "500ms"}}}
 
 
@@ -51,6 +54,18 @@ def last_numbers(server):
     return found
 
 
+def longest_wait_s(scene, found, since_ms):
+    """How long a record waited at most for its first effect, of the time since then."""
+    first = {}
+    for call in found.calls:
+        if call.effect:
+            first[call.record_id] = min(call.end_ms, first.get(call.record_id, call.end_ms))
+    waits = [first[line["id"]] - max(line["t"], since_ms) for line in found.acked
+             if first.get(line["id"], 0) > since_ms]
+    scene.notes["longest_wait_s"] = "%.1f" % (max(waits, default=0) / 1000)
+    return max(waits, default=0) / 1000
+
+
 def link_of(server):
     return replication(server).get("master_link_status")
 
@@ -71,10 +86,10 @@ def kill_what_is_ahead(scene, replica, records):
     old = scene.redis.master()
     scene.traffic(records)
     ahead = last_numbers(old)
+    behind = last_numbers(replica)  # while there is a master: who is promoted drops its connections
+    scene.demand(link_of(replica) == "down", "the replica heard of it after all")
     scene.windows.open("redis-lost", before_us=5_000_000)
     old.kill()
-    behind = last_numbers(replica)
-    scene.demand(link_of(replica) == "down", "the replica heard of it after all")
     lacking = {name: last - behind.get(name, 0) for name, last in ahead.items()}
     scene.notes["writes_lost"] = sum(lacking.values())
     scene.demand(min(lacking.values(), default=-1) >= 0, "the replica is ahead of its master")
@@ -84,7 +99,9 @@ def kill_what_is_ahead(scene, replica, records):
 
 
 @row("9", "Sentinel: the replica cut off, then the master killed: what it had finished is lost",
-     redis="sentinels", rules=TROUBLE, rate=300, route={"parked": {"ghost_ttl": "1m"}}, settle_s=100,
+     redis="sentinels", rules=TROUBLE, rate=300, settle_s=100,
+     route={"parked": {"ghost_ttl": "%ds" % GHOST_S},
+            "retry": {"tiers": ["%dms" % (delay * 1000) for delay in TIERS_S]}},
      doubles=0)
 def sentinel_lost_writes(scene):
     """Its producer then repeats all that the new master does not know: the owners do, and tell it."""
@@ -95,6 +112,10 @@ def sentinel_lost_writes(scene):
     scene.redis.wait_moved(old)
     scene.demand(scene.redis.master() == replica, "another master than the one that lacks them")
     wait_up(scene, 60)
+    moved_ms = int(time.time() * 1000)
+    scene.at_end.append(lambda found: scene.demand(
+        longest_wait_s(scene, found, moved_ms) <= GHOST_S + sum(TIERS_S),
+        "a key waited for longer than a ghost lives and the tiers last"))
     for record_id in sorted(forgotten):
         key, epoch, number = checker.split_id(record_id)
         scene.send(key, number, epoch=epoch)
@@ -119,14 +140,23 @@ def sentinel_with_wait(scene):
         scene.traffic(400)
 
 
+def redirects(scene):
+    """Counted so far, by what the cluster said."""
+    return {kind: int(scene.metric_of_all("redis_redirects_total", kind=kind))
+            for kind in ("moved", "ask", "tryagain")}
+
+
 @row("9", "Cluster: slots moved to other nodes under load", redis="cluster", rules=TROUBLE, rate=300,
      doubles=0, config={"redis": {"shards": 12}})
 def cluster_reshard(scene):
+    before = redirects(scene)
     for shard in range(12):
         slot = scene.redis.slot("og:{%d}:x" % shard)
         target = (scene.redis.nodes.index(scene.redis.owner(slot)) + 1) % 3
         scene.redis.move_slot(slot, target)
     scene.traffic(500)
+    scene.notes["moved"] = redirects(scene)["moved"] - before["moved"]
+    scene.demand(scene.notes["moved"] > 0, "no MOVED is counted")
 
 
 @row("9", "Cluster: a master killed, its replica takes over", redis="cluster", rules=TROUBLE, rate=300,
@@ -144,15 +174,17 @@ def cluster_master_killed(scene):
      rate=300, keys=600, doubles=0, config={"redis": {"shards": 12}})
 def cluster_slot_between(scene):
     """Its keys are here and there, so that a batch of them is on neither node."""
-    before = scene.metric_of_all("redis_redirects_total")
+    before = redirects(scene)
     scene.traffic(1500)  # many keys
     for shard in range(4):
         slot = scene.redis.slot("og:{%d}:x" % shard)
         target = (scene.redis.nodes.index(scene.redis.owner(slot)) + 1) % 3
         scene.redis.move_slot(slot, target, between=lambda: scene.pass_time(2, 4))
     scene.traffic(500)
-    scene.notes["redirects"] = int(scene.metric_of_all("redis_redirects_total") - before)
-    scene.demand(scene.notes["redirects"] > 0, "no redirect is counted")
+    for kind, count in redirects(scene).items():
+        scene.notes[kind] = count - before[kind]
+    for kind in ("ask", "tryagain"):
+        scene.demand(scene.notes[kind] > 0, "no %s is counted" % kind.upper())
 
 
 @row("9", "Cluster: a master and its replica away, so that no slot is served (CLUSTERDOWN)",
