@@ -1,5 +1,6 @@
 """Processes that die or stand still: rows 1 and 2."""
 
+import json
 import subprocess
 
 from support.waiting import wait_until
@@ -12,6 +13,9 @@ TROUBLE = ('0.02:{"fail_first":1}', '0.004:{"fail_for_ms":1200}', '0.05:{"delay_
            '0.002:{"poison":true}')
 # Dead members are noticed sooner, so that a run is shorter.
 HASTE = {"kafka": {"session.timeout.ms": 3000, "heartbeat.interval.ms": 300}}
+# Slow enough that a zombie has work for longer than its partitions' way to another member takes.
+ZOMBIES_RULE = {"delay_ms": 200}
+ZOMBIES_RULES = ("1:" + json.dumps(ZOMBIES_RULE),)
 POINTS = ("poll", "claim", "request-sent", "answer", "produce-acknowledged", "finish", "commit")
 
 
@@ -130,6 +134,18 @@ def requests_of(scene, gateway):
     return sum(line.get("gw") == gateway.name for line in scene.handler.lines())
 
 
+def give_work(scene, gateway, records, keys=40):
+    """A backlog of one member's partitions alone: who takes them over has nothing else to do."""
+    own = [member["partitions"] for member in scene.broker.group(scene.group)["members"]
+           if member["client"] == gateway.name][0]
+    partitions = [int(name.rsplit("/", 1)[1]) for name in own if name.rsplit("/", 1)[0] == scene.topic]
+    for number in range(records):
+        key = number % keys
+        scene.send("q%d" % key, number // keys + 1, rule=ZOMBIES_RULE,
+                   p=partitions[key % len(partitions)])
+    scene.producer.flush()
+
+
 def stop_client(scene, gateway):
     """Stops the threads of librdkafka; again where one held a lock that the worker waits for now."""
     for _ in range(20):
@@ -143,22 +159,43 @@ def stop_client(scene, gateway):
     raise AssertionError("the worker never went on without its client")
 
 
+def demand_no_new_token(scene, zombie, heirs, fenced_before):
+    """The zombie can commit nothing and so prove nothing: it stays fenced, begins no request, and never
+    fences its heirs, who go on meanwhile."""
+    def fenced():
+        return sum(heir.metric("fenced_claims_total") for heir in heirs) - fenced_before
+
+    def goes_on(more):
+        goal = sum(requests_of(scene, heir) for heir in heirs) + more
+        wait_until(lambda: fenced() > 0 or sum(requests_of(scene, heir) for heir in heirs) >= goal, 60,
+                   "the zombie's heirs go on", every=0.1)
+
+    goes_on(100)
+    before = requests_of(scene, zombie)
+    goes_on(200)
+    scene.notes["heirs_fenced"] = int(fenced())
+    scene.demand(fenced() == 0, "heirs_fenced=%d: the zombie took a new token" % fenced())
+    scene.demand(requests_of(scene, zombie) == before, "the zombie began requests after it was fenced")
+
+
 @row("2", "a Kafka client that stands still while its worker goes on", short=True, rate=50, keys=40,
-     rules=('1:{"delay_ms":100}',), needs=cannot_trace, config=HASTE)
+     rules=ZOMBIES_RULES, needs=cannot_trace, config=HASTE)
 def zombie_worker(scene):
     """The group expels the member, which cannot know: it still holds thousands of records. Its claims
     must be refused from the moment on at which the new owner has its fence tokens."""
-    before = scene.metric_of_all("fenced_claims_total")
-    scene.start_traffic(rate=0, count=4000, key_prefix="q")
-    scene.traffic(200)
     victim = scene.victim()
+    heirs = [gateway for gateway in scene.running() if gateway is not victim]
+    give_work(scene, victim, 4000)
+    scene.traffic(200)
+    before = scene.metric_of_all("fenced_claims_total")
+    heirs_before = sum(heir.metric("fenced_claims_total") for heir in heirs)
     stopped = stop_client(scene, victim)
     scene.windows.crash(victim.name, 32, name="frozen")
     try:
         wait_until(lambda: scene.metric_of_all("fenced_claims_total") > before or
                    scene.handler.stats()["overlaps"] > 50, 90, "the zombie is fenced, or is not")
-        scene.pass_time(1)
+        scene.notes["fenced"] = int(scene.metric_of_all("fenced_claims_total") - before)
+        demand_no_new_token(scene, victim, heirs, heirs_before)
     finally:
         stopped.go()
     scene.traffic(500)
-    scene.notes["fenced"] = int(scene.metric_of_all("fenced_claims_total") - before)
