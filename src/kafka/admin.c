@@ -3,9 +3,11 @@
  *
  * Every call of ours is one request object, whose address travels with librdkafka's answers as
  * their opaque; describe makes two calls in a row (topics, then the configuration of those that
- * exist). Listing all topics has no asynchronous call in librdkafka: admin_list.c does it on a
- * thread. done runs once, on the loop, never inside the call that asked; requests that are open
- * when the admin is freed are dropped without an answer.
+ * exist). A listing stands in for a description only where there is no controller to ask: it tells
+ * no ids, and who gets none takes the broker for one that has none. Listing all topics has no
+ * asynchronous call in librdkafka: admin_list.c does it on a thread. done runs once, on the loop,
+ * never inside the call that asked; requests that are open when the admin is freed are dropped
+ * without an answer.
  */
 #include "kafka/admin.h"
 
@@ -20,7 +22,7 @@
 #include "kafka/properties.h"
 
 #define REQUEST_TIMEOUT_MS  10000
-#define DESCRIBE_TIMEOUT_MS 4000 /* then by listing */
+#define DESCRIBE_TIMEOUT_MS 4000 /* then a listing tells whether there is a controller */
 #define CREATE_TIMEOUT_MS   30000
 #define SERVED_PER_TURN     32
 #define END_MS              1000
@@ -88,11 +90,39 @@ static bool is_repeated(const struct admin_request *request, size_t at)
     return false;
 }
 
+/* Describe, first step. */
+static void ask_topics(struct kafka_admin *admin, struct admin_request *request, int timeout_ms)
+{
+    const char **list = mem_calloc(request->count, sizeof(*list));
+    size_t asked = 0;
+    rd_kafka_TopicCollection_t *collection;
+    rd_kafka_AdminOptions_t *options;
+
+    for (size_t i = 0; i < request->count; i++) {
+        if (!is_repeated(request, i))
+            list[asked++] = request->topics[i].name;
+    }
+    collection = rd_kafka_TopicCollection_of_topic_names(list, asked);
+    options = options_new(admin, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, request, timeout_ms);
+    rd_kafka_DescribeTopics(admin->rk, collection, options, admin->queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_TopicCollection_destroy(collection);
+    mem_free(list);
+}
+
+/* Where there is a controller the description came too late only, and a listing is no answer. */
 static void on_sized(struct kafka_admin *admin, void *arg, const struct admin_listed *listed,
-                     size_t count, const struct err *err)
+                     size_t count, bool controller, const struct err *err)
 {
     struct admin_request *request = arg;
 
+    if (err == NULL)
+        admin->no_controller = !controller;
+    if (err == NULL && controller) {
+        request->last = true;
+        ask_topics(admin, request, REQUEST_TIMEOUT_MS);
+        return;
+    }
     for (size_t i = 0; err == NULL && i < request->count; i++) {
         struct kafka_topic *topic = &request->topics[i];
 
@@ -104,11 +134,10 @@ static void on_sized(struct kafka_admin *admin, void *arg, const struct admin_li
             topic->replication = listed[j].replication;
         }
     }
-    admin->no_controller = err == NULL;
     finish(admin, request, err);
 }
 
-/* Describe, first step. A cluster without a controller (the mock cluster has none) is asked by
+/* A cluster without a controller (the mock cluster names one that it does not have) is asked by
  * listing, which tells neither ids nor settings. */
 void kafka_admin_describe(struct kafka_admin *admin, const char *const *names, size_t count,
                           bool with_configs,
@@ -117,10 +146,6 @@ void kafka_admin_describe(struct kafka_admin *admin, const char *const *names, s
                           void *arg)
 {
     struct admin_request *request = request_new(admin, ADMIN_DESCRIBE, count, arg);
-    const char **list = mem_calloc(count + 1, sizeof(*list));
-    size_t asked = 0;
-    rd_kafka_TopicCollection_t *collection;
-    rd_kafka_AdminOptions_t *options;
 
     request->described = done;
     request->with_configs = with_configs;
@@ -129,26 +154,15 @@ void kafka_admin_describe(struct kafka_admin *admin, const char *const *names, s
         request->topics[i].name = mem_strdup(names[i]);
         request->topics[i].retention_ms = request->topics[i].max_message_bytes = -1;
         request->topics[i].min_insync_replicas = -1;
-        if (!is_repeated(request, i))
-            list[asked++] = names[i];
     }
-    if (asked == 0) {
+    if (count == 0) {
         request->nothing = true;
         loop_defer(admin->loop, &admin->nothing_task);
-        mem_free(list);
-        return;
-    }
-    if (admin->no_controller) {
+    } else if (admin->no_controller) {
         admin_list_sized(admin, on_sized, request);
-        mem_free(list);
-        return;
+    } else {
+        ask_topics(admin, request, DESCRIBE_TIMEOUT_MS);
     }
-    collection = rd_kafka_TopicCollection_of_topic_names(list, asked);
-    options = options_new(admin, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, request, DESCRIBE_TIMEOUT_MS);
-    rd_kafka_DescribeTopics(admin->rk, collection, options, admin->queue);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_TopicCollection_destroy(collection);
-    mem_free(list);
 }
 
 /* The same name may have been asked for twice. */
@@ -429,7 +443,7 @@ static void on_event(struct kafka_admin *admin, rd_kafka_event_t *event)
         type != RD_KAFKA_EVENT_CREATETOPICS_RESULT && type != RD_KAFKA_EVENT_DELETERECORDS_RESULT)
         return;
     if (type == RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT &&
-        rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+        rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__TIMED_OUT && !request->last) {
         admin_list_sized(admin, on_sized, request);
         return;
     }

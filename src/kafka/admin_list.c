@@ -26,9 +26,10 @@ struct admin_listing {
     char **names;
     struct admin_listed *topics; /* the same ones, with their sizes */
     size_t count;
+    bool controller;
     void (*done)(void *arg, const char *const *names, size_t count, const struct err *err);
     void (*sized)(struct kafka_admin *admin, void *arg, const struct admin_listed *topics,
-                  size_t count, const struct err *err); /* instead of done */
+                  size_t count, bool controller, const struct err *err); /* instead of done */
     void *arg;
     struct admin_listing *next;
 };
@@ -50,6 +51,18 @@ static void keep_topic(struct admin_listing *listing, const rd_kafka_metadata_to
     listed->replication = topic->partition_cnt > 0 ? topic->partitions[0].replica_cnt : 0;
 }
 
+/* The number that the listing's answer has left with the client; a mock cluster's is nobody's. */
+static bool has_controller(rd_kafka_t *rk, const struct rd_kafka_metadata *metadata)
+{
+    int32_t controller = rd_kafka_controllerid(rk, 0);
+
+    for (int i = 0; i < metadata->broker_cnt; i++) {
+        if (metadata->brokers[i].id == controller)
+            return true;
+    }
+    return false;
+}
+
 static void *run_listing(void *arg)
 {
     struct admin_listing *listing = arg;
@@ -63,6 +76,7 @@ static void *run_listing(void *arg)
         listing->topics = mem_calloc((size_t)metadata->topic_cnt + 1, sizeof(*listing->topics));
         for (int i = 0; i < metadata->topic_cnt; i++)
             keep_topic(listing, &metadata->topics[i]);
+        listing->controller = has_controller(listing->rk, metadata);
         rd_kafka_metadata_destroy(metadata);
     }
     atomic_store(&listing->finished, true);
@@ -95,7 +109,8 @@ static void answer(struct kafka_admin *admin, struct admin_listing *listing)
         problem = &err;
     }
     if (listing->sized != NULL)
-        listing->sized(admin, listing->arg, listing->topics, listing->count, problem);
+        listing->sized(admin, listing->arg, listing->topics, listing->count, listing->controller,
+                       problem);
     else
         listing->done(listing->arg, (const char *const *)listing->names, listing->count, problem);
     listing_free(listing);
@@ -150,7 +165,7 @@ void kafka_admin_list(struct kafka_admin *admin,
 void admin_list_sized(struct kafka_admin *admin,
                       void (*sized)(struct kafka_admin *admin, void *arg,
                                     const struct admin_listed *topics, size_t count,
-                                    const struct err *err),
+                                    bool controller, const struct err *err),
                       void *arg)
 {
     struct admin_listing *listing = mem_zalloc(sizeof(*listing));

@@ -13,6 +13,7 @@ struct admin_request {
     enum admin_kind kind;
     bool with_configs;
     bool nothing; /* not one topic that could be asked for */
+    bool last;    /* describe: asked again, with a controller there; an error is the answer */
     size_t count;
     struct kafka_topic *topics; /* count; of create only the names */
     char **failed;              /* create: count */
@@ -40,7 +41,7 @@ struct kafka_admin {
     struct admin_bounds *bounds;
     struct loop_task bounds_task; /* answers questions about nothing */
     struct wake *list_wake;
-    bool no_controller; /* describe by listing */
+    bool no_controller; /* by the last listing: describe by listing */
 };
 
 /* admin_bounds.c */
@@ -54,11 +55,12 @@ struct admin_listed {
     int32_t partitions;
     int32_t replication;
 };
-/* All topics with their sizes; topics is valid during sized only. */
+/* All topics with their sizes; topics is valid during sized only. controller: the cluster has one.
+ */
 void admin_list_sized(struct kafka_admin *admin,
                       void (*sized)(struct kafka_admin *admin, void *arg,
                                     const struct admin_listed *topics, size_t count,
-                                    const struct err *err),
+                                    bool controller, const struct err *err),
                       void *arg);
 
 bool admin_list_init(struct kafka_admin *admin, struct err *err) MUST_CHECK;

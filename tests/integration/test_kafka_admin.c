@@ -20,6 +20,9 @@ static int set_up(void **state)
     return rig->admin == NULL ? -1 : 0;
 }
 
+/* Longer than the first question waits, and shorter than the listing that follows it. */
+#define FROZEN_MS 6000
+
 struct answer {
     int calls;
     struct err err;
@@ -201,6 +204,45 @@ static void test_list_names_topics_without_internal_ones(void **state)
     assert_false(answer.listed[1]);
 }
 
+static void on_frozen_long_enough(void *arg)
+{
+    struct answer *answer = arg;
+
+    assert_int_equal(answer->calls, 0);
+    support_broker_thaw();
+}
+
+/* A slow broker is none that has no controller: what it says is that it was too late, or all. */
+static void test_description_that_comes_late_has_its_ids(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = support_name("admin");
+    const char *names[] = {topic};
+    struct answer answer = {0};
+    struct loop_timer thaw;
+
+    support_topic(rig->loop, rig->config, topic, 1, NULL, 0);
+    if (!support_broker_freeze())
+        skip();
+    loop_timer_init(&thaw, rig->loop, on_frozen_long_enough, &answer);
+    loop_timer_set_ms(&thaw, FROZEN_MS);
+    kafka_admin_describe(rig->admin, names, 1, true, on_described, &answer);
+    await(rig, &answer);
+    loop_timer_deinit(&thaw);
+    for (int i = 0; i < 2; i++) {
+        while (answer.err.code != ERR_NONE) {
+            assert_true(answer.err.retriable);
+            answer = (struct answer){0};
+            kafka_admin_describe(rig->admin, names, 1, true, on_described, &answer);
+            await(rig, &answer);
+        }
+        assert_true(answer.topics[0].exists);
+        assert_int_equal(strlen(answer.topics[0].uuid), 22);
+        assert_string_equal(answer.topics[0].cleanup_policy, "delete");
+        answer = (struct answer){.err.code = ERR_CANCELLED, .err.retriable = true};
+    }
+}
+
 static void test_no_broker_is_a_retriable_error(void **state)
 {
     struct rig *rig = *state;
@@ -231,6 +273,7 @@ int main(void)
         RIGGED(test_create_a_name_twice_answers, set_up),
         RIGGED(test_describe_nothing_answers, set_up),
         RIGGED(test_list_names_topics_without_internal_ones, set_up),
+        RIGGED(test_description_that_comes_late_has_its_ids, set_up),
         RIGGED(test_no_broker_is_a_retriable_error, set_up),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,27 @@ bool support_broker_up(void)
     return run_broker_command("start");
 }
 
+static bool signal_broker(const char *signal)
+{
+    char command[320];
+
+    if (broker_dir[0] == '\0')
+        return false;
+    snprintf(command, sizeof(command), "kill -%s $(cat %s/node-1/pid)", signal, broker_dir);
+    assert_int_equal(system(command), 0);
+    return true;
+}
+
+bool support_broker_freeze(void)
+{
+    return signal_broker("STOP");
+}
+
+bool support_broker_thaw(void)
+{
+    return signal_broker("CONT");
+}
+
 void support_property(struct properties *props, const char *name, const char *value)
 {
     props->items = mem_realloc(props->items, (props->count + 1) * sizeof(*props->items));

@@ -21,6 +21,9 @@ void support_stop(void);
 /* Kills the broker, or starts it again with its port and its data. False: it is not ours. */
 bool support_broker_down(void);
 bool support_broker_up(void);
+/* The broker stands still (SIGSTOP), or goes on. False: it is not ours. */
+bool support_broker_freeze(void);
+bool support_broker_thaw(void);
 
 /* A configuration that knows the broker only; support_property adds. */
 struct config *support_config(const char *bootstrap);
