@@ -50,6 +50,8 @@ struct part {
 
     struct watermark *watermark;
     struct watchdog_part watchdog;
+    bool aging; /* see aging.h */
+    uint64_t aging_told_ms;
     int64_t committed;  /* as acknowledged by the broker */
     int64_t committing; /* in the commit under way, or -1 */
     int64_t marked;     /* with marks: below it all that was settled is in the marks topic */

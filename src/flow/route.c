@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "flow/aging.h"
 #include "flow/assign.h"
 #include "flow/attempt.h"
 #include "flow/intake.h"
@@ -439,6 +440,7 @@ static void update_lag(void *arg)
     }
     update_waiting(route);
     watchdog_look(route);
+    aging_look(route);
     try_blocked(route);
     update_oldest(route);
     metric_set(route->metrics.lanes, (double)lane_table_count(route->lanes));

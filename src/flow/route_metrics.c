@@ -98,6 +98,8 @@ void route_metrics_init(struct route_metrics *m, struct metrics *registry, const
     m->stuck = gauge(m, "stuck_partitions",
                      "Partitions that make no progress, or cannot go on by themselves.");
     m->stuck_keys = gauge(m, "stuck_keys", "Records that were begun and do not end.");
+    m->aging = gauge(m, "retry_partitions_aging",
+                     "Retry partitions with a record as old as half of the topic's retention.");
     m->blocked_keys = gauge(m, "blocked_keys",
                             "Keys that wait behind a dead letter, of those with work in memory.");
     m->oldest_unsettled = gauge(m, "oldest_unsettled_timestamp_seconds",

@@ -22,7 +22,7 @@ struct route_metrics {
     struct metric *lateness;
     struct metric *breaker_open;
     struct metric *lanes, *in_flight_records, *in_flight_bytes;
-    struct metric *partitions, *stuck, *stuck_keys, *blocked_keys;
+    struct metric *partitions, *stuck, *stuck_keys, *blocked_keys, *aging;
     struct metric *commits_ok, *commits_failed;
     struct metric *rebalances[3]; /* assigned, revoked, lost */
     struct metric *fenced, *offset_resets;

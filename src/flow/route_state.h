@@ -29,8 +29,9 @@ struct route_tier {
     char *name;
     int32_t ms;
     int32_t partitions;
-    bool retiring;  /* not in the configuration any more */
-    char label[24]; /* "10s", for metrics */
+    int64_t retention_ms; /* -1: for ever; 0: not known */
+    bool retiring;        /* not in the configuration any more */
+    char label[24];       /* "10s", for metrics */
 };
 
 /* A source topic and the topics that belong to it. */
@@ -150,6 +151,9 @@ struct route {
     struct loop_timer once_timer;
 
     struct watchdog watchdog;
+    size_t aging;    /* tier partitions, see aging.h */
+    bool aging_asks; /* a question is open */
+    uint64_t aging_ask_ms;
     uint64_t started_ms; /* monotonic */
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "flow/aging.h"
 #include "flow/marks.h"
 #include "flow/part.h"
 #include "flow/rebuild.h"
@@ -55,6 +56,8 @@ static void add_why(const struct route *route, struct buf *out)
     const char *why = "";
     char text[320];
     const char *marks = marks_why(route, text, sizeof(text));
+    char aging_text[200];
+    const char *aging = aging_why(route, aging_text, sizeof(aging_text));
     if (route->holds & HOLD_LEDGER)
         why = ledger_why_down(route->worker->ledger);
     else if (route->holds & HOLD_UNREAD)
@@ -65,6 +68,8 @@ static void add_why(const struct route *route, struct buf *out)
         why = route->hold_why;
     else if (rebuild_running(route))
         why = rebuild_text(route, text, sizeof(text));
+    else if (aging)
+        why = aging;
     else if (marks)
         why = marks;
     else if (breaker_state(route->breaker) != BREAKER_CLOSED)

@@ -76,6 +76,33 @@ def test_key_that_another_member_holds_is_named(world):
     world.wait_committed()
 
 
+def test_record_as_old_as_half_of_its_tiers_retention_is_named(world):
+    """Of two tiers one keeps its records for a short time; what came from there is held in the handler until
+    that is told, long before it could be deleted."""
+    world.timeout_ms = 60_000
+    short = "retry.%s.%s.8s" % (world.group, world.topic)
+    config = world.config(world.route(retry__tiers=["300ms", "8s"], retry__inline__max_retries=0))
+    world.make_topics(config)
+    world.broker.configure_topic(short, "retention.ms=20000")
+    gateway = world.start(config)
+    first = world.send("soon", 1, rule={"fail_first": 1})
+    world.wait_effects(first)
+    assert gateway.metric("retry_partitions_aging") == 0
+    late = world.send("late", 1, rule={"fail_first": 2})
+    world.wait_calls(late, 2)
+    world.handler.control(keys={"late": {"gate": "held"}})
+    gateway.wait_status("half of their topic", 30)
+    assert gateway.metric("retry_partitions_aging") == 1
+    told = events(gateway, "retry_record_aging")
+    assert len(told) == 1 and short in told[0] and '"retention_ms":20000' in told[0], told
+    world.handler.control(open=["held"])
+    world.wait_effects(late)
+    wait_until(lambda: gateway.metric("retry_partitions_aging") == 0, 10, "it is over")
+    assert len(events(gateway, "retry_record_aging")) == 1
+    world.wait_committed()
+    world.check()
+
+
 def test_hidden_key_is_not_named(world):
     world.partitions = 1
     gateway = world.start(watching(world, parked={"per_key": 1}, handler__hide_key=True,
