@@ -10,7 +10,7 @@ from support import places
 from support.waiting import wait_until
 
 from faults.catalog import row
-from faults.faults_log import start_with
+from faults.faults_log import demand_alarms, start_with
 
 TROUBLE = ('0.02:{"fail_first":1}', '0.02:{"fail_for_ms":900}', '0.002:{"poison":true}')
 THREE = {"brokers": 3, "rules": TROUBLE, "rate": 300, "settle_s": 90}
@@ -105,6 +105,15 @@ def cannot_mount():
     return None
 
 
+def not_in_sync(scene, node):
+    """The source topic has a partition whose in-sync replicas are without this broker."""
+    said = subprocess.run([str(places.KAFKA), "tool", "TopicCommand", "--bootstrap-server",
+                           scene.broker.bootstrap, "--describe", "--topic", scene.topic],
+                          check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=120).stdout
+    return any(str(node) not in isr.split(",") for isr in re.findall(r"Isr:\s*([\d,]+)", said))
+
+
 @row("4", "a broker whose log is on a full 200 MB file system", needs=cannot_mount,
      own_cluster={"small_disk": 3}, **{**THREE, "settle_s": 120})
 def full_disk(scene):
@@ -119,6 +128,9 @@ def full_disk(scene):
                 file.flush()
             except OSError:
                 break
+    wait_until(lambda: not scene.broker.is_running(3) or not_in_sync(scene, 3), 60,
+               "the broker gives up")
+    scene.notes["broker"] = "out of the ISR" if scene.broker.is_running(3) else "ended"
     scene.pass_time(10)
     (disk / "filler").unlink()
     if not scene.broker.is_running(3):
@@ -167,24 +179,6 @@ def lose_the_newest(scene):
     scene.broker.kill_node(1)
     scene.broker.start_node(2)
     return before
-
-
-def alarms(scene, policy):
-    """Partition -> the committed offset that the alarm names."""
-    said = "".join(gateway.child.output() for gateway in scene.running())
-    return {int(partition): int(offset) for partition, offset in
-            re.findall(r'"offsets_lost".*"topic":"%s","partition":(\d+),"committed":(\d+),'
-                       r'"on_offset_lost":"%s"' % (re.escape(scene.topic), policy), said)}
-
-
-def demand_alarms(scene, policy, before, count):
-    wait_until(lambda: len(alarms(scene, policy)) >= count, 90,
-               lambda: "alarms of %d partitions: %s" % (count, alarms(scene, policy)), every=0.5)
-    found = alarms(scene, policy)
-    for partition, offset in found.items():
-        scene.demand(offset == before[partition], "partition %d had committed %d, the alarm says %d"
-                     % (partition, before[partition], offset))
-    return found
 
 
 def unclean(scene):

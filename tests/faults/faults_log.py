@@ -1,5 +1,7 @@
 """What Kafka itself forgets: row 7; and what producers number: row 12."""
 
+import re
+
 from support.gateway import command
 from support.waiting import holds_for, wait_until
 
@@ -13,6 +15,53 @@ def all_say(scene, words):
         text = gateway.status_text() + gateway.child.output()
         return any(word in text for word in words)
     return all(says(gateway) for gateway in scene.running())
+
+
+def alarms(scene, policy):
+    """Partition -> the committed offset that the alarm names."""
+    said = "".join(gateway.child.output() for gateway in scene.gateways if gateway.child)
+    return {int(partition): int(offset) for partition, offset in
+            re.findall(r'"offsets_lost".*"topic":"%s","partition":(\d+),"committed":(-?\d+),'
+                       r'"on_offset_lost":"%s"' % (re.escape(scene.topic), policy), said)}
+
+
+def demand_alarms(scene, policy, before, count):
+    """So many partitions' alarms at least, each with the right offset, and counted."""
+    wait_until(lambda: len(alarms(scene, policy)) >= count, 90,
+               lambda: "alarms of %d partitions: %s" % (count, alarms(scene, policy)), every=0.5)
+    found = alarms(scene, policy)
+    for partition, offset in found.items():
+        scene.demand(offset == before[partition], "partition %d had committed %d, the alarm says %d"
+                     % (partition, before[partition], offset))
+    resets = scene.metric_of_all("offset_resets_total")
+    scene.demand(resets >= len(found), "%d alarms, %d counted" % (len(found), resets))
+    return found
+
+
+def committed_now(scene):
+    return {line["p"]: line["committed"] for line in scene.committed_lines()
+            if line["topic"] == scene.topic}
+
+
+def skip_to_the_end(scene, before):
+    """With the policy latest: each partition goes on at one place, and delivers all from there on.
+    What is below was skipped as the policy says, and is counted."""
+    start_with(scene, "latest")
+    scene.wait_everything_assigned(60)
+    scene.start_traffic(first_seq=300000, key_prefix="n")
+    scene.traffic(500)
+    scene.streams[-1].stop()
+    wait_until(scene.is_settled, 60, "settled", every=0.25)
+    done, first = set(scene.handler.effects()), {}
+    lines = [line for line in scene.acked() if line["o"] >= before[line["p"]]]
+    for line in lines:
+        if line["id"] in done:
+            first[line["p"]] = min(line["o"], first.get(line["p"], line["o"]))
+    scene.demand(len(first) == scene.partitions, "partitions that go on: %s" % first)
+    skipped = {(line["topic"], line["p"], line["o"]) for line in lines
+               if line["o"] < first.get(line["p"], 0)}
+    scene.notes["skipped"] = len(skipped)
+    scene.excused |= skipped
 
 
 def stop_all(scene):
@@ -35,38 +84,96 @@ def nothing_delivered(scene, seconds=2):
               "nothing is delivered while the policy is to stop")
 
 
+def kill_all(scene):
+    for gateway in scene.running():
+        gateway.kill()
+
+
+def delete_offsets(scene):
+    """While a member is there Kafka refuses it; returns what the alarms must name: nothing."""
+    try:
+        scene.broker.delete_group(scene.group)
+        scene.demand(False, "Kafka deleted the offsets of a group with members")
+    except AssertionError:
+        pass
+    stop_all(scene)
+    scene.broker.delete_group(scene.group)
+    return dict.fromkeys(range(scene.partitions), -1)
+
+
+def trim_log(scene):
+    """2000 records that nobody consumed are gone; returns what was committed below them."""
+    stop_all(scene)
+    stream = scene.start_traffic(rate=0, count=2000, first_seq=100000)
+    stream.wait()
+    before = committed_now(scene)
+    scene.trim_source()
+    return before
+
+
+def stop_then_earliest(scene, before, count):
+    start_with(scene, "stop")
+    demand_alarms(scene, "stop", before, count)
+    wait_until(lambda: all_say(scene, ["on_offset_lost is stop"]), 30, "all say why they wait")
+    nothing_delivered(scene)
+    kill_all(scene)
+    start_with(scene, "earliest")
+    demand_alarms(scene, "earliest", before, scene.partitions)
+    scene.wait_everything_assigned(60)
+    scene.start_traffic(first_seq=200000)
+    scene.traffic(500)
+
+
 @row("7", "committed offsets deleted: stop says so, earliest delivers nothing twice", doubles=0,
      allow={"rewound": 9999})
 def offsets_deleted(scene):
-    stop_all(scene)
-    scene.broker.delete_group(scene.group)
-    start_with(scene, "stop")
-    wait_until(lambda: all_say(scene, ["offset_lost", "offsets are gone", "lost"]), 30, "an alarm")
-    nothing_delivered(scene)
-    for gateway in scene.running():
-        gateway.kill()
-    start_with(scene, "earliest")
-    scene.wait_everything_assigned(60)
-    scene.start_traffic(first_seq=100000)
-    scene.traffic(500)
+    stop_then_earliest(scene, delete_offsets(scene), scene.partitions)
 
 
 @row("7", "the log trimmed beneath the group: stop says so, earliest goes on with what is there",
      doubles=0)
 def log_trimmed(scene):
-    stop_all(scene)
-    stream = scene.start_traffic(rate=0, count=2000, first_seq=100000)
+    stop_then_earliest(scene, trim_log(scene), 1)
+
+
+@row("7", "committed offsets deleted, and the policy latest: says so, and skips to the end", doubles=0,
+     allow={"rewound": 9999})
+def offsets_deleted_latest(scene):
+    nothing = delete_offsets(scene)
+    ends = {line["p"]: line["hi"] for line in scene.committed_lines() if line["topic"] == scene.topic}
+    stream = scene.start_traffic(rate=0, count=500, first_seq=100000)
     stream.wait()
+    skip_to_the_end(scene, ends)
+    demand_alarms(scene, "latest", nothing, scene.partitions)
+    scene.demand(scene.notes["skipped"] >= 500, "%d skipped" % scene.notes["skipped"])
+
+
+@row("7", "the log trimmed beneath the group, and the policy latest: says so, and skips to the end",
+     doubles=0)
+def log_trimmed_latest(scene):
+    before = trim_log(scene)
+    skip_to_the_end(scene, before)
+    demand_alarms(scene, "latest", before, scene.partitions)
+
+
+@row("7", "the log trimmed while gateways run that stand still: says so, earliest goes on", doubles=0,
+     rate=200, ambiguous=True, config={"kafka": {"consumer": {
+         "queued.min.messages": 100, "max.partition.fetch.bytes": 10_000}}},
+     route={"on_offset_lost": "earliest", "limits": {"records": 200}})
+def log_trimmed_running(scene):
+    """The handler is away, and more gathers than gateways hold; what they hold is delivered yet."""
+    scene.handler.control(outage=True)
+    wait_until(lambda: all(g.metric("breaker_open") == 1 for g in scene.running()), 40, "they wait")
+    for stream in scene.streams:
+        stream.stop()
+    scene.start_traffic(rate=0, count=6000, size=4000, first_seq=100000, key_prefix="m").wait()
     scene.trim_source()
-    start_with(scene, "stop")
-    wait_until(lambda: all_say(scene, ["out_of_range", "out of range", "offset_lost", "lost"]), 30,
-               "an alarm")
-    nothing_delivered(scene)
-    for gateway in scene.running():
-        gateway.kill()
-    start_with(scene, "earliest")
-    scene.wait_everything_assigned(60)
-    scene.start_traffic(first_seq=200000)
+    scene.handler.control(outage=False)
+    wait_until(lambda: len(alarms(scene, "earliest")) == scene.partitions, 60,
+               lambda: "alarms of all partitions: %s" % alarms(scene, "earliest"))
+    resets = scene.metric_of_all("offset_resets_total")
+    scene.demand(resets >= scene.partitions, "%d counted" % resets)
+    scene.start_traffic(first_seq=200000, key_prefix="n")
     scene.traffic(500)
 
 
