@@ -79,8 +79,9 @@ struct handler_client {
     struct handler_call *done_first, *done_last; /* to be told by the task */
     struct loop_task task;
     struct loop_timer sweep;
-    uint64_t sweep_at_ns; /* UINT64_MAX: not armed */
-    char *scratch;        /* HTTP_SCRATCH_BYTES: what is read, and TLS requests being gathered */
+    uint64_t sweep_at_ns;  /* UINT64_MAX: not armed */
+    uint64_t want_said_ns; /* when the want of descriptors was logged last; 0: never */
+    char *scratch;         /* HTTP_SCRATCH_BYTES: what is read, and TLS requests being gathered */
 };
 
 /* client.c */

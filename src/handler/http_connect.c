@@ -15,7 +15,10 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
+/* The want of descriptors is said so often at most. */
+#define SAY_AGAIN_NS (10000 * NS_PER_MS)
 /* A unix socket whose backlog is full says so at once instead of making us wait. */
 #define CONNECT_AGAIN_NS (5 * NS_PER_MS)
 
@@ -77,6 +80,23 @@ static void on_connected(struct handler_conn *conn)
     http_connect_handshake(conn);
 }
 
+/* Each call fails as if the handler were away; that it is this process must be said. Keeps errno.
+ */
+static void say_what_is_wanting(struct handler_client *client, uint64_t now_ns)
+{
+    int error = errno;
+
+    if ((error != EMFILE && error != ENFILE) ||
+        (client->want_said_ns != 0 && now_ns - client->want_said_ns < SAY_AGAIN_NS))
+        return;
+    client->want_said_ns = now_ns;
+    log_error("no_descriptors", LOG_STR("error", strerror(error)),
+              LOG_STR("hint", "no connection to the handler can be opened: raise the limit of open "
+                              "files (ulimit -n, LimitNOFILE)"),
+              LOG_END);
+    errno = error;
+}
+
 /* Begins to connect to the address at hand. False with errno set: it failed at once. */
 static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
 {
@@ -84,8 +104,10 @@ static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
     const struct net_address *address = &known->items[conn->address_at];
 
     conn->state = HTTP_CONN_CONNECTING;
-    if (!http_conn_open_socket(conn, address->name.ss_family))
+    if (!http_conn_open_socket(conn, address->name.ss_family)) {
+        say_what_is_wanting(conn->client, now_ns);
         return false;
+    }
     /* An address that swallows packets must leave time for the others. */
     conn->due_ns = now_ns + (conn->connect_due_ns - now_ns) / conn->addresses_left;
     handler_client_watch(conn->client, conn);

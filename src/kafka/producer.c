@@ -80,6 +80,7 @@ struct kafka_producer {
     } * prepared;
     size_t prepared_count;
     struct metric *failures[PRODUCE_CANCELLED + 1]; /* by result; ACKED: passing failures */
+    struct metric *full_times;                      /* NULL without metrics */
 };
 
 static struct message_list *list_of(struct kafka_producer *producer, const struct produce *msg)
@@ -285,20 +286,13 @@ static void on_send_task(void *arg)
         if (msg == NULL || producer->rk == NULL || producer->full || producer->fatal ||
             producer->narrowing)
             return;
-        move_to(producer, msg, MSG_SENT);
         code = hand_over(producer, msg);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            continue;
-        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-            list_remove(&producer->sent, msg);
-            msg->state = MSG_WAITING;
-            msg->next = producer->waiting.head;
-            if (msg->next != NULL)
-                msg->next->prev = msg;
-            else
-                producer->waiting.tail = msg;
-            producer->waiting.head = msg;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            move_to(producer, msg, MSG_SENT);
+        } else if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
             producer->full = true;
+            if (producer->full_times != NULL)
+                metric_add(producer->full_times, 1);
         } else if (code == RD_KAFKA_RESP_ERR__FATAL) {
             begin_remake(producer);
         } else {
@@ -559,6 +553,9 @@ static void register_metrics(struct kafka_producer *producer, struct metrics *me
                 metrics, "produce_failures_total",
                 "Copies that a broker did not take, by the kind of failure.", &label, 1);
     }
+    producer->full_times = metrics_counter(
+        metrics, "produce_queue_full_total",
+        "Times that the Kafka client took no more copies; they wait before it.", NULL, 0);
 }
 
 struct kafka_producer *kafka_producer_new(struct loop *loop, const struct config *config,

@@ -22,6 +22,9 @@ def no_descriptors(scene):
     resource.prlimit(victim.pid, resource.RLIMIT_NOFILE, (hard, hard))
     window.end_us = window.begin_us + 10_000_000
     scene.demand(victim.alive(), "the gateway ended for want of descriptors")
+    said = [line for line in victim.child.output().splitlines() if '"no_descriptors"' in line]
+    scene.demand(said and "Too many open files" in said[0], "no line in the log says what is wanting")
+    scene.demand(len(said) <= 2, "%d lines say it" % len(said))
     scene.traffic(300)
 
 
