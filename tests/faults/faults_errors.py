@@ -7,7 +7,9 @@ import contextlib
 from support.waiting import wait_until
 
 from faults.catalog import row
+from faults.faults_produce import demand_held, extra_copies
 from faults.kafka_filter import OFFSET_COMMIT, PRODUCE, KafkaFilter
+from faults.windows import now_us
 
 TROUBLE = ('0.03:{"fail_for_ms":700}', '0.01:{"poison":true}')
 COMMIT_ERRORS = {"ILLEGAL_GENERATION": 22, "UNKNOWN_MEMBER_ID": 25, "REBALANCE_IN_PROGRESS": 27,
@@ -19,13 +21,21 @@ FATAL_ERRORS = {"OUT_OF_ORDER_SEQUENCE_NUMBER": 45, "INVALID_PRODUCER_EPOCH": 47
                 "UNKNOWN_PRODUCER_ID": 59}
 
 
-def inject_each(scene, kafka_filter, api, errors, times, topic=""):
+COPIES = ("retry.", "dlq.")
+
+
+def inject_each(scene, kafka_filter, api, errors, times, topics=("",)):
+    """Each of the errors in the answers for each of these topics; of how many records they told."""
+    records = 0
     for name, code in errors.items():
-        injection = kafka_filter.inject(api, code, times, topic)
-        wait_until(lambda injection=injection: injection.left == 0, 60,
-                   lambda name=name: "answers of %s" % name)
-        scene.traffic(150, 90)
+        for topic in topics:
+            injection = kafka_filter.inject(api, code, times, topic)
+            wait_until(lambda injection=injection: injection.left == 0, 60,
+                       lambda name=name, topic=topic: "answers of %s %s" % (name, topic))
+            records += injection.records
+            scene.traffic(150, 90)
     scene.demand(kafka_filter.unread == 0, "%d answers could not be read" % kafka_filter.unread)
+    return records
 
 
 @contextlib.contextmanager
@@ -64,24 +74,43 @@ def kafka_late(scene):
         scene.traffic(200)
 
 
-@row("6", "copies answered with errors although they were appended", kafka_proxy=True, rules=TROUBLE,
-     rate=300)
+@row("6", "copies and dead letters answered with errors although they were appended", kafka_proxy=True,
+     rules=TROUBLE, rate=300)
 def append_unknown(scene):
     """At most one more copy for each unknown acknowledgement; no effect for that."""
     with filtered(scene) as kafka_filter:
-        inject_each(scene, kafka_filter, PRODUCE, PRODUCE_ERRORS, 3, "retry.")
+        unknown = inject_each(scene, kafka_filter, PRODUCE, PRODUCE_ERRORS, 3, COPIES)
+    scene.demand(unknown >= 3 * len(PRODUCE_ERRORS) * len(COPIES), "%d are unknown" % unknown)
+    scene.notes["unknown"] = unknown
+
+    def few_more(found):
+        more = sum(extra_copies(found).values())
+        scene.notes["more_copies"] = more
+        scene.demand(more <= unknown, "%d copies more, %d were unknown" % (more, unknown))
+    scene.at_end.append(few_more)
 
 
-@row("6", "the idempotent producer goes fatal", kafka_proxy=True, rules=TROUBLE, rate=300)
+@row("6", "the idempotent producer goes fatal, at copies and at dead letters", kafka_proxy=True,
+     rules=TROUBLE, rate=300)
 def producer_fatal(scene):
+    """What was under way is unknown then and goes again with the next producer, each once."""
     with filtered(scene) as kafka_filter:
-        inject_each(scene, kafka_filter, PRODUCE, FATAL_ERRORS, 1, "retry.")
+        inject_each(scene, kafka_filter, PRODUCE, FATAL_ERRORS, 1, COPIES)
+
+    def few_more(found):
+        more = extra_copies(found)
+        scene.notes["more_copies"] = sum(more.values())
+        scene.demand(max(more.values(), default=0) <= len(FATAL_ERRORS) * len(COPIES),
+                     "one copy was written again more often than there were producers")
+    scene.at_end.append(few_more)
 
 
-@row("6", "an access list refuses copies for a while", kafka_proxy=True, rules=TROUBLE, rate=300)
+@row("6", "an access list refuses copies and dead letters for a while", kafka_proxy=True,
+     rules=TROUBLE, rate=200)
 def copies_denied(scene):
     with filtered(scene) as kafka_filter:
-        injection = kafka_filter.inject(PRODUCE, 29, 20, "retry.")
+        since = now_us()
+        injection = kafka_filter.inject(PRODUCE, 29, 10**6, COPIES)
         wait_until(lambda: injection.done >= 3, 60, "copies are refused")
-        scene.pass_time(3)
+        demand_held(scene, since)
         injection.left = 0

@@ -163,7 +163,8 @@ def redis_read_only(scene):
 
 @row("8", "eviction policy changed while running", rules=TROUBLE)
 def eviction_policy(scene):
-    """An evicted state is a second delivery: it must be said, at the latest with the next session."""
+    """An evicted state is a second delivery: it is said with the next connection, which reads the
+    policy (docs/limits.md)."""
     scene.redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     scene.redis.call("CLIENT", "KILL", "TYPE", "normal")
     with refusing(scene):

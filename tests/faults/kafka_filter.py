@@ -1,8 +1,8 @@
 """Errors in Kafka's own answers: a filter for the proxy that changes the error codes of commits and
 produces, on their way back from a real broker.
 
-The broker has executed the request (an answer that lies: "timeout after append"), or, with
-before=True, never saw it: then the answer is made here. Fields of the two answers, as their versions
+The broker has executed the request: the answer lies ("timeout after append"). How many records a
+changed answer was about is counted, from its request. Fields of the two answers, as their versions
 with tagged fields have them (OffsetCommit 8 and 9, Produce 9 and 10; librdkafka 2.8 asks for these).
 What it cannot read it passes on, and counts in `unread`."""
 
@@ -10,6 +10,7 @@ import struct
 import threading
 
 PRODUCE, OFFSET_COMMIT = 0, 8
+COUNT_AT = 57  # the number of records in a batch
 FLEXIBLE = {PRODUCE: (9, 10, 11), OFFSET_COMMIT: (8, 9)}
 
 
@@ -37,6 +38,10 @@ class Fields:
             shift += 7
             if byte < 128:
                 return value
+
+    def number(self):
+        self.skip(4)
+        return struct.unpack_from(">i", self.data, self.at - 4)[0]
 
     def text(self):
         """A compact string, null or not."""
@@ -75,10 +80,31 @@ def error_places(api, data):
         fields.tags()
 
 
+def produced(data, at):
+    """{(topic, partition): records} of a Produce request, from behind its client id."""
+    fields = Fields(data, at)
+    fields.tags()
+    fields.text()  # transactional id
+    fields.skip(6)  # acks, timeout
+    counts = {}
+    for _ in range(fields.varint() - 1):
+        topic = fields.text()
+        for _ in range(fields.varint() - 1):
+            partition = fields.number()
+            size = fields.varint() - 1
+            counts[(topic, partition)] = struct.unpack_from(">i", data, fields.at + COUNT_AT)[0]
+            fields.skip(size)
+            fields.tags()
+        fields.tags()
+    return counts
+
+
 class Injection:
+    """done: answers that were changed; records: of how many records they told."""
+
     def __init__(self, api, code, times, topic="", client=""):
         self.api, self.code, self.left, self.topic, self.client = api, code, times, topic, client
-        self.done = 0
+        self.done = self.records = 0
 
 
 class KafkaFilter:
@@ -90,7 +116,8 @@ class KafkaFilter:
         self.unread = 0
 
     def inject(self, api, code, times, topic="", client=""):
-        """The next `times` answers of that kind say `code`, for topics that begin with `topic`."""
+        """The next `times` answers of that kind say `code`, for topics that begin with `topic` (or
+        one of several, in a tuple)."""
         injection = Injection(api, code, times, topic, client)
         with self.lock:
             self.injections = [i for i in self.injections if i.left > 0] + [injection]
@@ -101,15 +128,23 @@ class KafkaFilter:
     def request(self, asked, frame):
         api, version, correlation, size = struct.unpack_from(">hhih", frame)
         client = bytes(frame[10:10 + max(0, size)]).decode("latin-1")
-        if api in FLEXIBLE:
-            asked[correlation] = (api, version, client)
+        if api not in FLEXIBLE:
+            return
+        counts = {}
+        if api == PRODUCE and version in FLEXIBLE[api]:
+            try:
+                counts = produced(frame, 10 + max(0, size))
+            except (Unread, IndexError, struct.error):
+                with self.lock:
+                    self.unread += 1
+        asked[correlation] = (api, version, client, counts)
 
     def answer(self, asked, frame):
         """The message, maybe changed."""
         found = asked.pop(struct.unpack_from(">i", frame)[0], None)
         if found is None:
             return frame
-        api, version, client = found
+        api, version, client, counts = found
         with self.lock:
             injection = next((i for i in self.injections if i.left > 0 and i.api == api and
                               client.startswith(i.client)), None)
@@ -118,16 +153,18 @@ class KafkaFilter:
             if version not in FLEXIBLE[api]:
                 self.unread += 1
                 return frame
-            return self._change(injection, frame)
+            return self._change(injection, frame, counts)
 
-    def _change(self, injection, frame):
+    def _change(self, injection, frame, counts):
         changed = bytearray(frame)
-        hits = 0
+        hits = records = 0
         try:
             for topic, at in error_places(injection.api, frame):
                 if topic.startswith(injection.topic):
                     struct.pack_into(">h", changed, at, injection.code)
                     hits += 1
+                    partition = struct.unpack_from(">i", frame, at - 4)[0]
+                    records += counts.get((topic, partition), 0)
         except (Unread, IndexError):
             self.unread += 1
             return frame
@@ -135,6 +172,7 @@ class KafkaFilter:
             return frame
         injection.left -= 1
         injection.done += 1
+        injection.records += records
         return bytes(changed)
 
 

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from faults import commits, naming, windows
+from faults import commits, faults_produce, kafka_filter, naming, windows
 from faults.row import ZERO, Row, judge
 from support import checker
 
@@ -200,3 +200,39 @@ def test_repetition_below_a_higher_version_is_stale():
     lines = [acked(1, 3), acked(2, 5), acked(1, 6), acked(2, 8)]
     names = naming.Versions(lines)
     assert [names.needless(line) for line in lines] == [False, False, True, False]
+
+
+def copy_line(topic, offset, hop, at=7):
+    headers = {"oncegate-origin-topic": TOPIC, "oncegate-origin-partition": "0",
+               "oncegate-origin-offset": str(at), "oncegate-hop": str(hop)}
+    return {"topic": topic, "p": 0, "o": offset, "t": 0, "headers": [
+        [name, base64.b64encode(value.encode()).decode()] for name, value in headers.items()]}
+
+
+def test_copies_beyond_one_of_a_hop_are_counted():
+    copies = [copy_line("retry.app.orders.1s", 0, 1), copy_line("retry.app.orders.3s", 0, 2),
+              copy_line("retry.app.orders.1s", 1, 1), copy_line("dlq.app.orders", 0, 3),
+              copy_line("dlq.app.orders", 1, 4), copy_line("retry.app.orders.1s", 2, 1, at=8)]
+    found = checker.Checker([], [], copies, [])
+    assert sorted(faults_produce.extra_copies(found).values()) == [1, 1]
+    assert not faults_produce.extra_copies(checker.Checker([], [], copies[:2] + copies[3:4], []))
+
+
+def test_records_of_a_produce_request_are_counted():
+    batch = bytes(57) + struct.pack(">i", 12) + bytes(40)
+    topic = b"retry.app.1s"
+    body = (b"\0" + b"\0" + struct.pack(">hi", -1, 1000) + b"\2" + bytes([len(topic) + 1]) + topic +
+            b"\2" + struct.pack(">i", 3) + bytes([len(batch) + 1]) + batch + b"\0" + b"\0" + b"\0")
+    assert kafka_filter.produced(body, 0) == {("retry.app.1s", 3): 12}
+
+
+def test_a_record_that_failed_and_was_passed_is_seen():
+    acked = [{"topic": TOPIC, "p": 0, "o": 7, "key": "k", "id": "k/0/1"}]
+    calls = [{"e": "b", "n": 1, "id": "k/0/1", "att": 1, "ik": "x", "t": 50, "w": 0},
+             {"e": "e", "n": 1, "t": 60, "w": 0, "st": 503, "how": "answer", "eff": 0}]
+
+    def held(committed):
+        found = checker.Checker(acked, calls, [], [{"topic": TOPIC, "p": 0, "committed": committed}])
+        return [found.is_open(*place) for place in faults_produce.held_back(found, 40).values()]
+    assert held(7) == [True]
+    assert held(8) == [False]
