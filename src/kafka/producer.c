@@ -68,6 +68,7 @@ struct kafka_producer {
     size_t pending;
     int64_t rest_ms;
     unsigned remakes;
+    int64_t unplaced; /* see produce_is_placed() */
     bool fatal;
     bool full; /* librdkafka's queue: go on when a report has come */
     struct loop_timer rest_timer;
@@ -332,20 +333,22 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     struct sent *sent = message->_private;
     struct produce *msg = sent->msg;
     bool lonely = producer->lonely == sent;
+    bool acked = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool placed = acked && produce_is_placed(&producer->unplaced, message->offset);
 
     forget_report(sent);
     producer->full = false;
     if (msg == NULL) {
         if (rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
             begin_remake(producer);
-    } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < 0) {
+    } else if (acked && !placed) {
         /* The client concludes it from sequence numbers; no broker has said where it stands. */
         log_warn("ack_without_offset", LOG_STR("topic", msg->topic),
                  LOG_INT("partition", msg->partition),
                  LOG_STR("then", "it is produced again: at worst one copy too many"), LOG_END);
         move_to(producer, msg, MSG_WAITING);
         loop_defer(producer->loop, &producer->send_task);
-    } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    } else if (acked) {
         producer->rest_ms = FIRST_REST_MS;
         msg->offset = message->offset;
         err_clear(&msg->err);
@@ -566,6 +569,7 @@ struct kafka_producer *kafka_producer_new(struct loop *loop, const struct config
     producer->loop = loop;
     producer->config = config;
     producer->rest_ms = FIRST_REST_MS;
+    producer->unplaced = INT64_MIN;
     producer->wake.fd = -1;
     loop_timer_init(&producer->rest_timer, loop, on_rest_timer, producer);
     loop_timer_init(&producer->remake_timer, loop, on_remake_timer, producer);

@@ -19,4 +19,15 @@ static inline size_t produce_bytes(const struct produce *msg)
     return bytes;
 }
 
+/* Has a broker named the offset of this delivery? Where the client only concludes it, by itself or
+ * from DUPLICATE_SEQUENCE_NUMBER, it names none, or counts those of a batch up from -1. `unplaced`
+ * is the offset of the report before, if it was such a one; at first any below -1. */
+static inline bool produce_is_placed(int64_t *unplaced, int64_t offset)
+{
+    bool placed = offset >= 0 && offset != *unplaced + 1;
+
+    *unplaced = placed ? INT64_MIN : offset;
+    return placed;
+}
+
 #endif

@@ -321,6 +321,81 @@ static void test_produce_errors_heal_or_last(void **state)
     }
 }
 
+#define ROUND_TRIP_MS 300
+
+static void send_all(struct mock *rig, struct kafka_producer *producer, struct sending *sendings,
+                     size_t count)
+{
+    static char value[200];
+
+    for (size_t i = 0; i < count; i++) {
+        sendings[i].msg = (struct produce){.topic = rig->topic,
+                                           .value = {value, sizeof(value)},
+                                           .done = on_done,
+                                           .arg = &sendings[i]};
+        kafka_producer_send(producer, &sendings[i].msg);
+    }
+    for (size_t i = 0; i < count; i++)
+        support_wait(rig->loop, is_sent, &sendings[i], 30, "it is decided");
+}
+
+/* All are in the log: each where no other is, behind the first that was sent. */
+static void assert_each_has_its_place(const struct sending *sendings, size_t count)
+{
+    unsigned places = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(sendings[i].calls, 1);
+        assert_int_equal(sendings[i].msg.result, PRODUCE_ACKED);
+        assert_in_range(sendings[i].msg.offset, 1, 30);
+        places |= 1U << sendings[i].msg.offset;
+    }
+    assert_int_equal(__builtin_popcount(places), count);
+}
+
+/* A producer that has written one message, and whose next request will be answered so, late. */
+static struct kafka_producer *refuse_next(struct mock *rig, rd_kafka_resp_err_t code)
+{
+    struct sending first = {0};
+    struct err err;
+    struct kafka_producer *producer = kafka_producer_new(rig->loop, rig->config, NULL, &err);
+
+    assert_non_null(producer);
+    send_all(rig, producer, &first, 1);
+    assert_int_equal(first.msg.offset, 0);
+    rd_kafka_mock_push_request_errors(rig->cluster, API_PRODUCE, 1, code);
+    rd_kafka_mock_broker_set_rtt(rig->cluster, 1, ROUND_TRIP_MS);
+    return producer;
+}
+
+/* The client takes what was refused for delivered, because what it sent behind it was taken. */
+static void test_produce_refused_before_one_that_is_taken_is_written(void **state)
+{
+    struct mock *rig = *state;
+    struct sending sendings[2] = {{.calls = 0}};
+    struct kafka_producer *producer;
+
+    support_property(&rig->config->kafka, "batch.size", "128"); /* each for itself */
+    producer = refuse_next(rig, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    send_all(rig, producer, sendings, 2);
+    assert_each_has_its_place(sendings, 2);
+    kafka_producer_free(&producer);
+}
+
+/* The client takes them for delivered, and counts their offsets up from that of the answer: -1. */
+static void test_produce_duplicate_batch_is_written(void **state)
+{
+    struct mock *rig = *state;
+    struct sending sendings[5] = {{.calls = 0}};
+    struct kafka_producer *producer;
+
+    support_property(&rig->config->kafka, "linger.ms", "300"); /* all in one */
+    producer = refuse_next(rig, RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER);
+    send_all(rig, producer, sendings, 5);
+    assert_each_has_its_place(sendings, 5);
+    kafka_producer_free(&producer);
+}
+
 #define MOCKED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -335,6 +410,8 @@ int main(void)
         MOCKED(test_broker_away_and_back_goes_on),
         MOCKED(test_describe_without_a_controller),
         MOCKED(test_produce_errors_heal_or_last),
+        MOCKED(test_produce_refused_before_one_that_is_taken_is_written),
+        MOCKED(test_produce_duplicate_batch_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
