@@ -1,6 +1,5 @@
 """Processes that die or stand still: rows 1 and 2."""
 
-import json
 import subprocess
 
 from support.waiting import wait_until
@@ -13,9 +12,6 @@ TROUBLE = ('0.02:{"fail_first":1}', '0.004:{"fail_for_ms":1200}', '0.05:{"delay_
            '0.002:{"poison":true}')
 # Dead members are noticed sooner, so that a run is shorter.
 HASTE = {"kafka": {"session.timeout.ms": 3000, "heartbeat.interval.ms": 300}}
-# Slow enough that a zombie has work for longer than its partitions' way to another member takes.
-ZOMBIES_RULE = {"delay_ms": 200}
-ZOMBIES_RULES = ("1:" + json.dumps(ZOMBIES_RULE),)
 POINTS = ("poll", "claim", "request-sent", "answer", "produce-acknowledged", "finish", "commit")
 
 
@@ -141,8 +137,7 @@ def give_work(scene, gateway, records, keys=40):
     partitions = [int(name.rsplit("/", 1)[1]) for name in own if name.rsplit("/", 1)[0] == scene.topic]
     for number in range(records):
         key = number % keys
-        scene.send("q%d" % key, number // keys + 1, rule=ZOMBIES_RULE,
-                   p=partitions[key % len(partitions)])
+        scene.send("q%d" % key, number // keys + 1, p=partitions[key % len(partitions)])
     scene.producer.flush()
 
 
@@ -179,12 +174,14 @@ def demand_no_new_token(scene, zombie, heirs, fenced_before):
 
 
 @row("2", "a Kafka client that stands still while its worker goes on", short=True, rate=50, keys=40,
-     rules=ZOMBIES_RULES, needs=cannot_trace, config=HASTE)
+     needs=cannot_trace, config=HASTE)
 def zombie_worker(scene):
     """The group expels the member, which cannot know: it still holds thousands of records. Its claims
     must be refused from the moment on at which the new owner has its fence tokens."""
     victim = scene.victim()
     heirs = [gateway for gateway in scene.running() if gateway is not victim]
+    # Half a minute of work: more than the partitions' way to another member takes on a busy machine.
+    scene.handler.control(default={"delay_ms": 250})
     give_work(scene, victim, 4000)
     scene.traffic(200)
     before = scene.metric_of_all("fenced_claims_total")
@@ -198,4 +195,5 @@ def zombie_worker(scene):
         demand_no_new_token(scene, victim, heirs, heirs_before)
     finally:
         stopped.go()
+        scene.handler.control(default=None)
     scene.traffic(500)
