@@ -55,6 +55,35 @@ def demand_takeover(scene, victim):
         caught_up, outage))
 
 
+def silence_around(scene, partition, since_us, leaver):
+    """Seconds between the last request of a partition by the one that leaves and the first by another
+    one; None where that has not come."""
+    lines = [line for line in scene.handler.lines() if line["e"] == "b" and int(line["p"]) == partition]
+    after = [line["t"] for line in lines if line["t"] > since_us and line.get("gw") != leaver]
+    last = max((line["t"] for line in lines if line.get("gw") == leaver), default=since_us)
+    return (min(after) - max(last, since_us)) / 1e6 if after else None
+
+
+def demand_leave(scene, leaver):
+    """It ends in good order: its partitions have no deliveries from its last request of them, or the
+    signal where that was before it, until another one's first. The time in which it finishes what is
+    under way is no part of that, but is part of what the backlog may take."""
+    partitions = owned_by(scene, leaver.name)
+    asked_us, begin = now_us(), time.monotonic()
+    leaver.stop()
+
+    def silences():
+        found = [silence_around(scene, partition, asked_us, leaver.name) for partition in partitions]
+        return found if None not in found else None
+
+    outage = max(wait_until(silences, 30, "the partitions that were left are delivered"))
+    caught_up = seconds_to_catch_up(scene, begin)
+    scene.notes["leave_s"] = "%.1f" % outage
+    scene.notes["leave_settled_s"] = "%.1f" % caught_up
+    scene.demand(caught_up <= 2 * outage, "settled %.1f s after an instance that left was away for %.1f s" % (
+        caught_up, outage))
+
+
 def demand_redis_outage(scene, seconds):
     begin = time.monotonic()
     scene.redis.kill()
@@ -81,7 +110,7 @@ def comparison(scene):
     scene.wait_shared()
     demand_redis_outage(scene, 4)
     leaver = scene.victim()
-    leaver.stop()
+    demand_leave(scene, leaver)
     scene.revive(leaver)
     stream.wait()
     scene.demand(len(scene.account.read_bytes().splitlines()) == RECORDS, "not all were produced")
