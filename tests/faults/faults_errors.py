@@ -1,6 +1,7 @@
 """Errors that brokers answer: row 5 (commits), and those of row 6 that only an answer can tell.
 
-The requests are executed by the real broker; the proxy changes what it answers."""
+The real broker executes a request and the proxy changes its answer, or the proxy spoils the request and
+the real broker refuses it."""
 
 import contextlib
 
@@ -24,27 +25,33 @@ FATAL_ERRORS = {"OUT_OF_ORDER_SEQUENCE_NUMBER": 45, "INVALID_PRODUCER_EPOCH": 47
 COPIES = ("retry.", "dlq.")
 
 
-def inject_each(scene, kafka_filter, api, errors, times, topics=("",)):
+def inject_each(scene, kafka_filter, api, errors, times, topics=("",), refused=False):
     """Each of the errors in the answers for each of these topics; of how many records they told."""
     records = 0
     for name, code in errors.items():
         for topic in topics:
-            injection = kafka_filter.inject(api, code, times, topic)
-            wait_until(lambda injection=injection: injection.left == 0, 60,
+            injection = kafka_filter.inject(api, code, times, topic, refused=refused)
+            wait_until(lambda injection=injection: injection.left <= 0, 60,
                        lambda name=name, topic=topic: "answers of %s %s" % (name, topic))
             records += injection.records
             scene.traffic(150, 90)
-    scene.demand(kafka_filter.unread == 0, "%d answers could not be read" % kafka_filter.unread)
+    demand_read(scene, kafka_filter)
     return records
+
+
+def demand_read(scene, kafka_filter):
+    scene.demand(kafka_filter.unread == 0, "%d messages could not be read" % kafka_filter.unread)
+    scene.demand(kafka_filter.executed == 0, "%d that were spoilt were executed" % kafka_filter.executed)
 
 
 @contextlib.contextmanager
 def filtered(scene, more=200):
-    """Answers of the brokers pass a filter for that time; then traffic goes on without it."""
+    """Answers of the brokers pass a filter; afterwards traffic goes on. To put it there breaks
+    connections, what was under way is unknown and goes again: before anything is changed. It stays."""
     kafka_filter = KafkaFilter()
     scene.broker.use_filter(kafka_filter)
+    scene.traffic(300)
     yield kafka_filter
-    scene.broker.use_filter(None)
     scene.traffic(more)
 
 
@@ -53,6 +60,13 @@ def filtered(scene, more=200):
 def commit_errors(scene):
     with filtered(scene, 300) as kafka_filter:
         inject_each(scene, kafka_filter, OFFSET_COMMIT, COMMIT_ERRORS, 2)
+
+
+@row("5", "commits refused for the same reasons, and not executed", kafka_proxy=True, rules=TROUBLE,
+     rate=300, doubles=0)
+def commits_refused(scene):
+    with filtered(scene, 300) as kafka_filter:
+        inject_each(scene, kafka_filter, OFFSET_COMMIT, COMMIT_ERRORS, 2, refused=True)
 
 
 @row("5", "connections to Kafka broken again and again", kafka_proxy=True, rules=TROUBLE, doubles=0)
@@ -90,6 +104,20 @@ def append_unknown(scene):
     scene.at_end.append(few_more)
 
 
+def demand_no_copy_more(scene, found):
+    more = extra_copies(found)
+    scene.demand(not more, "what was not appended was written again: %s" % more)
+
+
+@row("6", "copies and dead letters refused with the same errors, and not appended", kafka_proxy=True,
+     rules=TROUBLE, rate=300)
+def append_refused(scene):
+    with filtered(scene) as kafka_filter:
+        inject_each(scene, kafka_filter, PRODUCE, {**PRODUCE_ERRORS, "KAFKA_STORAGE_ERROR": 56}, 3, COPIES,
+                    refused=True)
+    scene.at_end.append(lambda found: demand_no_copy_more(scene, found))
+
+
 @row("6", "the idempotent producer goes fatal, at copies and at dead letters", kafka_proxy=True,
      rules=TROUBLE, rate=300)
 def producer_fatal(scene):
@@ -110,7 +138,9 @@ def producer_fatal(scene):
 def copies_denied(scene):
     with filtered(scene) as kafka_filter:
         since = now_us()
-        injection = kafka_filter.inject(PRODUCE, 29, 10**6, COPIES)
+        injection = kafka_filter.inject(PRODUCE, 29, 10**6, COPIES, refused=True)
         wait_until(lambda: injection.done >= 3, 60, "copies are refused")
         demand_held(scene, since)
         injection.left = 0
+        demand_read(scene, kafka_filter)
+    scene.at_end.append(lambda found: demand_no_copy_more(scene, found))

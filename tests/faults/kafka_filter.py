@@ -1,9 +1,11 @@
 """Errors in Kafka's own answers: a filter for the proxy that changes the error codes of commits and
 produces, on their way back from a real broker.
 
-The broker has executed the request: the answer lies ("timeout after append"). How many records a
-changed answer was about is counted, from its request. Fields of the two answers, as their versions
-with tagged fields have them (OffsetCommit 8 and 9, Produce 9 and 10; librdkafka 2.8 asks for these).
+By default the broker has executed the request: the answer lies ("timeout after append"). With
+refused=True it has not: the request is spoilt on its way (a batch's checksum, a commit's generation),
+so that the broker refuses it, and only the reason that it names is changed. Of how many records a
+changed answer told is counted, from its request. Fields of the two answers, as their versions with
+tagged fields have them (OffsetCommit 8 and 9, Produce 9 and 10; librdkafka 2.8 asks for these).
 What it cannot read it passes on, and counts in `unread`."""
 
 import struct
@@ -11,6 +13,7 @@ import threading
 
 PRODUCE, OFFSET_COMMIT = 0, 8
 COUNT_AT = 57  # the number of records in a batch
+CRC_AT = 17
 FLEXIBLE = {PRODUCE: (9, 10, 11), OFFSET_COMMIT: (8, 9)}
 
 
@@ -81,30 +84,52 @@ def error_places(api, data):
 
 
 def produced(data, at):
-    """{(topic, partition): records} of a Produce request, from behind its client id."""
+    """{(topic, partition): (records, where its checksum is)} of a Produce request, from behind its
+    client id."""
     fields = Fields(data, at)
     fields.tags()
     fields.text()  # transactional id
     fields.skip(6)  # acks, timeout
-    counts = {}
+    batches = {}
     for _ in range(fields.varint() - 1):
         topic = fields.text()
         for _ in range(fields.varint() - 1):
             partition = fields.number()
             size = fields.varint() - 1
-            counts[(topic, partition)] = struct.unpack_from(">i", data, fields.at + COUNT_AT)[0]
+            count = struct.unpack_from(">i", data, fields.at + COUNT_AT)[0]
+            batches[(topic, partition)] = (count, fields.at + CRC_AT)
             fields.skip(size)
             fields.tags()
         fields.tags()
-    return counts
+    return batches
+
+
+def generation_place(data, at):
+    """Where an OffsetCommit request names its generation, from behind its client id."""
+    fields = Fields(data, at)
+    fields.tags()
+    fields.text()  # group
+    return fields.at
 
 
 class Injection:
     """done: answers that were changed; records: of how many records they told."""
 
-    def __init__(self, api, code, times, topic="", client=""):
+    def __init__(self, api, code, times, topic, client, refused):
         self.api, self.code, self.left, self.topic, self.client = api, code, times, topic, client
+        self.refused = refused
         self.done = self.records = 0
+
+    def is_for(self, api, client):
+        return self.left > 0 and self.api == api and client.startswith(self.client)
+
+
+class Asked:
+    """A request whose answer is awaited; spoilt: by which injection."""
+
+    def __init__(self, api, version, client):
+        self.api, self.version, self.client = api, version, client
+        self.batches, self.spoilt = {}, None
 
 
 class KafkaFilter:
@@ -113,58 +138,83 @@ class KafkaFilter:
     def __init__(self):
         self.lock = threading.Lock()
         self.injections = []
-        self.unread = 0
+        self.unread = self.executed = 0  # executed: although it was spoilt
 
-    def inject(self, api, code, times, topic="", client=""):
+    def inject(self, api, code, times, topic="", client="", refused=False):
         """The next `times` answers of that kind say `code`, for topics that begin with `topic` (or
         one of several, in a tuple)."""
-        injection = Injection(api, code, times, topic, client)
+        injection = Injection(api, code, times, topic, client, refused)
         with self.lock:
             self.injections = [i for i in self.injections if i.left > 0] + [injection]
         return injection
 
     # What the proxy calls, with whole messages
 
-    def request(self, asked, frame):
+    def request(self, awaited, frame):
+        """The message, maybe spoilt."""
         api, version, correlation, size = struct.unpack_from(">hhih", frame)
-        client = bytes(frame[10:10 + max(0, size)]).decode("latin-1")
+        begin = 10 + max(0, size)
         if api not in FLEXIBLE:
-            return
-        counts = {}
-        if api == PRODUCE and version in FLEXIBLE[api]:
-            try:
-                counts = produced(frame, 10 + max(0, size))
-            except (Unread, IndexError, struct.error):
-                with self.lock:
-                    self.unread += 1
-        asked[correlation] = (api, version, client, counts)
-
-    def answer(self, asked, frame):
-        """The message, maybe changed."""
-        found = asked.pop(struct.unpack_from(">i", frame)[0], None)
-        if found is None:
             return frame
-        api, version, client, counts = found
+        asked = Asked(api, version, bytes(frame[10:begin]).decode("latin-1"))
+        awaited[correlation] = asked
+        if version not in FLEXIBLE[api]:
+            return frame
         with self.lock:
-            injection = next((i for i in self.injections if i.left > 0 and i.api == api and
-                              client.startswith(i.client)), None)
+            try:
+                if api == PRODUCE:
+                    asked.batches = produced(frame, begin)
+                return self._spoil(asked, frame, begin)
+            except (Unread, IndexError, struct.error):
+                self.unread += 1
+        return frame
+
+    def _spoil(self, asked, frame, begin):
+        injection = next((i for i in self.injections
+                          if i.refused and i.is_for(asked.api, asked.client)), None)
+        if injection is None:
+            return frame
+        changed = bytearray(frame)
+        if asked.api == OFFSET_COMMIT:
+            at = generation_place(frame, begin)
+            struct.pack_into(">i", changed, at, struct.unpack_from(">i", frame, at)[0] + 1000)
+            asked.spoilt = injection
+        for (topic, _), (_, at) in asked.batches.items():
+            if topic.startswith(injection.topic):
+                changed[at] ^= 255
+                asked.spoilt = injection
+        return bytes(changed)
+
+    def answer(self, awaited, frame):
+        """The message, maybe changed."""
+        asked = awaited.pop(struct.unpack_from(">i", frame)[0], None)
+        if asked is None:
+            return frame
+        with self.lock:
+            injection = asked.spoilt or next(
+                (i for i in self.injections
+                 if not i.refused and i.is_for(asked.api, asked.client)), None)
             if injection is None:
                 return frame
-            if version not in FLEXIBLE[api]:
+            if asked.version not in FLEXIBLE[asked.api]:
                 self.unread += 1
                 return frame
-            return self._change(injection, frame, counts)
+            return self._change(injection, frame, asked)
 
-    def _change(self, injection, frame, counts):
+    def _change(self, injection, frame, asked):
         changed = bytearray(frame)
         hits = records = 0
         try:
             for topic, at in error_places(injection.api, frame):
-                if topic.startswith(injection.topic):
-                    struct.pack_into(">h", changed, at, injection.code)
-                    hits += 1
-                    partition = struct.unpack_from(">i", frame, at - 4)[0]
-                    records += counts.get((topic, partition), 0)
+                if not topic.startswith(injection.topic):
+                    continue
+                if asked.spoilt and struct.unpack_from(">h", frame, at)[0] == 0:
+                    self.executed += 1
+                    continue
+                struct.pack_into(">h", changed, at, injection.code)
+                hits += 1
+                partition = struct.unpack_from(">i", frame, at - 4)[0]
+                records += asked.batches.get((topic, partition), (0, 0))[0]
         except (Unread, IndexError):
             self.unread += 1
             return frame
@@ -199,13 +249,11 @@ class Link:
 
     def __init__(self, kafka_filter):
         self.filter = kafka_filter
-        self.asked = {}
+        self.awaited = {}
         self.up, self.down = Framer(), Framer()
 
     def pass_on(self, side, data):
-        if side == "up":
-            for frame in self.up.cut(data):
-                self.filter.request(self.asked, frame)
-            return data
+        framer, change = ((self.up, self.filter.request) if side == "up" else
+                          (self.down, self.filter.answer))
         return b"".join(struct.pack(">i", len(frame)) + frame for frame in (
-            self.filter.answer(self.asked, frame) for frame in self.down.cut(data)))
+            change(self.awaited, frame) for frame in framer.cut(data)))
