@@ -266,10 +266,14 @@ static rd_kafka_resp_err_t hand_over(struct kafka_producer *producer, struct pro
         RD_KAFKA_V_VALUE(value.given, msg->value.len), RD_KAFKA_V_HEADERS(headers),
         RD_KAFKA_V_OPAQUE(sent), RD_KAFKA_V_END);
 
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        forget_report(sent);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return code;
+    forget_report(sent);
+    if (headers != NULL)
         rd_kafka_headers_destroy(headers);
+    /* In an empty queue it will never have room, and no report would come to go on with. */
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && producer->reports == NULL)
+        return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     return code;
 }
 
@@ -278,12 +282,11 @@ static void begin_remake(struct kafka_producer *producer);
 static void on_send_task(void *arg)
 {
     struct kafka_producer *producer = arg;
-    struct produce *msg;
 
     for (int i = 0; i < SENDS_PER_TURN; i++) {
+        struct produce *msg = producer->waiting.head;
         rd_kafka_resp_err_t code;
 
-        msg = producer->waiting.head;
         if (msg == NULL || producer->rk == NULL || producer->full || producer->fatal ||
             producer->narrowing)
             return;
@@ -522,8 +525,7 @@ static void on_remake_timer(void *arg)
         return;
     }
     producer->remakes++;
-    producer->fatal = producer->narrowing = false;
-    producer->full = false;
+    producer->fatal = producer->narrowing = producer->full = false;
     loop_defer(producer->loop, &producer->send_task);
 }
 

@@ -326,6 +326,30 @@ static void test_send_beyond_the_client_queue_keeps_order(void **state)
     batch_free(&batch);
 }
 
+/* It would wait for ever for a place, and what comes behind it too. */
+static void test_send_larger_than_the_client_queue_is_lasting(void **state)
+{
+    struct rig *rig = *state;
+    size_t size = 200000;
+    char *value = mem_zalloc(size);
+    struct batch one = {.count = 1};
+    struct batch small = {.count = 20};
+    struct produce large = {
+        .topic = rig->topic, .value = {value, size}, .done = on_done, .arg = &one};
+
+    support_property(&rig->config->kafka_producer, "queue.buffering.max.kbytes", "100");
+    small.producer = new_producer(rig);
+    kafka_producer_send(small.producer, &large);
+    batch_send(&small, rig->topic, 0);
+    support_wait(rig->loop, all_done, &small, 30, "the small ones are done");
+    support_wait(rig->loop, all_done, &one, 30, "the large one is done");
+    assert_result(&large, PRODUCE_TOO_LARGE);
+    assert_result(&small.messages[19], PRODUCE_ACKED);
+    kafka_producer_free(&small.producer);
+    batch_free(&small);
+    mem_free(value);
+}
+
 static bool some_done(void *arg)
 {
     const struct batch *batch = arg;
@@ -403,6 +427,7 @@ int main(void)
         RIGGED(test_send_no_such_partition_is_lasting, set_up),
         RIGGED(test_send_no_such_topic_is_lasting, set_up),
         RIGGED(test_send_beyond_the_client_queue_keeps_order, set_up),
+        RIGGED(test_send_larger_than_the_client_queue_is_lasting, set_up),
         RIGGED(test_fatal_client_is_made_anew_and_nothing_is_lost, set_up),
         RIGGED(test_abandoned_message_ends_and_may_still_be_written, set_up),
         RIGGED(test_free_cancels_what_is_left, set_up),
