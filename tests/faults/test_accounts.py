@@ -223,7 +223,8 @@ def test_records_of_a_produce_request_are_counted():
     topic = b"retry.app.1s"
     body = (b"\0" + b"\0" + struct.pack(">hi", -1, 1000) + b"\2" + bytes([len(topic) + 1]) + topic +
             b"\2" + struct.pack(">i", 3) + bytes([len(batch) + 1]) + batch + b"\0" + b"\0" + b"\0")
-    assert kafka_filter.produced(body, 0) == {("retry.app.1s", 3): 12}
+    checksum_at = body.index(batch) + 17
+    assert kafka_filter.produced(body, 0) == {("retry.app.1s", 3): (12, checksum_at)}
 
 
 def test_a_record_that_failed_and_was_passed_is_seen():
