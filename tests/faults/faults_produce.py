@@ -32,10 +32,14 @@ def extra_copies(found):
 
 def held_back(found, since_us):
     """{record: its place} of those whose every delivery began after that time and failed. No copy of
-    them was acknowledged, as long as none is; commits are read before, so none may have passed."""
+    them was acknowledged, as long as none is; commits are read before, so none may have passed. But
+    that has whose copy waited already, behind a record of its key."""
+    waited = {copy.record_id for copy in found.copies if copy.record_id in found.calls_of and
+              copy.time_ms < min(call.begin_ms for call in found.calls_of[copy.record_id])}
     place = {record_id: at for at, record_id in found.id_at.items()}
     return {record_id: place[record_id] for record_id, calls in found.calls_of.items()
-            if record_id in place and not found.has_end(record_id) and all(
+            if record_id in place and record_id not in waited and
+            not found.has_end(record_id) and all(
                 call.begin_us >= since_us and call.end_us is not None for call in calls)}
 
 

@@ -232,8 +232,11 @@ def test_a_record_that_failed_and_was_passed_is_seen():
     calls = [{"e": "b", "n": 1, "id": "k/0/1", "att": 1, "ik": "x", "t": 50, "w": 0},
              {"e": "e", "n": 1, "t": 60, "w": 0, "st": 503, "how": "answer", "eff": 0}]
 
-    def held(committed):
-        found = checker.Checker(acked, calls, [], [{"topic": TOPIC, "p": 0, "committed": committed}])
+    def held(committed, copies=()):
+        found = checker.Checker(acked, calls, list(copies), [{"topic": TOPIC, "p": 0, "committed": committed}])
         return [found.is_open(*place) for place in faults_produce.held_back(found, 40).values()]
     assert held(7) == [True]
     assert held(8) == [False]
+    waited = {**copy_line("retry.app.orders.1s", 0, 1), "t": -1}
+    assert held(8, [waited]) == []
+    assert held(8, [copy_line("retry.app.orders.1s", 0, 1)]) == [False]
