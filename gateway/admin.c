@@ -238,15 +238,15 @@ static void on_other(struct evhttp_request *req, void *arg)
 
 static bool listen_on(struct admin *admin, struct err *err)
 {
-    const char *host = admin->config->admin_host;
+    const char *host = admin->config->admin.host;
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
     struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(admin->http, host,
-                                                                       admin->config->admin_port);
+                                                                       admin->config->admin.port);
     if (!bound)
         return err_set(err, ERR_UNAVAILABLE,
                        "admin.listen: cannot listen on %s:%u: is another instance running?", host,
-                       (unsigned)admin->config->admin_port);
+                       (unsigned)admin->config->admin.port);
     if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&addr, &len) == 0)
         admin->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
                                                        : ((struct sockaddr_in *)&addr)->sin_port);

@@ -125,7 +125,7 @@ static bool stage_open(struct stage *stage, const struct options *options, struc
         !demo_world_start_gateway(&stage->world, err))
         return false;
     route = &stage->world.config->routes[0];
-    stage->probe = demo_probe_new(stage->loop, stage->world.config->admin_port, route->topics[0],
+    stage->probe = demo_probe_new(stage->loop, stage->world.config->admin.port, route->topics[0],
                                   stage->book);
     stage->stream = demo_stream_new(stage->loop, stage->world.config, route->topics[0], stage->book,
                                     err);

@@ -165,7 +165,7 @@ static void serve(struct run *run)
         log_info("started", LOG_STR("version", ONCEGATE_VERSION),
                  LOG_UINT("routes", run->config->route_count),
                  LOG_UINT("workers", run->worker_count),
-                 LOG_STR("admin_host", run->config->admin_host),
+                 LOG_STR("admin_host", run->config->admin.host),
                  LOG_UINT("admin_port", admin_port(run->admin)), LOG_END);
         loop_run(run->loop);
     } else {

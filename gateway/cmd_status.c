@@ -19,8 +19,8 @@ static int connect_to(const struct config *config, struct err *err)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     char port[8];
     int fd = -1;
-    snprintf(port, sizeof(port), "%u", (unsigned)config->admin_port);
-    if (getaddrinfo(config->admin_host, port, &hints, &list) == 0) {
+    snprintf(port, sizeof(port), "%u", (unsigned)config->admin.port);
+    if (getaddrinfo(config->admin.host, port, &hints, &list) == 0) {
         for (struct addrinfo *it = list; it && fd < 0; it = it->ai_next) {
             struct timeval limit = {.tv_sec = 5};
             fd = socket(it->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -38,7 +38,7 @@ static int connect_to(const struct config *config, struct err *err)
     if (fd < 0)
         (void)err_set(err, ERR_UNAVAILABLE,
                       "no gateway answers at %s:%s (admin.listen): is `oncegate run` up?",
-                      config->admin_host, port);
+                      config->admin.host, port);
     return fd;
 }
 

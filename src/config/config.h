@@ -164,6 +164,42 @@ struct route_config {
     unsigned line; /* where the route stands in the file */
 };
 
+struct listen_config {
+    char *host;
+    uint16_t port;
+};
+
+/* Of `oncegate console`; `run` does not look at it. */
+struct console_config {
+    struct listen_config listen;
+    char *index_file; /* NULL: the default of the user, see console_index_path */
+    char **hosts;     /* names that a browser may call it by */
+    size_t host_count;
+    struct {
+        char *cert_file, *key_file;
+    } tls;
+    struct {
+        char *viewer_file, *operator_file, *admin_file;
+    } tokens;
+    struct {
+        char **addresses; /* numeric */
+        size_t address_count;
+        char *user_header, *role_header;
+    } proxy;
+    struct {
+        char **pointers;
+        size_t pointer_count;
+        char **headers;
+        size_t header_count;
+    } mask;
+    bool allow_changes;
+    struct {
+        uint32_t connections;
+        uint64_t header_bytes, body_bytes, value_bytes;
+        int64_t request_ms;
+    } limits;
+};
+
 enum redis_kind { REDIS_ALONE, REDIS_SENTINEL, REDIS_CLUSTER };
 
 struct redis_place {
@@ -197,8 +233,8 @@ struct config {
     char *file; /* as given, for messages */
     struct properties kafka, kafka_consumer, kafka_producer;
     struct redis_config redis;
-    char *admin_host;
-    uint16_t admin_port;
+    struct listen_config admin;
+    struct console_config console;
     uint32_t workers;
     enum log_level log_level;
     enum log_format log_format;
@@ -251,6 +287,9 @@ bool config_explain(const char *path, struct buf *out, struct err *err) MUST_CHE
 void config_show_classify(const struct route_config *route, struct buf *out);
 /* The reference page (Markdown), generated into docs/configuration.md. */
 void config_reference(struct buf *out);
+
+/* An address in digits that is this machine alone, or localhost. */
+bool config_is_loopback(const char *host);
 
 const struct route_config *config_find_route(const struct config *config, const char *name);
 

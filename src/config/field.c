@@ -60,7 +60,7 @@ void load_field(struct load *load, const struct schema_key *key, struct node *no
 }
 
 void load_listen(struct load *load, const struct schema_key *key, struct node *node,
-                 struct config *config)
+                 struct listen_config *listen)
 {
     uint64_t port;
 
@@ -81,9 +81,9 @@ void load_listen(struct load *load, const struct schema_key *key, struct node *n
         mem_free(host);
         return;
     }
-    mem_free(config->admin_host);
-    config->admin_host = host;
-    config->admin_port = (uint16_t)port;
+    mem_free(listen->host);
+    listen->host = host;
+    listen->port = (uint16_t)port;
 }
 
 /* What the program writes by itself, or what would break the framing of a request. */

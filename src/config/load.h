@@ -45,7 +45,7 @@ void load_errors(struct load *load, const struct schema_key *key, struct node *n
 void load_field(struct load *load, const struct schema_key *key, struct node *node,
                 struct field_source *field);
 void load_listen(struct load *load, const struct schema_key *key, struct node *node,
-                 struct config *config);
+                 struct listen_config *listen);
 void load_headers(struct load *load, const struct schema_key *key, struct node *node,
                   struct request_header **headers, size_t *count);
 

@@ -491,6 +491,7 @@ void config_check_relations(struct load *load, struct node *root)
     check_redis(load, root);
     check_kafka(load, root);
     check_memory(load, root);
+    relations_check_console(load, root);
     need(load, root, "spool.max", "spool.dir");
     need(load, root, "spool.after", "spool.dir");
     if (!routes || routes->kind != NODE_LIST || routes->count != load->config->route_count)

@@ -26,6 +26,9 @@ bool relation_add(struct load *load, const struct relation *relation, bool warni
 /* "line 3, column 7", or "the default" for NULL. */
 const char *relation_place(const struct node *node, char out[RELATION_PLACE_MAX]);
 
+/* What the keys of `console` say together. */
+void relations_check_console(struct load *load, struct node *root);
+
 /* Names of routes, groups and topics, also derived ones, across all routes. */
 void relations_check_topics(struct load *load, struct node *routes);
 

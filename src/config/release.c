@@ -103,7 +103,7 @@ static void release_key(const struct schema_key *key, void *item)
         release_text(&((struct field_source *)place)->name);
         break;
     case TYPE_LISTEN:
-        release_text(&((struct config *)place)->admin_host);
+        release_text(&((struct listen_config *)place)->host);
         break;
     case TYPE_REDIS_URL:
         release_redis_url(place);

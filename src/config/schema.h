@@ -32,7 +32,7 @@ enum schema_type {
     TYPE_CHOICE,        /* an enum (int-sized) */
     TYPE_SWITCH,        /* a bool written as one of two words */
     TYPE_FIELD,         /* struct field_source */
-    TYPE_LISTEN,        /* admin_host, admin_port of struct config */
+    TYPE_LISTEN,        /* struct listen_config */
     TYPE_REDIS_URL,     /* kind, tls_on, where, db, username, password of struct redis_config */
     TYPE_PROPERTIES,    /* struct properties */
     TYPE_HEADERS,       /* struct request_header * and a size_t */

@@ -1,6 +1,8 @@
 /* Checks of single texts. Pure; what depends on another key is in relations.c. */
 #include "config/schema_checks.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -78,6 +80,25 @@ const char *check_path(const char *text)
     if (text[0] == '\0')
         return "must not be empty";
     return has_control(text) ? "control characters are not allowed" : NULL;
+}
+
+const char *check_address(const char *text)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+
+    if (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1)
+        return NULL;
+    return "must be an address in digits, such as 10.0.0.7 or fd00::7";
+}
+
+const char *check_pointer(const char *text)
+{
+    if (text[0] != '/')
+        return "a JSON pointer begins with '/'";
+    for (const char *at = strchr(text, '~'); at; at = strchr(at + 1, '~'))
+        if (at[1] != '0' && at[1] != '1')
+            return "in a JSON pointer '~' stands as ~0 and '/' within a name as ~1";
+    return NULL;
 }
 
 const char *check_host(const char *text)

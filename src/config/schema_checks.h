@@ -13,6 +13,8 @@ const char *check_header_name(const char *text);
 const char *check_record_header(const char *text);
 const char *check_retry_template(const char *text);
 const char *check_dlq_template(const char *text);
+const char *check_address(const char *text); /* IPv4 or IPv6, in digits */
+const char *check_pointer(const char *text); /* a JSON pointer (RFC 6901), not empty */
 const char *check_host(const char *text);
 const char *check_not_empty(const char *text);
 

@@ -125,13 +125,13 @@ static void add_redis_url(struct buf *out, const struct redis_config *redis)
     buf_deinit(&url);
 }
 
-static void add_listen(struct buf *out, const struct config *config)
+static void add_listen(struct buf *out, const struct listen_config *listen)
 {
-    bool six = strchr(config->admin_host, ':') != NULL;
+    bool six = strchr(listen->host, ':') != NULL;
     struct buf text = {0};
 
-    buf_printf(&text, "%s%s%s:%u", six ? "[" : "", config->admin_host, six ? "]" : "",
-               (unsigned)config->admin_port);
+    buf_printf(&text, "%s%s%s:%u", six ? "[" : "", listen->host, six ? "]" : "",
+               (unsigned)listen->port);
     yaml_add_text(out, text.data);
     buf_deinit(&text);
 }
@@ -255,7 +255,7 @@ static void add_value(const struct schema_key *key, const void *item, struct buf
         add_field(out, (const struct field_source *)(const void *)place);
         break;
     case TYPE_LISTEN:
-        add_listen(out, (const struct config *)(const void *)place);
+        add_listen(out, (const struct listen_config *)(const void *)place);
         break;
     case TYPE_REDIS_URL:
         add_redis_url(out, (const struct redis_config *)(const void *)place);

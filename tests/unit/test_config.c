@@ -61,8 +61,8 @@ static void test_parse_least_file_gives_defaults(void **state)
     assert_int_equal(config->redis.shards, 64);
     assert_string_equal(config->redis.ns, "og");
     assert_null(config->redis.username);
-    assert_string_equal(config->admin_host, "127.0.0.1");
-    assert_int_equal(config->admin_port, 9464);
+    assert_string_equal(config->admin.host, "127.0.0.1");
+    assert_int_equal(config->admin.port, 9464);
     assert_int_equal(config->process_bytes, 512U << 20);
     assert_int_equal(config->route_count, 1);
     assert_int_equal(route->line, 4);
@@ -128,7 +128,7 @@ static void test_parse_given_values_replace_defaults(void **state)
     assert_string_equal(config->redis.username, "me");
     assert_string_equal(config->redis.password, "p/s@");
     assert_int_equal(config->redis.db, 3);
-    assert_string_equal(config->admin_host, "::1");
+    assert_string_equal(config->admin.host, "::1");
     assert_int_equal(config->log_level, LOG_DEBUG);
     assert_string_equal(route->topics[1], "2");
     assert_true(route->dedup.rule.rfc3339);
