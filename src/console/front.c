@@ -1,0 +1,190 @@
+/* See front.h. The guard comes before parameters are read: who may not ask learns nothing from how
+ * a request is refused. Must not: log a query or a header, where keys and tokens stand. */
+#include "console/front.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define IDLE_MS      INT64_C(60000)
+#define STREAM_BYTES (256 * 1024)
+
+static const char problem_type[] = "application/problem+json";
+
+/* The page brings its own, wider, policy; this one is of everything else. Two of them both hold. */
+static const char *const headers[] = {"X-Content-Type-Options: nosniff",
+                                      "X-Frame-Options: DENY",
+                                      "Referrer-Policy: no-referrer",
+                                      "Cross-Origin-Resource-Policy: same-origin",
+                                      "Cross-Origin-Opener-Policy: same-origin",
+                                      NULL};
+static const char closed_policy[] =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+struct front {
+    struct server *server;
+    struct guard *guard;
+    const struct endpoint *table;
+    void *arg;
+};
+
+static void add_problem(struct buf *out, int status, const char *detail)
+{
+    buf_printf(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
+               http_reason(status), status);
+    buf_add_json(out, slice_of(detail));
+    buf_add_text(out, "}\n");
+}
+
+static void close_up(struct call *call)
+{
+    call_header(call, "Cache-Control", "no-store");
+    call_header(call, "Content-Security-Policy", closed_policy);
+}
+
+void front_problem(struct call *call, int status, const char *detail)
+{
+    struct buf body = {0};
+    close_up(call);
+    add_problem(&body, status, detail);
+    call_reply(call, status, problem_type, buf_slice(&body));
+    buf_deinit(&body);
+}
+
+void front_problem_err(struct call *call, const struct err *err)
+{
+    switch (err->code) {
+    case ERR_USAGE:
+    case ERR_INPUT:
+    case ERR_LIMIT:
+        front_problem(call, 400, err->text);
+        break;
+    case ERR_NO_FILE:
+        front_problem(call, 404, err->text);
+        break;
+    case ERR_UNAVAILABLE:
+    case ERR_AGAIN:
+    case ERR_TIMEOUT:
+    case ERR_DENIED:
+        front_problem(call, 503, err->text);
+        break;
+    default:
+        log_error("console_request_failed", LOG_STR("error", err->text), LOG_END);
+        front_problem(call, 500, err->text);
+        break;
+    }
+}
+
+void front_json(struct call *call, const struct buf *body)
+{
+    close_up(call);
+    call_reply(call, 200, "application/json", buf_slice(body));
+}
+
+static void refused(struct call *call, const struct guard_no *no)
+{
+    const struct console_request *req = call_request(call);
+    if (no->challenge)
+        call_header(call, "WWW-Authenticate", "Basic realm=\"oncegate\", charset=\"UTF-8\"");
+    if (no->status != 401 || !slice_is_null(request_header(req, "Authorization")))
+        log_warn("console_refused", LOG_STR("peer", req->peer), LOG_INT("status", no->status),
+                 LOG_STR("why", no->detail), LOG_END);
+    front_problem(call, no->status, no->detail);
+}
+
+static void run(struct front *front, struct call *call, const struct endpoint *endpoint,
+                struct route_match *match)
+{
+    struct err err = {0};
+    if (router_read(endpoint, call_request(call), match, &err))
+        endpoint->serve(front->arg, call, match);
+    else
+        front_problem_err(call, &err);
+}
+
+static void serve(void *arg, struct call *call)
+{
+    struct front *front = arg;
+    const struct console_request *req = call_request(call);
+    const struct endpoint *endpoint = NULL;
+    struct route_match match = {0};
+    struct guard_need need = {.role = ROLE_VIEWER};
+    struct guard_no no = {0};
+    struct buf allowed = {0};
+    enum router_result found = router_find(front->table, req, &endpoint, &allowed);
+    if (found == ROUTER_FOUND)
+        need = (struct guard_need){endpoint->role, endpoint->changes};
+    if (!guard_check(front->guard, req, &need, &match.who, &no)) {
+        refused(call, &no);
+    } else if (found == ROUTER_FOUND) {
+        run(front, call, endpoint, &match);
+    } else if (found == ROUTER_OTHER_METHOD) {
+        call_header(call, "Allow", allowed.data);
+        front_problem(call, 405, "not by this method");
+    } else {
+        front_problem(call, 404, "there is no such page: /api/openapi.json says what there is");
+    }
+    router_match_deinit(&match);
+    buf_deinit(&allowed);
+}
+
+static void refuse(void *arg, int status, const char *detail, struct buf *body)
+{
+    (void)arg;
+    add_problem(body, status, detail);
+}
+
+struct front *front_new(struct loop *loop, const struct console_config *config,
+                        const struct endpoint *table, void *arg, struct err *err)
+{
+    struct front *front = mem_zalloc(sizeof(*front));
+    struct server_options options = {.host = config->listen.host,
+                                     .port = config->listen.port,
+                                     .cert_file = config->tls.cert_file,
+                                     .key_file = config->tls.key_file,
+                                     .limits = {.connections = config->limits.connections,
+                                                .header_bytes = config->limits.header_bytes,
+                                                .body_bytes = config->limits.body_bytes,
+                                                .request_ms = config->limits.request_ms,
+                                                .idle_ms = IDLE_MS,
+                                                .answer_ms = config->limits.request_ms,
+                                                .stream_bytes = STREAM_BYTES},
+                                     .serve = serve,
+                                     .refuse = refuse,
+                                     .headers = headers,
+                                     .arg = front};
+    front->table = table;
+    front->arg = arg;
+    front->guard = guard_new(config, err);
+    if (front->guard)
+        front->server = server_new(loop, &options, err);
+    if (!front->server)
+        front_free(&front);
+    return front;
+}
+
+void front_free(struct front **front)
+{
+    if (!*front)
+        return;
+    server_free(&(*front)->server);
+    guard_free(&(*front)->guard);
+    mem_free(*front);
+    *front = NULL;
+}
+
+void front_drain(struct front *front)
+{
+    server_drain(front->server);
+}
+
+unsigned front_port(const struct front *front)
+{
+    return server_port(front->server);
+}
+
+size_t front_connections(const struct front *front)
+{
+    return server_connections(front->server);
+}
