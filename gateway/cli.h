@@ -45,6 +45,7 @@ int cmd_topics(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_route(struct cli *cli);
 int cmd_ledger(struct cli *cli);
+int cmd_console(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_demo(struct cli *cli);
 int cmd_dlq(struct cli *cli);

@@ -253,6 +253,18 @@ static const struct command_verb DEMO[] = {
     {0},
 };
 
+static const struct command_option CONSOLE_OPTIONS[] = {
+    {"--print-openapi", NULL, WORD_TEXT, NULL, "prints the OpenAPI document and ends", false},
+    {0},
+};
+static const struct command_verb CONSOLE[] = {
+    {"", "", "follows the dead-letter topics and serves what is in them", CONSOLE_OPTIONS,
+     "Listens on console.listen (127.0.0.1:9465). The index is a file (console.index) that is made "
+     "from the topics: it can be deleted at any time. Ends on SIGTERM.",
+     false},
+    {0},
+};
+
 static const struct command_verb COMPLETION[] = {
     {"bash", "", "for bash: source <(oncegate completion bash)", NULL, NULL, false},
     {"zsh", "", "for zsh: oncegate completion zsh > \"${fpath[1]}/_oncegate\"", NULL, NULL, false},
@@ -282,6 +294,7 @@ const struct command COMMANDS[] = {
     {"dlq", cmd_dlq, "dead letters: what fails, since when, how many", DLQ},
     {"redrive", cmd_redrive, "dead letters sent round again, as jobs", REDRIVE},
     {"audit", cmd_audit, "who changed what", AUDIT},
+    {"console", cmd_console, "the API for dead letters, and its page", CONSOLE},
     {"demo", cmd_demo, "everything on embedded defaults, with traffic", DEMO},
     {"completion", cmd_completion, "completion for bash, zsh and fish", COMPLETION},
     {"version", cmd_version, "versions of the program and its libraries", VERSION},
@@ -289,7 +302,6 @@ const struct command COMMANDS[] = {
     {"retry", NULL, NULL, NULL},
     {"offsets", NULL, NULL, NULL},
     {"doctor", NULL, NULL, NULL},
-    {"console", NULL, NULL, NULL},
     {0},
 };
 

@@ -9,7 +9,7 @@ import pytest
 from support import needs
 from support.gateway import command
 
-LATER = {"retry", "offsets", "doctor", "console"}
+LATER = {"retry", "offsets", "doctor"}
 
 
 def commands():

@@ -1,0 +1,107 @@
+/* What the files of the API share; private to console.c and api_*.c. */
+#ifndef OG_CONSOLE_CONSOLE_PARTS_H
+#define OG_CONSOLE_CONSOLE_PARTS_H
+
+#include "console/console.h"
+#include "console/events.h"
+#include "console/follow.h"
+#include "console/front.h"
+#include "console/masking.h"
+#include "console/openapi.h"
+#include "console/payload.h"
+#include "console/router.h"
+#include "console/workers.h"
+#include "dlq/filter.h"
+#include "dlq/index.h"
+
+struct letters_reader;
+struct keys;
+
+struct console {
+    struct console_options options;
+    const struct config *config;
+    char *path;
+    struct masking masking;
+    struct follow *follow;
+    struct workers *workers;
+    struct events *events;
+    struct front *front;
+    struct letters_reader *letters; /* reads single records from Kafka */
+    struct keys *keys;              /* asks the ledger */
+    struct metric **open;           /* dead_letters_open of each route */
+    bool caught_up;
+    struct err trouble; /* of the feed, since it last moved; no code: none */
+    bool counting;      /* a count for events and metrics is under way */
+    bool count_again;   /* things moved meanwhile */
+};
+
+extern const struct endpoint api_table[]; /* api_table.c */
+extern const struct openapi_schema api_schemas[];
+
+/*
+ * One request that asks the index in a thread: `ask` fills body or err there, then the answer is
+ * given on the loop, if somebody still waits for it.
+ */
+struct query {
+    struct console *console;
+    struct call *call; /* NULL: the client has gone */
+    struct payload_view view;
+    void (*ask)(struct query *query, struct dlq_index *index); /* in a thread: body or err */
+    void (*then)(struct query *query); /* on the loop, instead of answering; NULL: answer */
+    struct dlq_filter filter;
+    char cursor[DLQ_CURSOR_MAX];
+    uint64_t limit;
+    int64_t now_ms;
+    struct buf body;
+    struct err err;
+    void *extra; /* of one endpoint; freed by it in end */
+    void (*end)(struct query *query);
+};
+
+struct query *query_new(struct console *console, struct call *call,
+                        const struct route_match *match);
+/* Fills filter, cursor and limit from the parameters. False: err says what is wrong. */
+bool query_read(struct query *query, const struct route_match *match);
+/* Asks; the query answers and frees itself. */
+void query_start(struct query *query);
+/* Answers with body or err, and frees it. */
+void query_finish(struct query *query);
+
+/* api_json.c */
+void json_add_group(struct buf *out, const struct dlq_group *group);
+void json_add_row(struct buf *out, const struct dlq_row *row);
+void json_add_covered(struct buf *out, const struct dlq_covered *covered);
+
+/* letters_reader.c: one record after the other. done runs once, on the loop; rec NULL: it is gone
+ * (no err), or err says why. */
+struct letters_reader *letters_reader_new(struct loop *loop, const struct config *config);
+void letters_reader_free(struct letters_reader **reader);
+void letters_reader_get(struct letters_reader *reader, const struct dlq_id *id,
+                        void (*done)(void *arg, struct record *rec, const struct err *err),
+                        void *arg);
+
+/* keys.c: the ledger's words on a key. done runs once, on the loop. */
+struct keys *keys_new(struct loop *loop, const struct config *config);
+void keys_free(struct keys **keys);
+void keys_ask(struct keys *keys, const struct route_config *route, const char *topic,
+              struct slice key,
+              void (*done)(void *arg, bool found, const struct buf *words, const struct err *err),
+              void *arg);
+
+/* Endpoints. */
+void api_overview(void *arg, struct call *call, const struct route_match *match);
+void api_groups(void *arg, struct call *call, const struct route_match *match);
+void api_group(void *arg, struct call *call, const struct route_match *match);
+void api_letters(void *arg, struct call *call, const struct route_match *match);
+void api_letter(void *arg, struct call *call, const struct route_match *match);
+void api_key(void *arg, struct call *call, const struct route_match *match);
+void api_config(void *arg, struct call *call, const struct route_match *match);
+void api_events(void *arg, struct call *call, const struct route_match *match);
+void api_openapi(void *arg, struct call *call, const struct route_match *match);
+void api_metrics(void *arg, struct call *call, const struct route_match *match);
+void api_livez(void *arg, struct call *call, const struct route_match *match);
+
+/* api_overview.c: counts what is open, for metrics and events. */
+void console_count(struct console *console);
+
+#endif

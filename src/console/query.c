@@ -1,0 +1,105 @@
+/*
+ * A request's way to the index and back; see console_parts.h. Frees itself when it is answered, or
+ * when its client has gone and the thread is done with it. Must not: touch the call in a thread.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "console/console_parts.h"
+
+#define LIMIT_PRESET 50
+#define LIMIT_MAX    500
+
+static void gone(void *arg)
+{
+    ((struct query *)arg)->call = NULL;
+}
+
+struct query *query_new(struct console *console, struct call *call, const struct route_match *match)
+{
+    struct query *query = mem_zalloc(sizeof(*query));
+    query->console = console;
+    query->call = call;
+    query->view = (struct payload_view){&console->masking, match->who.role,
+                                        console->config->console.limits.value_bytes};
+    query->now_ms = clock_wall_ms();
+    query->limit = LIMIT_PRESET;
+    dlq_filter_init(&query->filter);
+    call_on_gone(call, gone, query);
+    return query;
+}
+
+static bool read_one(struct query *query, const struct route_param *param)
+{
+    const char *name = param->param->name;
+    if (strcmp(name, "cursor") == 0)
+        return str_copy(query->cursor, sizeof(query->cursor), param->value) ||
+               err_set(&query->err, ERR_USAGE, "cursor: not one that this console gave");
+    if (strcmp(name, "limit") == 0)
+        return (str_to_u64(param->value, &query->limit) && query->limit >= 1 &&
+                query->limit <= LIMIT_MAX) ||
+               err_set(&query->err, ERR_USAGE, "limit: a number from 1 to %d", LIMIT_MAX);
+    if (strcmp(name, "text") == 0 && payload_is_masked(&query->view))
+        return err_set(&query->err, ERR_DENIED,
+                       "text: parts of records are hidden from this role, and a search for words "
+                       "would tell what they are");
+    return dlq_filter_set(&query->filter, name, param->value, query->now_ms, &query->err);
+}
+
+bool query_read(struct query *query, const struct route_match *match)
+{
+    for (size_t i = 0; i < match->param_count; i++) {
+        if (!read_one(query, &match->params[i]))
+            return false;
+    }
+    return true;
+}
+
+static void run(void *arg, struct dlq_index *index)
+{
+    struct query *query = arg;
+    query->ask(query, index);
+}
+
+static void free_query(struct query *query)
+{
+    if (query->end)
+        query->end(query);
+    dlq_filter_deinit(&query->filter);
+    buf_deinit(&query->body);
+    mem_free(query);
+}
+
+void query_finish(struct query *query)
+{
+    if (query->call && query->err.code == ERR_DENIED)
+        front_problem(query->call, 403, query->err.text);
+    else if (query->call && query->err.code)
+        front_problem_err(query->call, &query->err);
+    else if (query->call)
+        front_json(query->call, &query->body);
+    free_query(query);
+}
+
+static void done(void *arg)
+{
+    struct query *query = arg;
+    if (query->then && query->call && !query->err.code)
+        query->then(query);
+    else
+        query_finish(query);
+}
+
+/* Once it is asked it is the thread's until done runs: nothing of it is looked at behind that. */
+void query_start(struct query *query)
+{
+    if (query->err.code) {
+        query_finish(query);
+    } else if (!workers_ask(query->console->workers, run, done, query)) {
+        (void)err_set_retriable(&query->err, ERR_AGAIN,
+                                "too many requests wait for the index: try again");
+        query_finish(query);
+    }
+}
