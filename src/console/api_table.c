@@ -1,7 +1,7 @@
 /*
  * The table of endpoints: what the router serves, what the guard asks, and what the OpenAPI
- * document says. The shapes of answers are JSON Schema and are checked against the answers by the
- * tests.
+ * document says. The shapes of bodies are JSON Schema (schemas.json) and are checked against the
+ * answers by the tests.
  */
 #include "console/assets.h"
 #include "console/console_parts.h"
@@ -9,6 +9,7 @@
 #define TEXT        "{\"type\":\"string\"}"
 #define NUMBER      "{\"type\":\"integer\",\"minimum\":0}"
 #define STATE       "{\"enum\":[\"open\",\"redriving\",\"resolved\",\"archived\",\"any\"]}"
+#define LIMIT       "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}"
 #define SHAPE(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
 
 /* The names of dlq/filter.h. */
@@ -36,8 +37,7 @@ static const struct endpoint_param letters_params[] = {
     FILTER,
     {"signature", false, false, TEXT, "of a group"},
     {"cursor", false, false, TEXT, "`next` of the page before"},
-    {"limit", false, false, "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
-     "lines of a page"},
+    {"limit", false, false, LIMIT, "lines of a page"},
     {0}};
 static const struct endpoint_param letter_params[] = {
     {"topic", true, false, TEXT, "dead-letter topic"},
@@ -50,142 +50,84 @@ static const struct endpoint_param key_params[] = {
     {"key", true, false, TEXT, "Kafka key"},
     {0}};
 
+static const struct endpoint_param jobs_params[] = {
+    {"group", false, false, TEXT, "a consumer group"},
+    {"limit", false, false, LIMIT, "lines of the answer; 50 where it is not given"},
+    {0}};
+static const struct endpoint_param job_params[] = {{"id", true, false, TEXT, "of the job"}, {0}};
+static const struct endpoint_param audit_params[] = {
+    {"group", false, false, TEXT, "a consumer group"},
+    {"since", false, false, TEXT, "RFC 3339, ms since the epoch, or an age such as 2h"},
+    {"limit", false, false, LIMIT, "lines of the answer; 50 where it is not given"},
+    {0}};
+
 const struct endpoint api_table[] = {
     {METHOD_GET, "/api/v1/overview", ROLE_VIEWER, false, "getOverview",
-     "Routes, their dead letters, and how far the topics are read", NULL, NULL, "application/json",
-     SHAPE("Overview"), api_overview},
+     "Routes, their dead letters, how far the topics are read, and the gateways' own words",
+     "`gateways` are asked for their status; one that does not answer is told of as such.", NULL,
+     "application/json", SHAPE("Overview"), api_overview, NULL},
     {METHOD_GET, "/api/v1/groups", ROLE_VIEWER, false, "listGroups", "What fails, in groups",
      "Groups that have a letter in the states that are asked for, the largest first.",
-     groups_params, "application/json", SHAPE("Groups"), api_groups},
+     groups_params, "application/json", SHAPE("Groups"), api_groups, NULL},
     {METHOD_GET, "/api/v1/groups/{signature}", ROLE_VIEWER, false, "getGroup", "One group", NULL,
-     group_params, "application/json", SHAPE("Groups"), api_group},
+     group_params, "application/json", SHAPE("Groups"), api_group, NULL},
     {METHOD_GET, "/api/v1/letters", ROLE_VIEWER, false, "listLetters", "Dead letters, newest first",
      "A page; `next` is the cursor of the page after, empty at the end. `covered` says how much of "
      "the topics was read.",
-     letters_params, "application/json", SHAPE("Letters"), api_letters},
+     letters_params, "application/json", SHAPE("Letters"), api_letters, NULL},
     {METHOD_GET, "/api/v1/letters/{topic}/{partition}/{offset}", ROLE_VIEWER, false, "getLetter",
      "One dead letter with its record", NULL, letter_params, "application/json",
-     SHAPE("WholeLetter"), api_letter},
+     SHAPE("WholeLetter"), api_letter, NULL},
     {METHOD_GET, "/api/v1/keys/{route}/{topic}/{key}", ROLE_VIEWER, false, "getKey",
-     "What the ledger knows of a key, in words", NULL, key_params, "application/json", SHAPE("Key"),
-     api_key},
+     "What the ledger knows of a key, in words, and its dead letters", NULL, key_params,
+     "application/json", SHAPE("Key"), api_key, NULL},
+    {METHOD_GET, "/api/v1/jobs", ROLE_VIEWER, false, "listJobs", "Redrive jobs, newest first",
+     "`groups` says of each consumer group whether its jobs are known and whether this console "
+     "runs "
+     "them.",
+     jobs_params, "application/json", SHAPE("Jobs"), api_jobs, NULL},
+    {METHOD_POST, "/api/v1/jobs", ROLE_OPERATOR, true, "startJob", "Sends dead letters round again",
+     "The job is written to the group's topic of jobs and done by whichever console or command "
+     "runs "
+     "them. `force` delivers records although later ones of their keys have succeeded: it wants a "
+     "reason, and the word force as `confirm`.",
+     NULL, "application/json", SHAPE("Job"), api_job_start, SHAPE("JobOrder")},
+    {METHOD_POST, "/api/v1/jobs/dry-run", ROLE_OPERATOR, false, "planJob",
+     "What such a job would do", "Reads the topics and the ledger, and changes nothing.", NULL,
+     "application/json", SHAPE("Plan"), api_job_plan, SHAPE("JobOrder")},
+    {METHOD_GET, "/api/v1/jobs/{id}", ROLE_VIEWER, false, "getJob", "One redrive job", NULL,
+     job_params, "application/json", SHAPE("Job"), api_job, NULL},
+    {METHOD_POST, "/api/v1/jobs/{id}/cancel", ROLE_OPERATOR, true, "cancelJob",
+     "Ends a job: it sends nothing more", "What it has sent goes on.", job_params,
+     "application/json", SHAPE("Job"), api_job_cancel, SHAPE("CancelOrder")},
+    {METHOD_POST, "/api/v1/archive", ROLE_OPERATOR, true, "archiveLetters",
+     "Puts dead letters away, without deleting them",
+     "Open and resolved ones; open ones where the filter names no state. At most 10,000 at a time: "
+     "`more` says that others are left.",
+     NULL, "application/json", SHAPE("Archived"), api_archive, SHAPE("ArchiveOrder")},
+    {METHOD_POST, "/api/v1/purge", ROLE_ADMIN, true, "purgeLetters",
+     "Deletes the oldest dead letters of a partition for ever",
+     "All that Kafka can delete of a log is its beginning, up to an offset. Wants the topic's name "
+     "as `confirm`.",
+     NULL, "application/json", SHAPE("Purged"), api_purge, SHAPE("PurgeOrder")},
+    {METHOD_GET, "/api/v1/audit", ROLE_VIEWER, false, "listAudit", "Who changed what, newest first",
+     "Of all groups of the configuration, or of one.", audit_params, "application/json",
+     SHAPE("Audit"), api_audit, NULL},
     {METHOD_GET, "/api/v1/config", ROLE_VIEWER, false, "getConfig",
      "The effective configuration, secrets as ***", NULL, NULL, "application/json", SHAPE("Config"),
-     api_config},
+     api_config, NULL},
     {METHOD_GET, "/api/v1/events", ROLE_VIEWER, false, "followEvents", "Server-sent events",
-     "`groups`: counts of the routes have changed. `feed`: how far the topics are read. `reset`: "
-     "what came since Last-Event-ID is not known any more.",
-     NULL, "text/event-stream", "{\"type\":\"string\"}", api_events},
+     "`groups`: counts of the routes have changed. `feed`: how far the topics are read. `job`: a "
+     "redrive job is new or has moved (a Job without filter, reason and names). `reset`: what came "
+     "since Last-Event-ID is not known any more.",
+     NULL, "text/event-stream", "{\"type\":\"string\"}", api_events, NULL},
     {METHOD_GET, "/api/openapi.json", ROLE_VIEWER, false, "getOpenapi", "This document", NULL, NULL,
-     "application/json", "{\"type\":\"object\"}", api_openapi},
+     "application/json", "{\"type\":\"object\"}", api_openapi, NULL},
     {METHOD_GET, "/metrics", ROLE_VIEWER, false, "getMetrics", "Prometheus text", NULL, NULL,
-     "text/plain; version=0.0.4; charset=utf-8", "{\"type\":\"string\"}", api_metrics},
+     "text/plain; version=0.0.4; charset=utf-8", "{\"type\":\"string\"}", api_metrics, NULL},
     {METHOD_GET, "/livez", ROLE_NONE, false, "getLivez", "Whether the console lives", NULL, NULL,
-     "text/plain; charset=utf-8", "{\"type\":\"string\"}", api_livez},
+     "text/plain; charset=utf-8", "{\"type\":\"string\"}", api_livez, NULL},
     {METHOD_GET, "/", ROLE_NONE, false, "getPage", "The page", NULL, NULL,
-     "text/plain; charset=utf-8", "{\"type\":\"string\"}", assets_serve},
-    {0},
-};
-
-/* How many bytes of anything there are, and as what they are given, is said beside them. */
-const struct openapi_schema api_schemas[] = {
-    {"Bytes", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"enc"
-              "oding\",\"size\",\"cut\",\"text\"],\"properties\":{\"encoding\":{\"enum\":["
-              "\"null\",\"json\",\"text\",\"base64\",\"hidden\"]},\"size\":{\"type\":\"integ"
-              "er\",\"minimum\":0},\"cut\":{\"type\":\"boolean\"},\"text\":{\"type\":\"stri"
-              "ng\"},\"masked\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"why\""
-              ":{\"type\":\"string\"}}}"},
-    {"Header", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"nam"
-               "e\",\"encoding\",\"size\",\"cut\",\"text\"],\"properties\":{\"name\":{\"type"
-               "\":\"string\"},\"encoding\":{\"enum\":[\"null\",\"json\",\"text\",\"base64\","
-               "\"hidden\"]},\"size\":{\"type\":\"integer\",\"minimum\":0},\"cut\":{\"type\""
-               ":\"boolean\"},\"text\":{\"type\":\"string\"},\"masked\":{\"type\":\"array\","
-               "\"items\":{\"type\":\"string\"}},\"why\":{\"type\":\"string\"}}}"},
-    {"Covered", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"row"
-                "s_read\",\"rows_total\",\"text_read\",\"complete\"],\"properties\":{\"ro"
-                "ws_read\":{\"type\":\"integer\"},\"rows_total\":{\"type\":\"integer\"},\"t"
-                "ext_read\":{\"type\":\"integer\"},\"complete\":{\"type\":\"boolean\"}}}"},
-    {"Group", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"sig"
-              "nature\",\"route\",\"code\",\"title\",\"open\",\"redriving\",\"resolved\",\""
-              "archived\",\"keys\",\"attempts\",\"first\",\"last\",\"http_status\",\"exam"
-              "ple\",\"example_detail\",\"spark_unit_ms\",\"spark_end\",\"spark\"],\"pr"
-              "operties\":{\"signature\":{\"type\":\"string\"},\"route\":{\"type\":\"stri"
-              "ng\"},\"code\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"open\""
-              ":{\"type\":\"integer\"},\"redriving\":{\"type\":\"integer\"},\"resolved\":"
-              "{\"type\":\"integer\"},\"archived\":{\"type\":\"integer\"},\"keys\":{\"type"
-              "\":\"integer\"},\"attempts\":{\"type\":\"integer\"},\"first\":{\"type\":[\"s"
-              "tring\",\"null\"],\"format\":\"date-time\"},\"last\":{\"type\":[\"string\","
-              "\"null\"],\"format\":\"date-time\"},\"http_status\":{\"type\":\"integer\"}"
-              ",\"example\":{\"type\":\"string\"},\"example_detail\":{\"type\":\"string\""
-              "},\"spark_unit_ms\":{\"type\":\"integer\"},\"spark_end\":{\"type\":[\"str"
-              "ing\",\"null\"],\"format\":\"date-time\"},\"spark\":{\"type\":\"array\",\"it"
-              "ems\":{\"type\":\"integer\"},\"minItems\":48,\"maxItems\":48}}}"},
-    {"Groups", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"gro"
-               "ups\",\"covered\"],\"properties\":{\"groups\":{\"type\":\"array\",\"items\""
-               ":{\"$ref\":\"#/components/schemas/Group\"}},\"covered\":{\"$ref\":\"#/c"
-               "omponents/schemas/Covered\"}}}"},
-    {"Letter", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"id\""
-               ",\"topic\",\"partition\",\"offset\",\"state\",\"route\",\"group\",\"code\",\""
-               "signature\",\"detail\",\"writer\",\"key\",\"key_size\",\"http_status\",\"a"
-               "ttempts\",\"redrive_count\",\"redrive_id\",\"value_size\",\"written\",\""
-               "first_failed\",\"last_failed\",\"origin_topic\",\"origin_partition\","
-               "\"origin_offset\",\"epoch\",\"sequence\",\"latest\"],\"properties\":{\"id"
-               "\":{\"type\":\"string\"},\"topic\":{\"type\":\"string\"},\"partition\":{\"ty"
-               "pe\":\"integer\"},\"offset\":{\"type\":\"integer\"},\"state\":{\"enum\":[\"o"
-               "pen\",\"redriving\",\"resolved\",\"archived\"]},\"route\":{\"type\":\"stri"
-               "ng\"},\"group\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},\"signa"
-               "ture\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"},\"writer\":{\""
-               "type\":\"string\"},\"key\":{\"$ref\":\"#/components/schemas/Bytes\"},\"k"
-               "ey_size\":{\"type\":\"integer\"},\"http_status\":{\"type\":\"integer\"},\""
-               "attempts\":{\"type\":\"integer\"},\"redrive_count\":{\"type\":\"integer\""
-               "},\"redrive_id\":{\"type\":\"string\"},\"value_size\":{\"type\":\"integer"
-               "\"},\"written\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},\""
-               "first_failed\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
-               "\"last_failed\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
-               "\"origin_topic\":{\"type\":\"string\"},\"origin_partition\":{\"type\":\"i"
-               "nteger\"},\"origin_offset\":{\"type\":\"integer\"},\"epoch\":{\"type\":[\""
-               "string\",\"null\"],\"pattern\":\"^[0-9]+$\"},\"sequence\":{\"type\":[\"str"
-               "ing\",\"null\"],\"pattern\":\"^[0-9]+$\"},\"latest\":{\"type\":\"string\"}}"
-               "}"},
-    {"Letters", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"let"
-                "ters\",\"next\",\"covered\"],\"properties\":{\"letters\":{\"type\":\"array"
-                "\",\"items\":{\"$ref\":\"#/components/schemas/Letter\"}},\"next\":{\"typ"
-                "e\":\"string\"},\"covered\":{\"$ref\":\"#/components/schemas/Covered\"}"
-                "}}"},
-    {"WholeLetter", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"let"
-                    "ter\",\"record\",\"same_key\"],\"properties\":{\"letter\":{\"$ref\":\"#/co"
-                    "mponents/schemas/Letter\"},\"record\":{\"oneOf\":[{\"type\":\"null\"},{"
-                    "\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"key\""
-                    ",\"value\",\"headers\",\"own_headers\"],\"properties\":{\"key\":{\"$ref\":"
-                    "\"#/components/schemas/Bytes\"},\"value\":{\"$ref\":\"#/components/sc"
-                    "hemas/Bytes\"},\"headers\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/com"
-                    "ponents/schemas/Header\"}},\"own_headers\":{\"type\":\"array\",\"items"
-                    "\":{\"$ref\":\"#/components/schemas/Header\"}},\"curl\":{\"type\":[\"str"
-                    "ing\",\"null\"]},\"curl_why\":{\"type\":\"string\"}}}]},\"record_why\":{\""
-                    "type\":\"string\"},\"same_key\":{\"oneOf\":[{\"type\":\"null\"},{\"type\":\""
-                    "object\",\"additionalProperties\":false,\"required\":[\"letters\",\"mo"
-                    "re\",\"covered\"],\"properties\":{\"letters\":{\"type\":\"array\",\"items\""
-                    ":{\"$ref\":\"#/components/schemas/Letter\"}},\"more\":{\"type\":\"boole"
-                    "an\"},\"covered\":{\"$ref\":\"#/components/schemas/Covered\"}}}]}}}"},
-    {"Overview", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"rou"
-                 "tes\",\"covered\",\"allow_changes\",\"role\",\"feed\"],\"properties\":{\"r"
-                 "outes\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"additionalPro"
-                 "perties\":false,\"required\":[\"name\",\"group\",\"open\",\"redriving\"],"
-                 "\"properties\":{\"name\":{\"type\":\"string\"},\"group\":{\"type\":\"string"
-                 "\"},\"open\":{\"type\":\"integer\"},\"redriving\":{\"type\":\"integer\"}}}}"
-                 ",\"covered\":{\"$ref\":\"#/components/schemas/Covered\"},\"allow_chan"
-                 "ges\":{\"type\":\"boolean\"},\"role\":{\"enum\":[\"viewer\",\"operator\",\"a"
-                 "dmin\"]},\"feed\":{\"type\":\"object\",\"additionalProperties\":false,\""
-                 "required\":[\"caught_up\",\"trouble\"],\"properties\":{\"caught_up\":{\""
-                 "type\":\"boolean\"},\"trouble\":{\"type\":[\"string\",\"null\"]}}}}}"},
-    {"Key", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"fou"
-            "nd\",\"words\"],\"properties\":{\"found\":{\"type\":\"boolean\"},\"words\":"
-            "{\"type\":\"string\"}}}"},
-    {"Config", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"yam"
-               "l\"],\"properties\":{\"yaml\":{\"type\":\"string\"}}}"},
-    {"Problem", "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"typ"
-                "e\",\"title\",\"status\",\"detail\"],\"properties\":{\"type\":{\"type\":\"st"
-                "ring\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\""
-                "detail\":{\"type\":\"string\"}}}"},
+     "text/plain; charset=utf-8", "{\"type\":\"string\"}", assets_serve, NULL},
     {0},
 };

@@ -117,5 +117,5 @@ const char *console_index(const struct console *console)
 
 void console_openapi(struct buf *out)
 {
-    openapi_write(out, api_table, api_schemas);
+    openapi_write(out, api_table, (struct slice){console_schemas, console_schemas_len});
 }

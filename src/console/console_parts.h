@@ -36,7 +36,8 @@ struct console {
 };
 
 extern const struct endpoint api_table[]; /* api_table.c */
-extern const struct openapi_schema api_schemas[];
+extern const char console_schemas[];      /* schemas.json, embedded */
+extern const size_t console_schemas_len;
 
 /*
  * One request that asks the index in a thread: `ask` fills body or err there, then the answer is
@@ -95,6 +96,14 @@ void api_group(void *arg, struct call *call, const struct route_match *match);
 void api_letters(void *arg, struct call *call, const struct route_match *match);
 void api_letter(void *arg, struct call *call, const struct route_match *match);
 void api_key(void *arg, struct call *call, const struct route_match *match);
+void api_jobs(void *arg, struct call *call, const struct route_match *match);
+void api_job(void *arg, struct call *call, const struct route_match *match);
+void api_job_start(void *arg, struct call *call, const struct route_match *match);
+void api_job_plan(void *arg, struct call *call, const struct route_match *match);
+void api_job_cancel(void *arg, struct call *call, const struct route_match *match);
+void api_archive(void *arg, struct call *call, const struct route_match *match);
+void api_purge(void *arg, struct call *call, const struct route_match *match);
+void api_audit(void *arg, struct call *call, const struct route_match *match);
 void api_config(void *arg, struct call *call, const struct route_match *match);
 void api_events(void *arg, struct call *call, const struct route_match *match);
 void api_openapi(void *arg, struct call *call, const struct route_match *match);

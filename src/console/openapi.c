@@ -36,9 +36,9 @@ static void add_param(struct buf *out, const struct endpoint *endpoint,
         buf_printf(out, ",\"schema\":%s}", param->type);
 }
 
-static void add_problem(struct buf *out, int status, const char *doc)
+static void add_problem(struct buf *out, const char *status, const char *doc)
 {
-    buf_printf(out, ",\"%d\":{", status);
+    buf_printf(out, ",\"%s\":{", status);
     add_text(out, "description", doc);
     buf_add_text(out, ",\"content\":{\"application/problem+json\":{\"schema\":"
                       "{\"$ref\":\"#/components/schemas/Problem\"}}}}");
@@ -50,17 +50,18 @@ static void add_answers(struct buf *out, const struct endpoint *endpoint)
     buf_add_json(out, slice_of(endpoint->answer_type));
     buf_printf(out, ":{\"schema\":%s}}}", endpoint->answer ? endpoint->answer : "{}");
     if (endpoint->role != ROLE_NONE) {
-        add_problem(out, 400, "the request is wrong");
-        add_problem(out, 401, "no token that this console knows");
-        add_problem(out, 403, "the role does not suffice, or it came from another site");
-        add_problem(out, 404, "there is no such thing");
-        add_problem(out, 421, "sent to a name that is not the console's");
-        add_problem(out, 503, "something that is needed is away");
+        add_problem(out, "400", "the request is wrong");
+        add_problem(out, "401", "no token that this console knows");
+        add_problem(out, "403", "the role does not suffice, or it came from another site");
+        add_problem(out, "404", "there is no such thing");
+        add_problem(out, "421", "sent to a name that is not the console's");
+        add_problem(out, "503", "something that is needed is away");
     }
-    if (endpoint->changes) {
-        add_problem(out, 409, "not as things stand");
-        add_problem(out, 415, "the body is no JSON");
-    }
+    if (endpoint->changes)
+        add_problem(out, "409", "not as things stand");
+    if (endpoint->body)
+        add_problem(out, "415", "the body is no JSON");
+    add_problem(out, "default", "anything else that went wrong");
     buf_add_char(out, '}');
 }
 
@@ -88,6 +89,11 @@ static void add_operation(struct buf *out, const struct endpoint *endpoint)
         add_param(out, endpoint, param);
     }
     buf_add_text(out, "],");
+    if (endpoint->body)
+        buf_printf(out,
+                   "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":"
+                   "{\"schema\":%s}}},",
+                   endpoint->body);
     add_answers(out, endpoint);
     buf_add_char(out, '}');
 }
@@ -116,8 +122,7 @@ static void add_path(struct buf *out, const struct endpoint *first)
     buf_add_char(out, '}');
 }
 
-void openapi_write(struct buf *out, const struct endpoint *table,
-                   const struct openapi_schema *schemas)
+void openapi_write(struct buf *out, const struct endpoint *table, struct slice schemas)
 {
     buf_add_text(out, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"oncegate console\",");
     add_text(out, "version", ONCEGATE_VERSION);
@@ -132,12 +137,7 @@ void openapi_write(struct buf *out, const struct endpoint *table,
     }
     buf_add_text(out, "},\"components\":{\"securitySchemes\":{"
                       "\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
-                      "\"basic\":{\"type\":\"http\",\"scheme\":\"basic\"}},\"schemas\":{");
-    for (const struct openapi_schema *at = schemas; at->name; at++) {
-        if (at != schemas)
-            buf_add_char(out, ',');
-        buf_add_json(out, slice_of(at->name));
-        buf_printf(out, ":%s", at->json);
-    }
-    buf_add_text(out, "}}}\n");
+                      "\"basic\":{\"type\":\"http\",\"scheme\":\"basic\"}},\"schemas\":");
+    buf_add_slice(out, schemas);
+    buf_add_text(out, "}}\n");
 }

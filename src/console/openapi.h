@@ -5,13 +5,7 @@
 #include "base/buf.h"
 #include "console/router.h"
 
-struct openapi_schema {
-    const char *name; /* NULL ends the list */
-    const char *json; /* JSON Schema */
-};
-
-/* OpenAPI 3.1, as JSON. schemas: what the table's answers refer to. */
-void openapi_write(struct buf *out, const struct endpoint *table,
-                   const struct openapi_schema *schemas);
+/* OpenAPI 3.1, as JSON. schemas: a JSON object of the JSON Schemas that the table refers to. */
+void openapi_write(struct buf *out, const struct endpoint *table, struct slice schemas);
 
 #endif

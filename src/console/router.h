@@ -39,6 +39,7 @@ struct endpoint {
     const char *answer_type;             /* media type of 200 */
     const char *answer;                  /* JSON Schema of 200, as JSON; NULL: none is promised */
     void (*serve)(void *arg, struct call *call, const struct route_match *match);
+    const char *body; /* JSON Schema of the request's body, as JSON; NULL: it has none */
 };
 
 struct route_param {
