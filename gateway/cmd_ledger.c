@@ -58,7 +58,7 @@ static int on_key(const struct config *config, const struct route_config *route,
     bool ok;
     if (!redis_task_init(&request.task, config, &err))
         return cli_fail(&err);
-    scope = ledger_key_scope(request.task.ledger, route, topic);
+    scope = ledger_scope_of_route(request.task.ledger, route, topic);
     if (verb == KEY_RESET)
         ledger_reset(request.task.ledger, scope, slice_of(key), redis_task_done, &request.task);
     else if (verb == KEY_RELEASE)

@@ -48,21 +48,6 @@ static void patience_end(struct patience *patience)
 
 /* ---- topics ---- */
 
-const struct route_config *dlq_route_of(const struct config *config, const char *topic)
-{
-    for (size_t i = 0; i < config->route_count; i++) {
-        const struct route_config *route = &config->routes[i];
-        for (size_t t = 0; t < route->topic_count; t++) {
-            char *name = config_dlq_topic(route, route->topics[t]);
-            bool same = strcmp(name, topic) == 0;
-            mem_free(name);
-            if (same)
-                return route;
-        }
-    }
-    return NULL;
-}
-
 static void add_topics(struct dlq_topics *out, const struct route_config *route, const char *only)
 {
     for (size_t t = 0; t < route->topic_count; t++) {

@@ -36,9 +36,6 @@ bool dlq_topics_find(struct loop *loop, const struct config *config, const char 
 void dlq_topics_deinit(struct dlq_topics *topics);
 bool dlq_topic_exists(struct loop *loop, const struct config *config, const char *name,
                       bool *exists, struct err *err) MUST_CHECK;
-/* The route that writes to a dead-letter topic, or NULL. */
-const struct route_config *dlq_route_of(const struct config *config, const char *topic);
-
 /* Reads ranges, in any order between them, to their present ends or until each returns false. The
  * record is each's during the call only. */
 bool dlq_read(struct loop *loop, const struct config *config,

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "curl_text.h"
+#include "dlq/topic_route.h"
 #include "dlq_row_json.h"
 #include "dlq_view.h"
 #include "ledger_key.h"
@@ -360,7 +361,7 @@ int dlq_show(struct dlq *dlq)
         return cli_usage("dlq show", "%s", err.text);
     dlq_filter_init(&shown.filter);
     dlq_id_write(&shown.id, &shown.id_text);
-    shown.route = dlq_route_of(dlq->config, shown.id.topic);
+    shown.route = dlq_topic_route(dlq->config, shown.id.topic);
     if (shown.route)
         code = show_found(&shown, raw);
     else

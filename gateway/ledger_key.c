@@ -8,20 +8,6 @@ struct asked {
     bool found;
 };
 
-struct ledger_scope *ledger_key_scope(struct ledger *ledger, const struct route_config *route,
-                                      const char *topic)
-{
-    struct ledger_scope_config scope = {.group = route->group,
-                                        .topic = route->dedup.scope == SCOPE_ROUTE ? NULL : topic,
-                                        .route = route->name,
-                                        .kind = route->dedup.rule.kind,
-                                        .ordered = route->ordering == ORDERING_KEY,
-                                        .ttl_ms = route->dedup.ttl_ms,
-                                        .ghost_ttl_ms = route->parked.ghost_ttl_ms,
-                                        .parked_cap = route->parked.per_key};
-    return ledger_scope_new(ledger, &scope);
-}
-
 static void described(void *arg, bool found, const struct err *err)
 {
     struct asked *asked = arg;
@@ -38,7 +24,7 @@ bool ledger_key_words(const struct config *config, const struct route_config *ro
     bool ok;
     if (!redis_task_init(&asked.task, config, err))
         return false;
-    scope = ledger_key_scope(asked.task.ledger, route, topic);
+    scope = ledger_scope_of_route(asked.task.ledger, route, topic);
     ledger_describe(asked.task.ledger, scope, key, words, described, &asked);
     ok = redis_task_wait(&asked.task, timeout_ms, err);
     redis_task_deinit(&asked.task);

@@ -9,9 +9,6 @@
 #include "config/config.h"
 #include "ledger/ledger.h"
 
-/* The scope of a route and a source topic; ledger_scope_free. */
-struct ledger_scope *ledger_key_scope(struct ledger *ledger, const struct route_config *route,
-                                      const char *topic) MUST_CHECK;
 /* Appends the key's state in words; *found false: nothing is known of it. False where Redis does
  * not answer within timeout_ms. */
 bool ledger_key_words(const struct config *config, const struct route_config *route,

@@ -58,6 +58,25 @@ static bool make_index(struct console *console, struct err *err)
     return console->workers != NULL;
 }
 
+static void job_moved(void *arg, const struct redrive_job *job, bool cancel_asked)
+{
+    struct console *console = arg;
+    struct buf json = {0};
+    json_add_job_event(&json, job, cancel_asked);
+    events_publish(console->events, "job", buf_slice(&json));
+    buf_deinit(&json);
+}
+
+static void make_redriving(struct console *console)
+{
+    struct redriving_options options = {.loop = console->options.loop,
+                                        .config = console->config,
+                                        .run = console->config->console.allow_changes,
+                                        .changed = job_moved,
+                                        .arg = console};
+    console->redriving = redriving_new(&options);
+}
+
 static void make_metrics(struct console *console)
 {
     console->open = mem_calloc(console->config->route_count, sizeof(struct metric *));
@@ -75,11 +94,13 @@ struct console *console_new(const struct console_options *options, struct err *e
     struct loop *loop = options->loop;
     console->options = *options;
     console->config = options->config;
+    TAILQ_INIT(&console->works);
     console->masking.config = &options->config->console;
     make_metrics(console);
     console->letters = letters_reader_new(loop, console->config);
     console->keys = keys_new(loop, console->config);
     console->events = events_new(loop, console->config->console.limits.connections / 2);
+    make_redriving(console);
     if (make_index(console, err))
         console->front = front_new(loop, &console->config->console, api_table, console, err);
     if (!console->front)
@@ -92,12 +113,15 @@ void console_free(struct console **console_p)
     struct console *console = *console_p;
     if (!console)
         return;
+    redriving_free(&console->redriving); /* what waits for it is told */
+    kafka_producer_free(&console->producer);
     events_free(&console->events);
     if (console->front)
         front_free(&console->front);
     letters_reader_free(&console->letters);
-    keys_free(&console->keys);
     workers_free(&console->workers);
+    work_drop_all(&console->works); /* when no thread has any of them */
+    keys_free(&console->keys);
     follow_free(&console->follow);
     mem_free(console->open);
     mem_free(console->path);

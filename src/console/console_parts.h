@@ -9,10 +9,15 @@
 #include "console/masking.h"
 #include "console/openapi.h"
 #include "console/payload.h"
+#include "console/redriving.h"
 #include "console/router.h"
+#include "console/work.h"
 #include "console/workers.h"
 #include "dlq/filter.h"
 #include "dlq/index.h"
+#include "dlq/redrive_scan.h"
+#include "dlq/topic_route.h"
+#include "kafka/producer.h"
 
 struct letters_reader;
 struct keys;
@@ -26,9 +31,13 @@ struct console {
     struct workers *workers;
     struct events *events;
     struct front *front;
-    struct letters_reader *letters; /* reads single records from Kafka */
-    struct keys *keys;              /* asks the ledger */
-    struct metric **open;           /* dead_letters_open of each route */
+    struct letters_reader *letters;  /* reads single records from Kafka */
+    struct keys *keys;               /* asks the ledger */
+    struct redriving *redriving;     /* the jobs of all groups */
+    struct kafka_producer *producer; /* NULL: not wanted yet */
+    struct work_list works;
+    size_t work_count, planning;
+    struct metric **open; /* dead_letters_open of each route */
     bool caught_up;
     struct err trouble; /* of the feed, since it last moved; no code: none */
     bool counting;      /* a count for events and metrics is under way */
@@ -73,6 +82,30 @@ void json_add_group(struct buf *out, const struct dlq_group *group);
 void json_add_row(struct buf *out, const struct dlq_row *row);
 void json_add_covered(struct buf *out, const struct dlq_covered *covered);
 
+/* api_jobs.c */
+void json_add_counts(struct buf *out, const struct redrive_counts *counts); /* "counts":{...} */
+void json_add_job(struct buf *out, const struct redrive_job *job, bool cancel_asked, bool masked);
+/* Without what somebody wrote: filter, reason and names. */
+void json_add_job_event(struct buf *out, const struct redrive_job *job, bool cancel_asked);
+/* ,"name":"text" or ,"name":null */
+void json_add_text_or_null(struct buf *out, const char *name, const char *text);
+/* Whether a JSON text has, at that pointer, words that a role must not see that sees no records. */
+bool json_filter_is_hidden(const char *json, const char *pointer, bool masked);
+/* The parameter "limit" of lists that have no cursor. */
+bool api_read_limit(const struct route_match *match, uint64_t *limit, struct err *err);
+
+struct audit_note {
+    const struct guard_pass *who;
+    const char *action, *on;
+    const char *reason, *details; /* NULL: none; details is JSON */
+};
+/* There has to be a producer. done runs once, from the loop: err is NULL when the log has it. */
+void console_audit(struct console *console, const char *group, const struct audit_note *note,
+                   void (*done)(void *arg, const struct err *err), void *arg);
+bool console_producer(struct console *console, struct err *err) MUST_CHECK;
+/* Who it is, for jobs and the audit log; owned by the caller. */
+char *console_by(const struct guard_pass *who);
+
 /* letters_reader.c: one record after the other. done runs once, on the loop; rec NULL: it is gone
  * (no err), or err says why. */
 struct letters_reader *letters_reader_new(struct loop *loop, const struct config *config);
@@ -84,6 +117,8 @@ void letters_reader_get(struct letters_reader *reader, const struct dlq_id *id,
 /* keys.c: the ledger's words on a key. done runs once, on the loop. */
 struct keys *keys_new(struct loop *loop, const struct config *config);
 void keys_free(struct keys **keys);
+/* Connected when first asked for; NULL: err says why. */
+struct ledger *keys_ledger(struct keys *keys, struct err *err);
 void keys_ask(struct keys *keys, const struct route_config *route, const char *topic,
               struct slice key,
               void (*done)(void *arg, bool found, const struct buf *words, const struct err *err),

@@ -66,6 +66,8 @@ void front_problem_err(struct call *call, const struct err *err)
     case ERR_UNAVAILABLE:
     case ERR_AGAIN:
     case ERR_TIMEOUT:
+    case ERR_CANCELLED:
+    case ERR_CONFIG: /* a topic that is not there */
     case ERR_DENIED:
         front_problem(call, 503, err->text);
         break;
@@ -114,7 +116,7 @@ static void serve(void *arg, struct call *call)
     struct buf allowed = {0};
     enum router_result found = router_find(front->table, req, &endpoint, &allowed);
     if (found == ROUTER_FOUND)
-        need = (struct guard_need){endpoint->role, endpoint->changes};
+        need = (struct guard_need){endpoint->role, endpoint->changes, endpoint->body != NULL};
     if (!guard_check(front->guard, req, &need, &match.who, &no)) {
         refused(call, &no);
     } else if (found == ROUTER_FOUND) {

@@ -318,11 +318,9 @@ bool guard_check(const struct guard *guard, const struct console_request *req,
         return refuse(no, 401, "a token is needed that this console knows");
     if (pass->role < need->role)
         return refuse(no, 403, "this needs a higher role");
-    if (!need->changes)
-        return true;
-    if (!guard->config->allow_changes)
+    if (need->changes && !guard->config->allow_changes)
         return refuse(no, 403, "nothing can be changed here: console.allow_changes is false");
-    if (!is_json(request_header(req, "Content-Type")))
+    if ((need->changes || need->body) && !is_json(request_header(req, "Content-Type")))
         return refuse(no, 415, "the body must be application/json");
     return true;
 }

@@ -75,18 +75,12 @@ void keys_free(struct keys **keys)
     *keys = NULL;
 }
 
-static struct ledger_scope *make_scope(struct ledger *ledger, const struct route_config *route,
-                                       const char *topic)
+struct ledger *keys_ledger(struct keys *keys, struct err *err)
 {
-    struct ledger_scope_config scope = {.group = route->group,
-                                        .topic = route->dedup.scope == SCOPE_ROUTE ? NULL : topic,
-                                        .route = route->name,
-                                        .kind = route->dedup.rule.kind,
-                                        .ordered = route->ordering == ORDERING_KEY,
-                                        .ttl_ms = route->dedup.ttl_ms,
-                                        .ghost_ttl_ms = route->parked.ghost_ttl_ms,
-                                        .parked_cap = route->parked.per_key};
-    return ledger_scope_new(ledger, &scope);
+    struct ledger_events events = {0};
+    if (!keys->ledger)
+        keys->ledger = ledger_new(keys->loop, &keys->config->redis, &events, NULL, err);
+    return keys->ledger;
 }
 
 void keys_ask(struct keys *keys, const struct route_config *route, const char *topic,
@@ -94,12 +88,9 @@ void keys_ask(struct keys *keys, const struct route_config *route, const char *t
               void (*done)(void *arg, bool found, const struct buf *words, const struct err *err),
               void *arg)
 {
-    struct ledger_events events = {0};
     struct question *question;
     struct err err = {0};
-    if (!keys->ledger)
-        keys->ledger = ledger_new(keys->loop, &keys->config->redis, &events, NULL, &err);
-    if (keys->ledger && keys->open >= OPEN_MAX)
+    if (keys_ledger(keys, &err) && keys->open >= OPEN_MAX)
         (void)err_set_retriable(&err, ERR_AGAIN, "too many keys are being asked for: try again");
     if (err.code) {
         done(arg, false, NULL, &err);
@@ -109,7 +100,7 @@ void keys_ask(struct keys *keys, const struct route_config *route, const char *t
     question->keys = keys;
     question->done = done;
     question->arg = arg;
-    question->scope = make_scope(keys->ledger, route, topic);
+    question->scope = ledger_scope_of_route(keys->ledger, route, topic);
     keys->open++;
     loop_timer_init(&question->timer, keys->loop, too_late, question);
     loop_timer_set_ms(&question->timer, TIMEOUT_MS);

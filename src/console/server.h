@@ -59,6 +59,8 @@ size_t server_connections(const struct server *server);
 const struct console_request *call_request(const struct call *call);
 /* Called where the peer goes away, or answer_ms passes, before the answer. */
 void call_on_gone(struct call *call, void (*gone)(void *arg), void *arg);
+/* So long the answer may take, instead of answer_ms. */
+void call_wait(struct call *call, int64_t ms);
 /* A header of the answer, "Name: value"; copied. Must hold no line end. */
 void call_header(struct call *call, const char *name, const char *value);
 /* Answers; type NULL: no body. The call is over. HEAD gets the head only. */

@@ -215,6 +215,12 @@ void call_on_gone(struct call *call, void (*gone)(void *arg), void *arg)
     call->gone_arg = arg;
 }
 
+void call_wait(struct call *call, int64_t ms)
+{
+    if (call->conn->state == CONN_SERVING)
+        loop_timer_set_ms(&call->conn->timer, ms);
+}
+
 void call_header(struct call *call, const char *name, const char *value)
 {
     if (!strpbrk(value, "\r\n"))

@@ -149,6 +149,12 @@ const struct redrive_job *jobs_find(const struct jobs *jobs, const char *id)
     return known && is_job(known) ? &known->job : NULL;
 }
 
+bool jobs_cancel_asked(const struct jobs *jobs, const char *id)
+{
+    const struct known *known = find(jobs, slice_of(id));
+    return known && known->cancel;
+}
+
 size_t jobs_count(const struct jobs *jobs)
 {
     return jobs->count;

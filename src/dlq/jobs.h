@@ -56,6 +56,8 @@ void jobs_cancel(struct jobs *jobs, const char *id, const char *by, const char *
 
 /* NULL: not known. Borrowed until the loop turns. */
 const struct redrive_job *jobs_find(const struct jobs *jobs, const char *id);
+/* Whether somebody wants it ended. */
+bool jobs_cancel_asked(const struct jobs *jobs, const char *id);
 size_t jobs_count(const struct jobs *jobs);
 /* In the order of their ids. */
 const struct redrive_job *jobs_at(const struct jobs *jobs, size_t at);

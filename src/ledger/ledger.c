@@ -282,6 +282,20 @@ struct ledger_scope *ledger_scope_new(struct ledger *ledger,
     return scope_new(ledger->config, config);
 }
 
+struct ledger_scope *ledger_scope_of_route(struct ledger *ledger, const struct route_config *route,
+                                           const char *topic)
+{
+    struct ledger_scope_config scope = {.group = route->group,
+                                        .topic = route->dedup.scope == SCOPE_ROUTE ? NULL : topic,
+                                        .route = route->name,
+                                        .kind = route->dedup.rule.kind,
+                                        .ordered = route->ordering == ORDERING_KEY,
+                                        .ttl_ms = route->dedup.ttl_ms,
+                                        .ghost_ttl_ms = route->parked.ghost_ttl_ms,
+                                        .parked_cap = route->parked.per_key};
+    return ledger_scope_new(ledger, &scope);
+}
+
 void ledger_submit(struct ledger *ledger, struct ledger_op *op)
 {
     op->cancelled = false;

@@ -95,6 +95,9 @@ struct ledger_scope_config {
 };
 struct ledger_scope *ledger_scope_new(struct ledger *ledger,
                                       const struct ledger_scope_config *config);
+/* That of a route and one of its source topics, for whoever asks about single keys. */
+struct ledger_scope *ledger_scope_of_route(struct ledger *ledger, const struct route_config *route,
+                                           const char *topic);
 void ledger_scope_free(struct ledger_scope **scope);
 
 /* A consumed topic-partition and its fence token: who claims. Owned by the flow, borrowed by

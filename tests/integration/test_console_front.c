@@ -89,17 +89,18 @@ static void serve_events(void *arg, struct call *call, const struct route_match 
 }
 
 static const struct endpoint table[] = {
-    {METHOD_GET, "/", ROLE_NONE, false, "page", "", NULL, NULL, "text/plain", NULL, assets_serve},
+    {METHOD_GET, "/", ROLE_NONE, false, "page", "", NULL, NULL, "text/plain", NULL, assets_serve,
+     NULL},
     {METHOD_GET, "/api/echo", ROLE_VIEWER, false, "look", "", NULL, NULL, "application/json", NULL,
-     serve_echo},
+     serve_echo, NULL},
     {METHOD_POST, "/api/echo", ROLE_OPERATOR, true, "change", "", NULL, NULL, "application/json",
-     NULL, serve_echo},
+     NULL, serve_echo, NULL},
     {METHOD_GET, "/api/big", ROLE_VIEWER, false, "big", "", NULL, NULL, "application/json", NULL,
-     serve_big},
+     serve_big, NULL},
     {METHOD_GET, "/api/hold", ROLE_VIEWER, false, "hold", "", NULL, NULL, "application/json", NULL,
-     serve_hold},
+     serve_hold, NULL},
     {METHOD_GET, "/api/events", ROLE_VIEWER, false, "events", "", NULL, NULL, "text/event-stream",
-     NULL, serve_events},
+     NULL, serve_events, NULL},
     {0},
 };
 

@@ -78,26 +78,54 @@ class Console:
         kind = got.get("Content-Type", "")
         value = json.loads(body) if "json" in kind else body.decode("utf-8", "replace")
         if status and self.document:
-            self._check(path, status, kind, value)
+            self._check("get", path, status, kind, value)
         return status, value
+
+    def send(self, path, body, headers=None):
+        """(status, JSON) of a POST, checked like a GET."""
+        status, got, answer = self.request("POST", path, json.dumps(body), {**JSON, **(headers or {})})
+        value = json.loads(answer) if status else answer.decode("utf-8", "replace")
+        if status and self.document:
+            self._check("post", path, status, got.get("Content-Type", ""), value)
+        return status, value
+
+    def post(self, path, body, headers=None):
+        status, value = self.send(path, body, headers)
+        assert status == 200, "%s: %s %s\n%s" % (path, status, value, tail(self.log))
+        return value
+
+    def wait_jobs_known(self):
+        """The jobs of all groups were read; with changes allowed, somebody may still be joining."""
+        if self.config["console"].get("tokens"):
+            return
+        wait_until(lambda: all(group["known"] for group in self.get("/api/v1/jobs")["groups"]), 30,
+                   lambda: "jobs: " + tail(self.log))
+
+    def wait_job(self, job_id, timeout=60):
+        """The job, when it has ended."""
+        def look():
+            status, job = self.ask("/api/v1/jobs/" + job_id)
+            return job if status == 200 and job["status"] in ("finished", "cancelled", "failed") else None
+
+        return wait_until(look, timeout, lambda: "the end of %s\n%s" % (job_id, tail(self.log)))
 
     def get(self, path, **headers):
         status, value = self.ask(path, headers)
         assert status == 200, "%s: %s %s\n%s" % (path, status, value, tail(self.log))
         return value
 
-    def _check(self, path, status, kind, value):
+    def _check(self, method, path, status, kind, value):
         """The answer is one that the document promises."""
         segments = path.split("?")[0].split("/")
         for pattern, operations in self.document["paths"].items():
             parts = pattern.split("/")
-            if len(parts) == len(segments) and all(
+            if method in operations and len(parts) == len(segments) and all(
                     have == want or want.startswith("{") for have, want in zip(segments, parts)):
                 break
         else:
             assert status in (401, 403, 404, 421), (path, status)
             return
-        answers = operations["get"]["responses"]
+        answers = operations[method]["responses"]
         assert str(status) in answers, "%s: %d is not in the document" % (path, status)
         content = answers[str(status)]["content"]
         assert kind in content, (path, kind, list(content))

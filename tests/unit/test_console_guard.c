@@ -57,7 +57,7 @@ static int status_of(const struct guard *guard, const char *peer, enum role role
     struct asked asked;
     struct guard_pass mine;
     struct guard_no no = {0};
-    struct guard_need need = {role, changes};
+    struct guard_need need = {.role = role, .changes = changes};
     ask(&asked, peer, headers);
     return guard_check(guard, &asked.req, &need, pass ? pass : &mine, &no) ? 0 : no.status;
 }

@@ -20,11 +20,11 @@ static const struct endpoint_param params[] = {
 };
 static const struct endpoint table[] = {
     {METHOD_GET, "/api/v1/keys/{topic}/{key}", ROLE_VIEWER, false, "getKey", "one key", NULL,
-     params, "application/json", "{\"$ref\":\"#/components/schemas/Key\"}", NULL},
+     params, "application/json", "{\"$ref\":\"#/components/schemas/Key\"}", NULL, NULL},
     {METHOD_POST, "/api/v1/keys/{topic}/{key}", ROLE_OPERATOR, true, "setKey", "change", NULL,
-     params, "application/json", NULL, NULL},
+     params, "application/json", NULL, NULL, NULL},
     {METHOD_GET, "/livez", ROLE_NONE, false, "live", "is it there", NULL, NULL, "text/plain", NULL,
-     NULL},
+     NULL, NULL},
     {0},
 };
 

@@ -1,0 +1,177 @@
+/* See body.h. Must not: take what is not in the schema, or take a number for another one. */
+#include "console/body.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define DEPTH 8
+
+struct body {
+    struct json_object *object;
+};
+
+static bool is_known(const char *name, const char *const *names)
+{
+    for (; *names; names++) {
+        if (strcmp(name, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool check_names(struct json_object *object, const char *const *names, struct err *err)
+{
+    struct json_object_iterator at = json_object_iter_begin(object);
+    struct json_object_iterator end = json_object_iter_end(object);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        if (!is_known(json_object_iter_peek_name(&at), names))
+            return err_set(err, ERR_USAGE, "the body has no member of the name \"%.40s\"",
+                           json_object_iter_peek_name(&at));
+    }
+    return true;
+}
+
+struct body *body_parse(struct slice text, const char *const *names, struct err *err)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
+    struct json_object *object = NULL;
+    struct body *body = NULL;
+    if (tokener && text.len > 0 && text.len < INT32_MAX) {
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
+    }
+    if (!json_object_is_type(object, json_type_object) ||
+        json_tokener_get_error(tokener) != json_tokener_success) {
+        (void)err_set(err, ERR_USAGE, "the body is no JSON object");
+    } else if (check_names(object, names, err)) {
+        body = mem_zalloc(sizeof(*body));
+        body->object = json_object_get(object);
+    }
+    json_object_put(object);
+    if (tokener)
+        json_tokener_free(tokener);
+    return body;
+}
+
+void body_free(struct body **body)
+{
+    if (!*body)
+        return;
+    json_object_put((*body)->object);
+    mem_free(*body);
+    *body = NULL;
+}
+
+static bool text_of(struct json_object *value, const char *name, size_t most, struct slice *out,
+                    struct err *err)
+{
+    if (!json_object_is_type(value, json_type_string))
+        return err_set(err, ERR_USAGE, "%s: a text is wanted", name);
+    *out = (struct slice){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+    if (out->len > most)
+        return err_set(err, ERR_USAGE, "%s: longer than %zu bytes", name, most);
+    return !memchr(out->data, '\0', out->len) || strcmp(name, "key") == 0 ||
+           err_set(err, ERR_USAGE, "%s: a text with a NUL", name);
+}
+
+bool body_text(const struct body *body, const char *name, size_t most, char **out, struct err *err)
+{
+    struct json_object *value;
+    struct slice text;
+    if (!json_object_object_get_ex(body->object, name, &value))
+        return true;
+    if (!text_of(value, name, most, &text, err))
+        return false;
+    mem_free(*out);
+    *out = mem_strndup(text.data, text.len);
+    return true;
+}
+
+/* 2.0 is the integer 2, for JSON. */
+static bool integer_of(struct json_object *value, int64_t *out)
+{
+    double number = json_object_get_double(value);
+    if (json_object_is_type(value, json_type_int)) {
+        *out = json_object_get_int64(value);
+        return true;
+    }
+    if (!json_object_is_type(value, json_type_double) || !(number >= 0 && number < 1e15))
+        return false;
+    *out = (int64_t)number;
+    return (double)*out == number;
+}
+
+bool body_number(const struct body *body, const char *name, uint64_t least, uint64_t most,
+                 uint64_t *out, struct err *err)
+{
+    struct json_object *value;
+    int64_t number;
+    if (!json_object_object_get_ex(body->object, name, &value))
+        return true;
+    if (!integer_of(value, &number) || number < 0 || (uint64_t)number < least ||
+        (uint64_t)number > most)
+        return err_set(err, ERR_USAGE, "%s: a number from %" PRIu64 " to %" PRIu64, name, least,
+                       most);
+    *out = (uint64_t)number;
+    return true;
+}
+
+bool body_bool(const struct body *body, const char *name, bool *out, struct err *err)
+{
+    struct json_object *value;
+    if (!json_object_object_get_ex(body->object, name, &value))
+        return true;
+    *out = json_object_get_boolean(value);
+    return json_object_is_type(value, json_type_boolean) ||
+           err_set(err, ERR_USAGE, "%s: true or false", name);
+}
+
+static bool set_part(struct dlq_filter *filter, const char *name, struct json_object *value,
+                     int64_t now_ms, struct err *err)
+{
+    struct slice text;
+    return text_of(value, name, SIZE_MAX, &text, err) &&
+           dlq_filter_set(filter, name, text, now_ms, err);
+}
+
+/* What repeats is an array; an empty one would select everything. */
+static bool set_parts(struct dlq_filter *filter, const char *name, struct json_object *value,
+                      int64_t now_ms, struct err *err)
+{
+    size_t count;
+    if (strcmp(name, "state") != 0 && strcmp(name, "id") != 0)
+        return set_part(filter, name, value, now_ms, err);
+    count = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+    if (count == 0)
+        return err_set(err, ERR_USAGE, "%s: an array is wanted that is not empty", name);
+    for (size_t i = 0; i < count; i++) {
+        if (!set_part(filter, name, json_object_array_get_idx(value, i), now_ms, err))
+            return false;
+    }
+    return true;
+}
+
+bool body_filter(const struct body *body, int64_t now_ms, bool may_search,
+                 struct dlq_filter *filter, struct err *err)
+{
+    struct json_object_iterator at, end;
+    struct json_object *value;
+    if (!json_object_object_get_ex(body->object, "filter", &value) ||
+        !json_object_is_type(value, json_type_object))
+        return err_set(err, ERR_USAGE, "filter: an object is wanted, {} for all");
+    at = json_object_iter_begin(value);
+    end = json_object_iter_end(value);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        const char *name = json_object_iter_peek_name(&at);
+        if (!may_search && strcmp(name, "text") == 0)
+            return err_set(err, ERR_DENIED,
+                           "text: parts of records are hidden from this role, and what a search "
+                           "finds would tell what they are");
+        if (!set_parts(filter, name, json_object_iter_peek_value(&at), now_ms, err))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,288 @@
+"""What the console changes: redrive jobs, the audit log, archive and purge; and who may."""
+
+import json
+
+import pytest
+
+from support.console import JSON, Console
+from support.gateway import command
+from support.process import tail
+from support.waiting import wait_until
+
+TOKENS = {role: role + "-token-0123456789abcdef" for role in ("viewer", "operator", "admin")}
+
+
+def bearer(role):
+    return {"Authorization": "Bearer " + TOKENS[role]}
+
+
+@pytest.fixture
+def open_console(world, tmp_path):
+    """open_console(**settings) starts a console of the world, that may change things."""
+    consoles = []
+
+    def open_it(**settings):
+        settings.setdefault("allow_changes", True)
+        config = world.gateways[0].config if world.gateways else world.config(world.route())
+        console = Console(tmp_path, config, "console%d" % (len(consoles) + 1), **settings)
+        consoles.append(console)
+        console.start()
+        console.wait_jobs_known()
+        return console
+
+    yield open_it
+    for console in consoles:
+        console.close()
+
+
+def token_files(directory):
+    for role, token in TOKENS.items():
+        (directory / role).write_text(token + "\n", encoding="utf-8")
+    return {role + "_file": str(directory / role) for role in TOKENS}
+
+
+def fail_all(world, count):
+    """So many dead letters of one key each; the handler is well again afterwards."""
+    world.start()
+    world.handler.control(default={"status": 422})
+    ids = [world.send("k%d" % number, 1) for number in range(count)]
+    world.wait_dead(count)
+    world.wait_committed()
+    world.handler.control(default=None)
+    return ids
+
+
+def test_the_whole_story(world, open_console):
+    """A handler fails, it is mended; dry run, redrive, progress as events, resolved, audit."""
+    ids = fail_all(world, 5)
+    console = open_console()
+    console.use_document()
+    console.wait_letters(5)
+    order = {"filter": {"route": "orders"}, "reason": "the handler is mended"}
+    plan = console.post("/api/v1/jobs/dry-run", order)
+    assert (plan["group"], plan["counts"]["eligible"], plan["sends"]) == (world.group, 5, 5)
+    assert (plan["overtaken"], plan["overtaken_unknown"], plan["overtaken_why"]) == (0, 0, None)
+    assert console.get("/api/v1/jobs")["jobs"] == []
+    events = console.events()
+    job = console.post("/api/v1/jobs", order)
+    assert (job["status"], job["filter"]) == ("waiting", {"route": "orders"})
+    done = console.wait_job(job["id"])
+    assert (done["status"], done["counts"]["sent"], done["counts"]["resolved"]) == ("finished", 5, 5)
+    assert done["reason"] == "the handler is mended" and done["by"] == "local (console)"
+    _, _, told = events.wait(lambda name, data: name == "job" and data["status"] == "finished",
+                             "the end of the job")
+    assert told["id"] == job["id"] and "filter" not in told and told["counts"]["resolved"] == 5
+    events.close()
+    world.wait_effects(ids)
+    console.wait_letters(5, state="resolved")
+    assert console.letters() == []
+    listed = console.get("/api/v1/jobs?group=" + world.group)
+    assert [one["id"] for one in listed["jobs"]] == [job["id"]]
+    assert listed["groups"] == [{"group": world.group, "known": True, "runs_here": True,
+                                 "trouble": None}]
+    entry = console.get("/api/v1/audit")["entries"][0]
+    assert (entry["action"], entry["on"], entry["by"]) == ("redrive.start", job["id"],
+                                                           "local (console)")
+    assert entry["details"]["filter"] == {"route": "orders"}
+    assert console.get("/api/v1/audit?since=2100-01-01T00:00:00Z") == {"entries": [], "more": False}
+
+
+def test_the_command_and_the_console_see_the_same_jobs(world, open_console):
+    fail_all(world, 2)
+    console = open_console()
+    console.use_document()
+    job = console.post("/api/v1/jobs", {"filter": {}, "limit": 1})
+    console.wait_job(job["id"])
+    said = command("redrive", "list", "-o", "jsonl", config=world.gateways[0].config_path, check=0)
+    assert [json.loads(line)["id"] for line in said.stdout.splitlines()] == [job["id"]]
+    done = command("redrive", "start", "-o", "jsonl", config=world.gateways[0].config_path, check=0)
+    other = json.loads(done.stdout.splitlines()[-1])
+    assert (other["status"], other["sent"]) == ("finished", 1)
+    wait_until(lambda: len(console.get("/api/v1/jobs")["jobs"]) == 2, 20, "both jobs")
+    assert console.get("/api/v1/jobs/" + other["id"])["counts"]["resolved"] == 1
+
+
+def test_cancel(world, open_console):
+    fail_all(world, 6)
+    console = open_console()
+    console.use_document()
+    job = console.post("/api/v1/jobs", {"filter": {}, "rate": 1})
+    wait_until(lambda: console.get("/api/v1/jobs/" + job["id"])["counts"]["sent"] > 0, 30, "one sent")
+    answer = console.post("/api/v1/jobs/%s/cancel" % job["id"], {"reason": "wrong ones"})
+    assert answer["status"] in ("cancelling", "cancelled")
+    done = console.wait_job(job["id"])
+    assert done["status"] == "cancelled" and 0 < done["counts"]["sent"] < 6
+    status, problem = console.send("/api/v1/jobs/%s/cancel" % job["id"], {})
+    assert (status, problem["detail"]) == (409, "it has ended already")
+    assert console.send("/api/v1/jobs/none/cancel", {})[0] == 404
+    actions = [(entry["action"], entry["reason"]) for entry in
+               console.get("/api/v1/audit")["entries"]]
+    assert actions == [("redrive.cancel", "wrong ones"), ("redrive.start", None)]
+
+
+def test_force_wants_its_word_and_a_reason(world, open_console):
+    world.start()
+    old = world.send("k", 1, rule={"fail_first": 1, "status": 422})
+    world.wait_dead(1)
+    world.wait_effects(world.send("k", 2))
+    world.wait_committed()
+    console = open_console()
+    console.use_document()
+    plan = console.post("/api/v1/jobs/dry-run", {"filter": {}})
+    assert (plan["counts"]["eligible"], plan["overtaken"]) == (1, 1)
+    force = {"filter": {}, "mode": "force"}
+    for more in ({}, {"reason": "asked for"}, {"confirm": "force"},
+                 {"reason": "asked for", "confirm": "FORCE"}, {"reason": "", "confirm": "force"}):
+        status, problem = console.send("/api/v1/jobs", {**force, **more})
+        assert status == 400 and "force" in problem["detail"], more
+    assert console.get("/api/v1/jobs")["jobs"] == []
+    job = console.post("/api/v1/jobs", {**force, "reason": "asked for", "confirm": "force"})
+    assert console.wait_job(job["id"])["counts"]["resolved"] == 1
+    world.wait_effects(old)
+    assert console.get("/api/v1/audit")["entries"][0]["action"] == "redrive.force"
+
+
+def test_one_of_two_consoles_runs_and_the_other_goes_on_with_its_job(world, open_console):
+    fail_all(world, 8)
+    first = open_console()
+    wait_until(lambda: first.get("/api/v1/jobs")["groups"][0]["runs_here"], 30, "the first runs")
+    second = open_console()
+    job = second.post("/api/v1/jobs", {"filter": {}, "rate": 2})
+    wait_until(lambda: second.get("/api/v1/jobs/" + job["id"])["counts"]["sent"] > 1, 30, "some sent")
+    runners = [console for console in (first, second)
+               if console.get("/api/v1/jobs")["groups"][0]["runs_here"]]
+    assert len(runners) == 1
+    other = second if runners[0] is first else first
+    runners[0].child.kill()
+    runners[0].child.wait(10)
+    done = other.wait_job(job["id"], timeout=120)
+    assert (done["status"], done["counts"]["sent"], done["counts"]["resolved"]) == ("finished", 8, 8)
+    assert len(set(world.handler.effects())) == len(world.handler.effects())
+
+
+def test_archive_puts_away_what_the_filter_takes(world, open_console):
+    fail_all(world, 4)
+    console = open_console()
+    console.use_document()
+    console.wait_letters(4)
+    tried = console.post("/api/v1/archive", {"filter": {"key": "k1"}, "dry_run": True})
+    assert (tried["matched"], tried["archived"], tried["dry_run"]) == (1, 0, True)
+    one = console.post("/api/v1/archive", {"filter": {"key": "k1"}, "reason": "known"})
+    assert (one["matched"], one["archived"], one["more"]) == (1, 1, False)
+    away = console.wait_letters(1, state="archived")
+    assert [letter["key"]["text"] for letter in away] == ["k1"]
+    plan = console.post("/api/v1/jobs/dry-run", {"filter": {}})
+    assert plan["counts"]["eligible"] == 3
+    again = console.post("/api/v1/archive", {"filter": {"key": "k1", "state": ["any"]}})
+    assert again["matched"] == 0
+    rest = console.post("/api/v1/archive", {"filter": {}})
+    assert rest["archived"] == 3
+    console.wait_letters(4, state="archived")
+    entries = console.get("/api/v1/audit")["entries"]
+    assert [(entry["action"], entry["reason"], entry["details"]["count"]) for entry in entries] == [
+        ("dlq.archive", None, 3), ("dlq.archive", "known", 1)]
+
+
+def test_purge_deletes_the_beginning_of_a_partition_when_its_name_was_typed(world, open_console):
+    fail_all(world, 6)
+    console = open_console()
+    console.use_document()
+    lines = console.wait_letters(6)
+    topic, partition = lines[0]["topic"], lines[0]["partition"]
+    there = sorted(line["offset"] for line in lines if line["partition"] == partition)
+    order = {"topic": topic, "partition": partition, "before": there[0] + 1}
+    tried = console.post("/api/v1/purge", {**order, "dry_run": True})
+    assert (tried["letters"], tried["open"], tried["deleted"], tried["begin"]) == (1, 1, False, None)
+    for confirm in ({}, {"confirm": "yes"}, {"confirm": topic + " "}):
+        assert console.send("/api/v1/purge", {**order, **confirm})[0] == 400
+    assert len(console.letters()) == 6
+    assert console.send("/api/v1/purge", {**order, "topic": world.topic, "confirm": world.topic})[0] == 400
+    done = console.post("/api/v1/purge", {**order, "confirm": topic, "reason": "a card number"})
+    assert (done["letters"], done["deleted"], done["begin"]) == (1, True, there[0] + 1)
+    wait_until(lambda: len(console.letters()) == 5, 30, "one is gone")
+    entry = console.get("/api/v1/audit")["entries"][0]
+    assert (entry["action"], entry["on"]) == ("dlq.purge", "%s/%d" % (topic, partition))
+    assert entry["details"] == {"below": there[0] + 1, "letters": 1, "open": 1}
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"{", b"[]", b"null", b"{\"filter\":{}} x", b"{}", b"{\"filter\":null}", b"{\"filter\":[]}",
+    b"{\"filter\":{\"limt\":\"1\"}}", b"{\"filter\":{\"id\":[]}}", b"{\"filter\":{\"id\":\"a/0/1\"}}",
+    b"{\"filter\":{\"status\":500}}", b"{\"filter\":{\"since\":\"yesterday\"}}",
+    b"{\"filter\":{\"route\":\"none\"}}", b"{\"filter\":{},\"group\":\"none\"}",
+    b"{\"filter\":{},\"mode\":\"maybe\"}", b"{\"filter\":{},\"rate\":-1}",
+    b"{\"filter\":{},\"rate\":1.5}", b"{\"filter\":{},\"rate\":\"1\"}", b"{\"filter\":{},\"limit\":1e99}",
+    b"{\"filter\":{},\"reason\":null}", b"{\"filter\":{},\"ratee\":1}",
+    b"{\"filter\":{},\"reason\":\"a\\u0000b\"}", b"{\"filter\":{\"text\":\"\xff\"}}",
+    b"{\"filter\":" + b"[" * 10000])
+def test_a_wrong_order_is_refused_and_told(world, open_console, body):
+    world.make_topics(world.config(world.route()))
+    console = open_console()
+    for path in ("/api/v1/jobs", "/api/v1/jobs/dry-run"):
+        status, _, answer = console.request("POST", path, body, JSON)
+        assert status == 400 and json.loads(answer)["detail"], (path, status)
+    assert console.get("/api/v1/jobs")["jobs"] == []
+
+
+PURGE = {"topic": "none", "partition": 0, "before": 1}
+CHANGES = {"/api/v1/jobs": {"filter": {}}, "/api/v1/jobs/none/cancel": {},
+           "/api/v1/archive": {"filter": {}}, "/api/v1/purge": PURGE}
+
+
+def test_who_may_change_what(world, open_console, tmp_path):
+    world.make_topics(world.config(world.route()))
+    console = open_console(tokens=token_files(tmp_path))
+    for path, body in CHANGES.items():
+        assert console.send(path, body)[0] == 401
+        assert console.send(path, body, bearer("viewer"))[0] == 403
+        assert console.send(path, body, {**bearer("admin"), "Sec-Fetch-Site": "cross-site"})[0] == 403
+        assert console.send(path, body, {**bearer("admin"), "Sec-Fetch-Site": "none"})[0] == 403
+        assert console.send(path, body, {**bearer("admin"), "Origin": "http://evil.example"})[0] == 403
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+            assert console.send(path, body, {**bearer("admin"), "Content-Type": kind})[0] == 415
+    assert console.send("/api/v1/purge", PURGE, bearer("operator"))[0] == 403
+    assert console.send("/api/v1/jobs/dry-run", {"filter": {}}, bearer("viewer"))[0] == 403
+    assert console.send("/api/v1/jobs/dry-run", {"filter": {}},
+                        {**bearer("operator"), "Content-Type": "text/plain"})[0] == 415
+    assert console.get("/api/v1/jobs", **bearer("viewer"))["jobs"] == []
+    assert console.get("/api/v1/audit", **bearer("viewer"))["entries"] == []
+    basic = console.send("/api/v1/jobs", {"filter": {}}, bearer("operator"))
+    assert basic[0] == 200 and basic[1]["by"] == "token (console)"
+
+
+def test_nothing_is_changed_unless_it_is_allowed(world, open_console):
+    world.make_topics(world.config(world.route()))
+    console = open_console(allow_changes=False)
+    for path, body in CHANGES.items():
+        status, problem = console.send(path, body)
+        assert status == 403 and "allow_changes" in problem["detail"]
+    assert console.post("/api/v1/jobs/dry-run", {"filter": {}})["counts"]["total"] == 0
+    assert console.get("/api/v1/jobs")["groups"][0]["runs_here"] is False
+
+
+def test_words_that_were_searched_for_are_hidden_with_the_records(world, open_console, tmp_path):
+    world.make_topics(world.config(world.route()))
+    console = open_console(tokens=token_files(tmp_path), mask={"headers": ["x-session"]})
+    job = console.post("/api/v1/jobs", {"filter": {"text": "s3cret"}}, bearer("admin"))
+    assert console.send("/api/v1/jobs", {"filter": {"text": "s3cret"}}, bearer("operator"))[0] == 403
+    assert console.send("/api/v1/jobs/dry-run", {"filter": {"text": "a"}}, bearer("operator"))[0] == 403
+    wait_until(lambda: console.get("/api/v1/jobs", **bearer("viewer"))["jobs"], 20, "the job")
+    for path in ("/api/v1/jobs", "/api/v1/jobs/" + job["id"], "/api/v1/audit"):
+        assert b"s3cret" not in console.request("GET", path, headers=bearer("operator"))[2], path
+        assert b"s3cret" in console.request("GET", path, headers=bearer("admin"))[2], path
+
+
+def test_without_its_topics_a_group_says_so(world, open_console, tmp_path):
+    """The topics were never made: what there is works, and what does not says why."""
+    config = world.config(world.route())
+    console = Console(tmp_path, config, "bare", allow_changes=True).start()
+    try:
+        console.use_document()
+        trouble = wait_until(lambda: console.get("/api/v1/jobs")["groups"][0]["trouble"], 30,
+                             lambda: "trouble: " + tail(console.log))
+        assert "dlq-jobs." + world.group in trouble
+        status, problem = console.send("/api/v1/jobs", {"filter": {}})
+        assert status == 503 and "dlq-jobs." + world.group in problem["detail"]
+        assert console.get("/api/v1/audit") == {"entries": [], "more": False}
+    finally:
+        console.close()
