@@ -1,16 +1,14 @@
 /*
- * Single records from Kafka, one after the other, for the console: a reader for each, which is
- * freed in a later turn than the one in which it answered. Brokers that do not answer are waited
- * for by it without end, and a person is not: so each question has its time.
- *
- * Must not: take a record that stands near for the one that was asked for.
+ * Single records from Kafka, one after the other, for the console (kafka/fetch.h). Brokers that do
+ * not answer are waited for by it without end, and a person is not: so each question has its time,
+ * and the client that did not answer is made anew.
  */
 #include <string.h>
 #include <sys/queue.h>
 
 #include "base/mem.h"
 #include "console/console_parts.h"
-#include "kafka/reader.h"
+#include "kafka/fetch.h"
 
 #define TIMEOUT_MS  5000
 #define WAITING_MAX 64
@@ -26,8 +24,8 @@ TAILQ_HEAD(wanted_list, wanted);
 struct letters_reader {
     struct loop *loop;
     const struct config *config;
-    struct kafka_reader *kafka; /* of the question that is asked, or was last; or NULL */
-    struct wanted_list list;    /* the first one is being asked for, where `asked` */
+    struct kafka_fetch *kafka; /* NULL: not asked yet, or it did not answer */
+    struct wanted_list list;   /* the first one is being asked for, where `asked` */
     size_t count;
     bool asked;
     struct loop_timer timer;
@@ -47,27 +45,11 @@ static void tell_first(struct letters_reader *reader, struct record *rec, const 
     loop_defer(reader->loop, &reader->next);
 }
 
-static void readable(void *arg)
+static void fetched(void *arg, enum kafka_fetched result, struct record *rec, const struct err *err)
 {
     struct letters_reader *reader = arg;
-    struct record rec;
-    struct err err = {0};
-    size_t range;
-    if (!reader->asked)
-        return;
-    switch (kafka_reader_take(reader->kafka, &rec, &range, &err)) {
-    case KAFKA_READ_EMPTY:
-        break;
-    case KAFKA_READ_RECORD:
-        tell_first(reader, rec.offset == TAILQ_FIRST(&reader->list)->id.offset ? &rec : NULL, NULL);
-        break;
-    case KAFKA_READ_END:
-        tell_first(reader, NULL, NULL);
-        break;
-    case KAFKA_READ_FAILED:
-        tell_first(reader, NULL, &err);
-        break;
-    }
+    tell_first(reader, result == KAFKA_FETCHED ? rec : NULL,
+               result == KAFKA_FETCH_FAILED ? err : NULL);
 }
 
 static void too_late(void *arg)
@@ -76,6 +58,7 @@ static void too_late(void *arg)
     struct err err = {0};
     (void)err_set_retriable(&err, ERR_UNAVAILABLE,
                             "the brokers did not give this record within %d s", TIMEOUT_MS / 1000);
+    kafka_fetch_free(&reader->kafka);
     tell_first(reader, NULL, &err);
 }
 
@@ -83,22 +66,20 @@ static void ask_next(void *arg)
 {
     struct letters_reader *reader = arg;
     struct wanted *wanted = TAILQ_FIRST(&reader->list);
-    struct kafka_reader_range range;
     struct err err = {0};
-    if (reader->asked)
+    if (reader->asked || !wanted)
         return;
-    kafka_reader_free(&reader->kafka);
-    if (!wanted)
-        return;
-    range = (struct kafka_reader_range){wanted->id.topic, wanted->id.partition, wanted->id.offset};
-    reader->kafka = kafka_reader_new(reader->loop, reader->config, reader->config->routes[0].group,
-                                     &range, 1, readable, reader, &err);
+    if (!reader->kafka)
+        reader->kafka = kafka_fetch_new(reader->loop, reader->config,
+                                        reader->config->routes[0].group, &err);
     if (!reader->kafka) {
         tell_first(reader, NULL, &err);
         return;
     }
     reader->asked = true;
     loop_timer_set_ms(&reader->timer, TIMEOUT_MS);
+    kafka_fetch_get(reader->kafka, wanted->id.topic, wanted->id.partition, wanted->id.offset,
+                    fetched, reader);
 }
 
 struct letters_reader *letters_reader_new(struct loop *loop, const struct config *config)
@@ -119,7 +100,7 @@ void letters_reader_free(struct letters_reader **reader_p)
     if (!reader)
         return;
     (void)err_set(&err, ERR_CANCELLED, "the console ends");
-    kafka_reader_free(&reader->kafka);
+    kafka_fetch_free(&reader->kafka);
     while (!TAILQ_EMPTY(&reader->list))
         tell_first(reader, NULL, &err);
     loop_task_cancel(reader->loop, &reader->next);

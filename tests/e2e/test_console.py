@@ -93,7 +93,8 @@ def test_every_answer_is_as_the_document_says(stage):
     assert whole["record"]["curl"].startswith("curl ")
     assert "oncegate-route" in {header["name"] for header in whole["record"]["own_headers"]}
     assert console.get("/api/v1/config")["yaml"].count("bootstrap.servers") == 1
-    assert console.get("/api/v1/keys/orders/%s/k0" % stage.world.topic)["found"] is False
+    key = console.get("/api/v1/keys/orders/%s/k0" % stage.world.topic)
+    assert (key["found"], len(key["letters"]), key["more"]) == (False, 4, False)
     assert console.ask("/api/v1/keys/none/x/k0")[0] == 404
     assert console.ask("/api/v1/letters/%s/0/999" % stage.dlq)[0] == 404
     assert "without its web page" in console.get("/")
@@ -306,5 +307,6 @@ def test_without_redis_a_key_is_answered_so(stage):
     stage.config["redis"]["url"] = "redis://127.0.0.1:1/0"
     console = stage.console().start()
     console.use_document()
-    status, problem = console.ask("/api/v1/keys/orders/%s/k" % stage.world.topic)
-    assert status == 503 and "Redis" in problem["detail"]
+    console.wait_letters(1)
+    key = console.get("/api/v1/keys/orders/%s/k" % stage.world.topic)
+    assert key["found"] is None and "Redis" in key["words"] and len(key["letters"]) == 1

@@ -27,7 +27,7 @@ def open_console(world, tmp_path):
         console = Console(tmp_path, config, "console%d" % (len(consoles) + 1), **settings)
         consoles.append(console)
         console.start()
-        console.wait_jobs_known()
+        console.wait_jobs_known(**(bearer("admin") if "tokens" in settings else {}))
         return console
 
     yield open_it
