@@ -100,7 +100,8 @@ static void add_entry(struct buf *out, const struct noted *noted, bool masked)
 static void answer(struct auditing *audit)
 {
     struct buf body = {0};
-    qsort(audit->items, audit->count, sizeof(*audit->items), newest_first);
+    if (audit->count > 1)
+        qsort(audit->items, audit->count, sizeof(*audit->items), newest_first);
     buf_add_text(&body, "{\"entries\":[");
     for (size_t i = 0; i < audit->count && i < audit->limit; i++) {
         if (i > 0)

@@ -139,18 +139,46 @@ static const struct work_kind start_kind = {
     .late = "Kafka has not acknowledged the job: whether there is one is not known yet",
     .drop = drop_starting};
 
-static void started(void *arg, const struct err *err)
+static void answer_started(struct starting *starting)
 {
-    struct starting *starting = arg;
     struct buf body = {0};
     json_add_job(&body, &starting->job, false, starting->work.masked);
     buf_add_char(&body, '\n');
-    if (err)
-        work_fail(&starting->work, err);
-    else
-        work_answer(&starting->work, &body);
+    work_answer(&starting->work, &body);
     buf_deinit(&body);
     work_end(&starting->work);
+}
+
+/* Answered when the job has come back from its topic: who asks for it then finds it. */
+static void started(void *arg, const struct err *err)
+{
+    struct starting *starting = arg;
+    struct work *work = &starting->work;
+    struct err unknown = {0};
+    struct jobs *jobs =
+        err ? NULL : redriving_jobs(work->console->redriving, starting->job.group, &unknown);
+    if (err) {
+        work_fail(work, err);
+        work_end(work);
+    } else if (!work->call || !jobs || jobs_find(jobs, starting->job.id)) {
+        answer_started(starting);
+    } else {
+        work->settled = true;
+    }
+}
+
+void job_start_seen(struct console *console, const struct redrive_job *job)
+{
+    struct work *work;
+    TAILQ_FOREACH(work, &console->works, entry)
+    {
+        struct starting *starting = (struct starting *)work;
+        if (work->kind != &start_kind || !work->settled || !work->call ||
+            strcmp(starting->job.id, job->id) != 0)
+            continue;
+        answer_started(starting);
+        return;
+    }
 }
 
 static bool may_force(const struct order *order, struct err *err)

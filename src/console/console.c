@@ -62,6 +62,7 @@ static void job_moved(void *arg, const struct redrive_job *job, bool cancel_aske
 {
     struct console *console = arg;
     struct buf json = {0};
+    job_start_seen(console, job);
     json_add_job_event(&json, job, cancel_asked);
     events_publish(console->events, "job", buf_slice(&json));
     buf_deinit(&json);

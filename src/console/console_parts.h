@@ -124,6 +124,9 @@ void keys_ask(struct keys *keys, const struct route_config *route, const char *t
               void (*done)(void *arg, bool found, const struct buf *words, const struct err *err),
               void *arg);
 
+/* api_job_start.c: a job is known now; who asked for it may wait for that. */
+void job_start_seen(struct console *console, const struct redrive_job *job);
+
 /* Endpoints. */
 void api_overview(void *arg, struct call *call, const struct route_match *match);
 void api_groups(void *arg, struct call *call, const struct route_match *match);

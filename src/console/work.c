@@ -27,7 +27,7 @@ static void gone(void *arg)
     struct work *work = arg;
     work->call = NULL;
     loop_timer_cancel(&work->timer);
-    if (!work->kind->changes)
+    if (!work->kind->changes || work->settled)
         work_end(work);
 }
 
@@ -35,7 +35,7 @@ static void too_late(void *arg)
 {
     struct work *work = arg;
     work_problem(work, 503, work->kind->late);
-    if (!work->kind->changes)
+    if (!work->kind->changes || work->settled)
         work_end(work);
 }
 

@@ -37,7 +37,8 @@ struct work {
     struct console *console;
     struct call *call; /* NULL: answered, or the client has gone */
     struct guard_pass who;
-    bool masked; /* parts of records are hidden from who asks */
+    bool settled; /* what it changes is done, and it waits to be seen: it may end with its client */
+    bool masked;  /* parts of records are hidden from who asks */
     struct loop_timer timer;
     struct loop_task end;
 };
