@@ -10,6 +10,7 @@ Every rule of the flow that can be switched off is asked for by name: `self.rule
 
 from collections import deque
 
+import marks
 import model
 from model import CLAIM, GIVEN_UP, PARKED, REDRIVE, RELEASE, SOURCE, SUCCEEDED, TIER, Op
 
@@ -32,6 +33,9 @@ RULES = {
     "kept-cover": "a record goes unasked only where the kept claim covers its whole timeout",
     "kept-next": "only the direct successor, from the same owner, goes unasked",
     "kept-forget": "any other operation on the key ends what was kept",
+    "marks-rebuild": "a wiped Redis is also told what the marks topic has, once the tiers were read",
+    "marks-first": "what is committed is in the marks topic before",
+    "marks-done": "a mark tells what the ledger knows, not what is under way",
     "release-drained": "an owner that gives up its partition voids what it kept only once nothing of it is under way",
     "produce-first": "known-bad order: parked before the copy is acknowledged",
     "deliver-first": "known-bad order: done before the delivery",
@@ -50,6 +54,7 @@ class Part:
         self.owner = tp if gateway.rule("owner-per-partition") else f"index/{index}"
         self.token, self.pos, self.watermark, self.acknowledged = 0, 0, 0, 0
         self.settled, self.under_way = set(), 0
+        self.dirty, self.marked = {}, 0           # keys without their mark; below it all have theirs
         self.open, self.fenced, self.revoking = True, True, False
 
     def settle(self, offset):
@@ -100,6 +105,8 @@ class Gateway:
         self.alive, self.stopped_until = True, 0
         self.skew = world.r.randrange(-200, 200) if setup.skew else 0
         self.parts, self.lanes, self.ranks_under_way = {}, {}, set()
+        self.marking = False                      # one round at a time, so that a key's marks stand in order
+        self.done = {}                            # key -> [(epoch, number)] finished since its last mark
         self.kept, self.unasked = {}, 0           # claims kept for the successor, by key; how often one was used
 
     def rule(self, name):
@@ -175,13 +182,50 @@ class Gateway:
         for at in sorted(newest, key=lambda a: a[1]):
             rec, tier, offset = newest[at]
             yield from self.park_by_rank(Work(rec, part, None, TIER), tier, offset)
+        if self.setup.marks and self.rule("marks-rebuild"):
+            for key, mark in dict(broker.logs[f"marks/{part.index}"]).items():
+                yield from self.wire()
+                self.ledger.join_mark(self.setup.scope, key, mark)
+                yield
+
+    def write_marks(self, part):
+        """One round: what was settled before it may be committed after it. False: nothing may."""
+        while self.marking:
+            yield 2
+        if any(other.open and other.fenced for other in self.parts.values()):
+            return False
+        watermark, keys, part.dirty = part.watermark, part.dirty, {}
+        self.marking = True
+        for key in keys:
+            yield from self.wire()
+            told = list(self.done.get(key, ()))
+            mark = self.ledger.tell_mark(part.owner, part.token, self.setup.scope, key, told)
+            yield
+            if mark is False or part.fenced:
+                part.dirty, self.marking = {**keys, **part.dirty}, False
+                return False
+            if mark:
+                yield from self.wire()
+                self.world.broker.logs[f"marks/{part.index}"].append((key, mark))
+                yield from self.wire()
+            self.done[key] = self.done.get(key, [])[len(told):]
+        part.marked, self.marking = watermark, False
+        return True
+
+    def plant_mark(self, work):
+        """Known-bad: the number under way is called seen."""
+        mark = self.ledger.tell_mark(work.part.owner, work.part.token, self.setup.scope, work.rec.key, ())
+        if mark:
+            mark.join(work.rec)
+            self.world.broker.logs[f"marks/{work.part.index}"].append((work.rec.key, mark))
 
     def refence(self, part):
         """FENCED: somebody has a newer token, or Redis forgot ours. Only the real owner can commit."""
         part.fenced = True
         self.drop_twins(part)
         yield from self.wire()
-        if self.rule("prove") and not self.world.broker.commit(self, part.tp, part.watermark):
+        proven = part.marked if self.setup.marks else part.watermark
+        if self.rule("prove") and not self.world.broker.commit(self, part.tp, proven):
             part.open = False
             return
         yield from self.take_token(part)
@@ -198,12 +242,18 @@ class Gateway:
 
     def commit(self, part):
         watermark = part.watermark
+        if self.setup.marks and self.rule("marks-first"):
+            if not (yield from self.write_marks(part)):
+                return
+            watermark = part.marked
         yield from self.wire()
         if part.open and not self.world.broker.commit(self, part.tp, watermark):
             part.open = False                     # the assignment is lost
         yield
         if part.open:
             part.acknowledged = max(part.acknowledged, watermark)
+        if self.setup.marks and not self.rule("marks-first"):
+            yield from self.write_marks(part)
 
     def revoke(self, part):
         part.revoking = True
@@ -392,6 +442,8 @@ class Gateway:
         if self.rule("kept-forget"):
             self.kept.pop(work.rec.key, None)
         yield from self.wire()
+        if work.source == SOURCE:
+            self.world.first_claimed.setdefault(work.rec.rank, self.world.now)
         answer = self.ledger.claim(op, self.world.now)
         yield
         return answer
@@ -408,11 +460,15 @@ class Gateway:
         if req:
             req.marked = self.world.now
         yield
+        if fact in (SUCCEEDED, GIVEN_UP) and answer.code in ("OK", "LOST"):
+            self.done.setdefault(op.key, []).append((op.epoch, op.number))
         if answer.kept:
             self.kept[op.key] = (op.owner, op.token, op.epoch, op.number, op.offset, sent + self.setup.lease)
         return answer
 
     def settle(self, work):
+        if self.setup.marks:
+            work.part.dirty[work.rec.key] = None
         if work.offset is not None:
             work.part.settle(work.offset)
 
@@ -428,6 +484,8 @@ class Gateway:
         world, rec = self.world, work.rec
         if not self.rule("deliver-first"):
             yield from self.finish(work, SUCCEEDED)
+        if self.setup.marks and not self.rule("marks-done"):
+            self.plant_mark(work)
         source = "tier" if work.twin() else work.source
         req, duration, outcome = world.request(rec if not work.twin() else self.undelayed(rec), source, flagged, deadline,
                                                deadline - self.setup.lease)

@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lua")]
 
 import gateway
+import marks
 import model
 from gateway import Gateway
 from model import Ledger, Scope
@@ -61,6 +62,23 @@ class Redis:
         copy = f" t{op.tier}@{op.copy_offset}" if op.verb == model.PARKED else ""
         print(f"  {now:6} {op.verb:9} {op.source:7} e{op.epoch} n{op.number} {op.event_id or ''} rank={op.rank} hop={op.hop}{copy}"
               f" by {op.owner}#{op.token} -> {answer}")
+
+    def is_newest(self, owner, token):
+        """A lower one is older: a fail-over brought it back."""
+        known = self.model.fences.get(("g", owner))
+        return known is not None and known <= token
+
+    def tell_mark(self, owner, token, scope, key, numbers):
+        """What is known of a key, once it was told which numbers the caller finished; False: fenced."""
+        if not self.is_newest(owner, token):
+            return False
+        for own in marks.of_numbers(numbers):
+            self.join_mark(scope, key, own, True)
+        return marks.of_state(self.model.states.get((scope.name, key)))
+
+    def join_mark(self, scope, key, mark, own=False):
+        self.remember(model.Op(model.RELEASE, scope, key, None, 0, (0, 0)))
+        marks.join(self.model.states.setdefault((scope.name, key), model.State()), mark, own)
 
     def take_fence(self, owner, now):
         return self.model.take_fence("g", owner, now - now % self.clock)
@@ -110,6 +128,7 @@ class Setup:
         self.poison, self.fence_clock = 0.04, 1
         self.max_steps, self.scope, self.most_twins = 90000, None, 6
         self.most_fenced, self.timeout_share = 120, 0.03
+        self.marks = False
 
 
 def profile_calm(s, r):
@@ -148,6 +167,12 @@ def profile_timeouts(s, r):
 
 def profile_wipe(s, r):
     s.wipe, s.ghost_ttl, s.partitions = 2, 500, r.choice([1, 1, 2])
+
+
+def profile_marks(s, r):
+    """A wiped Redis with dedup.rebuild_from: topic, and a producer that repeats itself."""
+    profile_wipe(s, r)
+    s.partitions, s.marks, s.epochs, s.gaps, s.repeats = 1, True, 0, 0, 0.3
 
 
 def profile_cap(s, r):
@@ -235,6 +260,8 @@ class Run:
                     for topic in ["src"] + [f"t{i}" for i in range(len(s.delays))] + ["redrive"]]
         for tp in self.tps:
             self.world.broker.create(tp)
+        for p in range(s.partitions):
+            self.world.broker.create(f"marks/{p}")
 
     def make_records(self):
         s, r, w = self.setup, self.world.r, self.world
@@ -300,9 +327,13 @@ class Run:
         for _ in range(s.rollback):
             self.plan(r.randrange(span), lambda: self.redis.roll_back(r.randrange(1, 25)))
         for _ in range(r.randrange(1, s.wipe + 1) if s.wipe else 0):
-            self.plan(r.randrange(span), self.redis.wipe)
+            self.plan(r.randrange(span), self.wipe)
         for i in range(s.redrive):
             self.plan(r.randrange(200, span + 1500), lambda i=i: self.redrive(i))
+
+    def wipe(self):
+        self.world.losses.append(self.world.now)
+        self.redis.wipe()
 
     def owners(self):
         return sorted({g for g in self.world.broker.owner.values() if g.alive}, key=lambda g: g.name)
@@ -391,11 +422,12 @@ class Run:
 
 
 # What must be 0 in each profile; the rest falls into named windows of the promise and is only counted.
-ALL = ("lost", "stuck", "order", "overlap", "double", "dead", "early", "storm")
+ALL = ("lost", "stuck", "order", "overlap", "double", "dead", "early", "storm", "again")
 MUST = {name: ALL for name in PROFILES}
 MUST["rollback"] = ("lost", "stuck", "storm")
 MUST["failover"] = ("lost", "stuck", "order", "storm")
 MUST["wipe"] = ("lost", "stuck", "order", "storm")
+MUST["marks"] = ("lost", "stuck", "order", "storm", "again")
 MUST["kept_rollback"] = ("lost", "stuck", "order", "storm")
 MUST["kept_wipe"] = ("lost", "stuck", "order", "storm")
 MUST["at_most_once"] = ("double", "stuck", "storm")

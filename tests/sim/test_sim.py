@@ -12,7 +12,8 @@ import sim
 WANTED = os.environ.get("ONCEGATE_SEED", "1")
 SEED = random.SystemRandom().randrange(10**9) if WANTED == "fresh" else int(WANTED)
 QUICK = ["ack-first", "deliver-first", "produce-first", "ghost", "evidence", "hop", "not-head", "rebuild", "refund", "tombstone",
-         "cap", "earliest", "seen-entry", "moved-on", "fence-missing", "done-parked", "append-time", "commit-acked"]
+         "cap", "earliest", "seen-entry", "moved-on", "fence-missing", "done-parked", "append-time", "commit-acked",
+         "marks-rebuild", "marks-first", "marks-done"]
 
 
 def nothing_broke(profile, seed, runs):

@@ -43,6 +43,7 @@ class Broker:
     def __init__(self):
         self.logs, self.committed, self.owner = {}, {}, {}
         self.copies = 0
+        self.commits = []            # (time, topic-partition, offset)
 
     def create(self, tp):
         self.logs[tp] = []
@@ -57,11 +58,17 @@ class Broker:
         """False: the member does not own the partition any more. A commit never rewinds."""
         if self.owner.get(tp) is not member:
             return False
+        if offset > (self.committed[tp] or 0):
+            self.commits.append((member.world.now, tp, offset))
         self.committed[tp] = max(self.committed[tp] or 0, offset)
         return True
 
     def position(self, tp):
         return self.committed[tp] or 0
+
+    def committed_at(self, tp, offset):
+        """When the record at the offset was committed, or None."""
+        return next((when for when, of, up_to in self.commits if of == tp and up_to > offset), None)
 
 
 class Request:
@@ -95,6 +102,8 @@ class World:
         self.parked = {}             # (key, rank) -> (hop, due, when parked) of the newest copy
         self.overlaps = []
         self.early = []
+        self.losses = []             # when Redis lost everything
+        self.first_claimed = {}      # rank -> when its source record was first asked about
 
     # -- time and tasks --------------------------------------------------------------------------------------------------------
 
@@ -190,7 +199,7 @@ class World:
 class Verdict:
     """What a run broke. `excluded` counts what happened in runs where Redis lost writes: named windows of the promise."""
 
-    KINDS = ("lost", "stuck", "order", "overlap", "double", "dead", "early", "storm")
+    KINDS = ("lost", "stuck", "order", "overlap", "double", "dead", "early", "storm", "again")
 
     def __init__(self):
         self.broken = {kind: 0 for kind in self.KINDS}
@@ -206,6 +215,20 @@ class Verdict:
 
 def describe(rec):
     return f"{rec.key} e{rec.epoch} n{rec.number} id{rec.event_id} rank={rec.rank} hop={rec.hop}"
+
+
+def check_marks(world, by_identity, out):
+    """A producer's repetition of what was committed before it came is proven by the marks, whatever Redis lost since. What was under
+    way or waited for its commit while Redis lost its data is a named window."""
+    for all_of in by_identity.values():
+        for (_, before), (_, again) in zip(all_of, all_of[1:]):
+            rank = before.rec.rank
+            committed = world.broker.committed_at(f"src/{rank[1]}", rank[0])
+            came = world.first_claimed.get(again.rec.rank, 0)
+            if again.rec.rank == rank or committed is None or committed >= came:
+                continue
+            if not any(world.first_claimed.get(rank, 0) <= loss <= committed for loss in world.losses):
+                out.add("again", f"t={again.start} {describe(again.rec)}, of {rank} committed at {committed}")
 
 
 def check(world, sources, setup):
@@ -269,6 +292,8 @@ def check(world, sources, setup):
                 continue
             out.add("double", f"t={again.start} {describe(again.rec)} from {again.source}, marked at {before.marked} by {before.source}")
 
+    if setup.marks:
+        check_marks(world, by_identity, out)
     for when, rec, other in world.overlaps:
         out.add("overlap", f"t={when} {describe(rec)} while {describe(other)}")
     for when, rec in world.early:
