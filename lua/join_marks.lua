@@ -5,9 +5,10 @@
 -- A mark is a state that holds a block and a generation only. Of a marks topic: of a higher generation it replaces the block, of a
 -- lower one it counts for nothing. Of the caller's own (what it settled lately) it must be of the same generation, modulo 64.
 --
--- The floor of marks joins by maximum: it rises where a number was cut out. The floor of what was merely begun (own marks, and a
--- state that a late finish left in a Redis that lost its data: it has marks of sources, which no mark makes) says only that it does
--- not know what was before: where the two touch, the lower floor holds.
+-- A floor that was cut (a number at or below it went away unfinished) holds against every other. One that merely began (also what a
+-- late finish left in a Redis that lost its data) says only that it was not told what was before: of two such the lower one holds,
+-- and one that begins beyond what the other knows becomes bits of the other's window. What the caller itself finished lowers any
+-- floor that it touches, and beyond a gap hides what is below.
 --
 -- KEYS    1 fence hash, then for each item its state <ns>:{shard}:k:... and its parked list <ns>:{shard}:p:...
 -- ARGV    1 owner's name, 2 its token, or 0: not looked at, 3 ttl ms, then for each item: B 1 the caller's own, B its generation, the
@@ -28,7 +29,7 @@ local call = redis.call
 --@include state
 
 local function copy(from, to)
-    for _, name in ipairs({ 'Eh', 'El', 'Ih', 'Il', 'Lh', 'Ll', 'Wh', 'Wl' }) do
+    for _, name in ipairs({ 'Eh', 'El', 'Ih', 'Il', 'Lh', 'Ll', 'Wh', 'Wl', 'cut' }) do
         to[name] = from[name]
     end
     return to
@@ -45,23 +46,71 @@ local function read_mark(mark)
     return k
 end
 
--- b into a, of the same epoch. In a lower window, what the higher mark covers falls out.
-local function join_known(a, b, own)
-    local touches = diff(b.Ih, b.Il, a.Lh, a.Ll) <= 0 and diff(a.Ih, a.Il, b.Lh, b.Ll) <= 0
-    local lower = touches and (own or s.marks ~= '')
-    local ahead = diff(b.Lh, b.Ll, a.Lh, a.Ll)
-    local was = copy(a, {})
-    if (diff(b.Ih, b.Il, a.Ih, a.Il) < 0) == lower then
+-- high begins beyond what low knows: where its floor is not cut, low gets what high has seen into its window. False: it does not fit.
+local function bridge(low, high)
+    local Wh, Wl = low.Wh, low.Wl
+    local at = diff(high.Lh, high.Ll, low.Lh, low.Ll)
+    local function see(d)
+        if d <= 32 then
+            Wl = bor(Wl, lshift(1, d - 1))
+        else
+            Wh = bor(Wh, lshift(1, d - 33))
+        end
+    end
+    if high.cut == 1 or at > 64 then
+        return false
+    end
+    for d = diff(high.Ih, high.Il, low.Lh, low.Ll) + 1, at do
+        see(d)
+    end
+    for n = 0, 63 do
+        if band(n < 32 and high.Wl or high.Wh, lshift(1, n % 32)) ~= 0 then
+            if at + 1 + n > 64 then
+                return false
+            end
+            see(at + 1 + n)
+        end
+    end
+    low.Wh, low.Wl = Wh % T32, Wl % T32
+    return true
+end
+
+-- The floor of both, where they touch or nothing bridges them.
+local function join_floor(a, b, touch, own)
+    local below = diff(b.Ih, b.Il, a.Ih, a.Il) < 0
+    local takes = not below
+    if touch and (own or a.cut + b.cut == 0) then
+        takes = below
+    elseif touch and a.cut ~= b.cut then
+        takes = b.cut == 1
+    end
+    if takes then
         a.Ih, a.Il = b.Ih, b.Il
     end
-    if ahead > 0 then
-        shift_right(a, ahead)
-        a.Lh, a.Ll = b.Lh, b.Ll
+    a.cut = math.max(a.cut, b.cut)
+end
+
+-- b into a, of the same epoch. In a lower window, what the higher mark covers falls out.
+local function join_known(a, b, own)
+    local was = copy(a, {})
+    local above, below = diff(b.Ih, b.Il, a.Lh, a.Ll) > 0, diff(a.Ih, a.Il, b.Lh, b.Ll) > 0
+    if above and not own and bridge(a, b) then
+        block_slide(a)
+    elseif below and not own and bridge(b, a) then
+        copy(b, a)
+        block_slide(a)
     else
-        shift_right(b, -ahead)
+        local ahead = diff(b.Lh, b.Ll, a.Lh, a.Ll)
+        join_floor(a, b, not above and not below, own)
+        if ahead > 0 then
+            shift_right(a, ahead)
+            a.Lh, a.Ll = b.Lh, b.Ll
+        else
+            shift_right(b, -ahead)
+        end
+        a.Wh, a.Wl = bor(a.Wh, b.Wh) % T32, bor(a.Wl, b.Wl) % T32
+        block_slide(a)
     end
-    a.Wh, a.Wl = bor(a.Wh, b.Wh) % T32, bor(a.Wl, b.Wl) % T32
-    block_slide(a)
     for name, value in pairs(was) do
         s.dirty = s.dirty or a[name] % T32 ~= value % T32
     end

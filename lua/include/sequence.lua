@@ -1,5 +1,6 @@
 -- The block of one epoch of a `sequence` identity: Eh El epoch, Ih Il floor I, Lh Ll contiguous mark L, Wh Wl window:
--- bit n says that L + 1 + n was seen. At or below I nothing is known; above I and at or below L all was seen.
+-- bit n says that L + 1 + n was seen. At or below I nothing is known; above I and at or below L all was seen. cut: 1 where a number
+-- at or below I went away unfinished; else I says only what was not told here.
 
 local function shift_right(b, n)
     if n >= 64 then
@@ -12,7 +13,7 @@ local function shift_right(b, n)
 end
 
 local function block_start(b, Eh, El, Sh, Sl)
-    b.Eh, b.El, b.Wh, b.Wl = Eh, El, 0, 0
+    b.Eh, b.El, b.Wh, b.Wl, b.cut = Eh, El, 0, 0, 0
     b.Ih, b.Il = minus(Sh, Sl, 1)
     b.Lh, b.Ll = b.Ih, b.Il
 end
@@ -71,6 +72,7 @@ end
 
 -- S went away unfinished: nothing at or below it may be called seen.
 local function block_raise_floor(b, Sh, Sl)
+    b.cut = 1
     if diff(Sh, Sl, b.Ih, b.Il) > 0 then
         b.Ih, b.Il = Sh, Sl
     end

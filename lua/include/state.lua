@@ -2,13 +2,20 @@
 -- Claims are the tail of the value, so that a change of claims alone keeps the bytes before them. Marks and claims stay where
 -- they are in the value until they are needed (s.marks, s.claims are false so long): every string that is not made counts.
 local SEQUENCE_BLOCK, VERSION_BLOCK, RANGES_BLOCK = 1, 2, 3
+local CUT, PREVIOUS_CUT = 4, 8
 local CLAIM_BYTES, ENTRY_BYTES = 59, 63
 
 local function load_sequence(v, minus, flags)
     local pos
     cur.Eh, cur.El, cur.Ih, cur.Il, cur.Lh, cur.Ll, pos = unpack('>I4I4I4I4I4I4', v, 4)
-    cur.Wh, cur.Wl = 0, 0
+    cur.Wh, cur.Wl, cur.cut, prev.cut = 0, 0, 0, 0
     if minus > 0 then
+        if band(minus, CUT) ~= 0 then
+            cur.cut = 1
+        end
+        if band(minus, PREVIOUS_CUT) ~= 0 then
+            prev.cut = 1
+        end
         if band(minus, 16) ~= 0 then
             cur.Ih = -1
         end
@@ -85,7 +92,7 @@ local function state_load(v)
     if version ~= 1 then
         error('version')
     end
-    local pos, minus = 4, band(block, 240)
+    local pos, minus = 4, band(block, 252)
     block = block - minus
     s.block = block
     if block == SEQUENCE_BLOCK then
@@ -142,6 +149,9 @@ local function pack_sequence()
     if cur.Ih < 0 then
         minus = cur.Lh < 0 and 48 or 16
     end
+    if cur.cut == 1 then
+        minus = minus + CUT
+    end
     if cur.Wl ~= 0 or cur.Wh ~= 0 then
         body, flags = body .. pack('>I4I4', cur.Wh, cur.Wl), 16
     end
@@ -150,6 +160,9 @@ local function pack_sequence()
         flags = flags + 32
         if prev.Ih < 0 then
             minus = minus + (prev.Lh < 0 and 192 or 64)
+        end
+        if prev.cut == 1 then
+            minus = minus + PREVIOUS_CUT
         end
     end
     if s.has_D then
@@ -230,6 +243,7 @@ local function state_prefix()
         and cur.Wl == 0
         and cur.Wh == 0
         and cur.Ih >= 0
+        and cur.cut == 0
         and s.generation == 0
         and not (s.has_prev or s.tombs)
         and marks_get() ~= ''

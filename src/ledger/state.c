@@ -18,6 +18,7 @@ enum {
     FLAG_SUCCEEDED = 64,
     FLAG_SUCCEEDED_SAME = 128
 };
+enum { CUT = 4, PREV_CUT = 8 };
 enum { MINUS_FLOOR = 16, MINUS_MARK = 32, MINUS_PREV_FLOOR = 64, MINUS_PREV_MARK = 128 };
 enum { CLAIM_BYTES = 59 };
 
@@ -198,15 +199,15 @@ static void read_state(struct reader *r)
 {
     unsigned version = (unsigned)number(r, 1), block = (unsigned)number(r, 1),
              flags = (unsigned)number(r, 1);
-    if (version != 1 || (block & 15) > BLOCK_RANGES) {
+    if (version != 1 || ((block & 3) != BLOCK_SEQUENCE && block & (CUT | PREV_CUT))) {
         r->bad = true;
         return;
     }
-    if ((block & 15) == BLOCK_SEQUENCE)
+    if ((block & 3) == BLOCK_SEQUENCE)
         read_sequence(r, block, flags);
-    else if ((block & 15) == BLOCK_VERSION)
+    else if ((block & 3) == BLOCK_VERSION)
         read_version(r, flags);
-    else if ((block & 15) == BLOCK_RANGES)
+    else if ((block & 3) == BLOCK_RANGES)
         read_ranges(r);
     if (flags & FLAG_GENERATION)
         say_number(r, "generation", number(r, 4), false);

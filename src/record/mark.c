@@ -20,7 +20,13 @@ enum {
     FLAG_SUCCEEDED = 64,
     FLAG_SUCCEEDED_SAME = 128,
 };
-enum { NO_FLOOR = 16, NO_MARK = 32, NO_PREVIOUS_FLOOR = 64, NO_PREVIOUS_MARK = 128 };
+enum {
+    PREVIOUS_CUT = 8,
+    NO_FLOOR = 16,
+    NO_MARK = 32,
+    NO_PREVIOUS_FLOOR = 64,
+    NO_PREVIOUS_MARK = 128
+};
 enum { HEAD = 3, EPOCH = 24, WINDOW = 8, HIGHEST = 28, STATE_MAX = 128 };
 
 static const char digits[] = "0123456789abcdef";
@@ -79,7 +85,7 @@ static bool read_hex(struct slice text, struct buf *out)
 static size_t sequence_bytes(unsigned minus, unsigned flags)
 {
     bool previous = flags & FLAG_PREVIOUS;
-    if (!previous && minus & (NO_PREVIOUS_FLOOR | NO_PREVIOUS_MARK))
+    if (!previous && minus & (NO_PREVIOUS_FLOOR | NO_PREVIOUS_MARK | PREVIOUS_CUT))
         return 0;
     if ((minus & NO_MARK && !(minus & NO_FLOOR)) ||
         (minus & NO_PREVIOUS_MARK && !(minus & NO_PREVIOUS_FLOOR)))
@@ -101,7 +107,7 @@ static bool is_state(const struct buf *state)
     const unsigned char *at = (const unsigned char *)state->data;
     if (state->len < HEAD || state->len > STATE_MAX || at[0] != 1)
         return false;
-    unsigned block = at[1] & 15, minus = at[1] & 240, flags = at[2];
+    unsigned block = at[1] & 3, minus = at[1] & ~3u, flags = at[2];
     size_t bytes = block == BLOCK_SEQUENCE  ? sequence_bytes(minus, flags)
                    : block == BLOCK_VERSION ? version_bytes(minus, flags)
                                             : 0;
@@ -144,7 +150,7 @@ bool mark_succeeded(struct slice state, uint64_t *epoch, uint64_t *number)
     flags = (unsigned char)state.data[2];
     if (!(flags & (FLAG_SUCCEEDED | FLAG_SUCCEEDED_SAME)))
         return false;
-    if ((state.data[1] & 15) == BLOCK_VERSION) {
+    if ((state.data[1] & 3) == BLOCK_VERSION) {
         at += flags & FLAG_FLOOR ? 8 : 0;
         at += flags & FLAG_SUCCEEDED && flags & FLAG_HIGHEST ? HIGHEST : 0;
         *epoch = 0;

@@ -180,6 +180,29 @@ static void test_finish_that_comes_after_the_wipe_does_not_hide_what_was_before(
     buf_deinit(&mark);
 }
 
+/* Numbers between the mark and it, finished since or skipped, are known to nobody; the others are.
+ */
+static void test_late_finish_beyond_the_mark_leaves_the_mark_its_numbers(void **state)
+{
+    struct buf mark;
+    (void)state;
+    for (uint64_t n = 1; n <= 5; n++)
+        finish_one("a", n);
+    mark = tell("a");
+    wipe();
+    assert_int_equal(ledger_world_finished(&world, "a", 9, LEDGER_SUCCEEDED), LEDGER_LOST);
+    restore("a", &mark);
+    buf_deinit(&mark);
+    assert_int_equal(redis_peer_number(&world.redis, "DEL og:{0}:p:g:orders:=a"), 0);
+    mark = tell("a");
+    wipe();
+    restore("a", &mark);
+    assert_int_equal(ledger_world_claimed(&world, "a", 3), LEDGER_DUP);
+    assert_int_equal(ledger_world_claimed(&world, "a", 9), LEDGER_DUP);
+    assert_int_equal(ledger_world_claimed(&world, "a", 7), LEDGER_GO);
+    buf_deinit(&mark);
+}
+
 static void test_own_run_continues_what_is_known_and_keeps_its_floor(void **state)
 {
     struct mark_run run = mark_run_of(0, 3);
@@ -303,6 +326,7 @@ int main(void)
         SEQUENCE(test_what_was_proven_before_a_wipe_is_proven_after_it),
         SEQUENCE(test_mark_of_less_than_is_known_changes_nothing),
         SEQUENCE(test_finish_that_comes_after_the_wipe_does_not_hide_what_was_before),
+        SEQUENCE(test_late_finish_beyond_the_mark_leaves_the_mark_its_numbers),
         SEQUENCE(test_own_run_continues_what_is_known_and_keeps_its_floor),
         SEQUENCE(test_owner_without_its_token_is_told_nothing),
         SEQUENCE(test_mark_from_before_a_reset_counts_for_nothing_after_it),

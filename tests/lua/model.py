@@ -72,12 +72,15 @@ NO_HOP, FOREVER = 2**32 - 1, 2**48 - 1   # of the entry of a dead letter that bl
 
 
 class Block:
-    """The numbers of one epoch: all of (I, L] is seen, so is bit i of W for L + 1 + i, nothing is known at or below I."""
+    """The numbers of one epoch: all of (I, L] is seen, so is bit i of W for L + 1 + i, nothing is known at or below I.
 
-    __slots__ = ("E", "I", "L", "W")
+    cut: a number at or below I went away unfinished. Else I says only what was not told here."""
+
+    __slots__ = ("E", "I", "L", "W", "cut")
 
     def __init__(self, epoch, number):
         self.E, self.I, self.L, self.W = epoch, number - 1, number - 1, 0
+        self.cut = False
 
     def seen(self, s):
         """True: proven seen. False: unseen. None: cannot be known."""
@@ -98,6 +101,7 @@ class Block:
         self.slide()
 
     def raise_floor(self, s):
+        self.cut = True
         self.I = max(self.I, s)
         if self.I > self.L:
             self.W >>= self.I - self.L

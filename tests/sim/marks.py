@@ -26,35 +26,59 @@ def of_numbers(numbers):
         yield mark
 
 
-def _join_block(a, b, lower):
-    touches = b.I <= a.L and a.I <= b.L
-    a.I = min(a.I, b.I) if touches and lower else max(a.I, b.I)
+def _numbers(block):
+    """What is seen of it, in its order."""
+    return [*range(block.I + 1, block.L + 1), *(block.L + 1 + i for i in range(model.WINDOW) if block.W >> i & 1)]
+
+
+def _bridge(low, high):
+    """high, whose floor only says what was not told, begins beyond what low knows: its numbers as bits of low, where they fit."""
+    if high.cut or high.L + high.W.bit_length() - low.L > model.WINDOW:
+        return None
+    joined = copy.copy(low)
+    for number in _numbers(high):
+        joined.join(number)
+    return joined
+
+
+def _join_block(a, b, own):
+    if b.I > a.L or a.I > b.L:
+        joined = None if own else _bridge(a, b) if b.I > a.L else _bridge(b, a)
+        if joined:
+            a.I, a.L, a.W, a.cut = joined.I, joined.L, joined.W, joined.cut
+            return
+        a.I = max(a.I, b.I)
+    elif own or a.cut == b.cut is False:
+        a.I = min(a.I, b.I)
+    elif a.cut and b.cut:
+        a.I = max(a.I, b.I)
+    elif b.cut:
+        a.I = b.I
+    a.cut = a.cut or b.cut
     last = max(a.L, b.L)
     a.W = a.W >> last - a.L | b.W >> last - b.L
     a.L = last
     a.slide()
 
 
-def _join_epoch(seq, b, lower):
+def _join_epoch(seq, b, own):
     if b.E == seq.cur.E:
-        _join_block(seq.cur, b, lower)
+        _join_block(seq.cur, b, own)
     elif b.E > seq.cur.E:
         seq.cur, seq.prev = copy.copy(b), seq.cur
     elif seq.prev is None or b.E > seq.prev.E:
         seq.prev = copy.copy(b)
     elif b.E == seq.prev.E:
-        _join_block(seq.prev, b, lower)
+        _join_block(seq.prev, b, own)
 
 
 def join(state, mark, own):
-    """The floor of what merely began here (own marks, a state that a late finish left in an empty Redis) says only that it does not
-    know what was before: where the two touch, the lower floor holds."""
+    """Of two floors that merely began the lower one holds, for it was told more. One where a number was cut out holds against them."""
     if not isinstance(state.block, model.Sequence):
         state.block = copy.deepcopy(mark)
         return
-    lower = own or bool(state.marks)
     for block in (mark.prev, mark.cur):
         if block:
-            _join_epoch(state.block, copy.copy(block), lower)
+            _join_epoch(state.block, copy.copy(block), own)
     if mark.D:
         state.block.D = max(state.block.D or mark.D, mark.D)
