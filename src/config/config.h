@@ -193,6 +193,8 @@ struct console_config {
         size_t header_count;
     } mask;
     bool allow_changes;
+    char **gateways; /* host:port of their admin.listen; none: this configuration's */
+    size_t gateway_count;
     struct {
         uint32_t connections;
         uint64_t header_bytes, body_bytes, value_bytes;

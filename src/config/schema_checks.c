@@ -148,6 +148,16 @@ static const char *check_authority(const char *authority, size_t len)
     return port && !port_is_legal(port) ? "the URL's port is none of 1 to 65535" : NULL;
 }
 
+const char *check_place(const char *text)
+{
+    const char *why = check_authority(text, strlen(text));
+    const char *colon = strrchr(text, ':');
+
+    if (!why && colon && port_is_legal(colon + 1))
+        return NULL;
+    return "must be a host and a port, such as gateway-1:9464 or [fd00::7]:9464";
+}
+
 const char *check_url(const char *text)
 {
     const char *rest;

@@ -16,6 +16,7 @@ const char *check_dlq_template(const char *text);
 const char *check_address(const char *text); /* IPv4 or IPv6, in digits */
 const char *check_pointer(const char *text); /* a JSON pointer (RFC 6901), not empty */
 const char *check_host(const char *text);
+const char *check_place(const char *text); /* host:port or [IPv6]:port */
 const char *check_not_empty(const char *text);
 
 #endif

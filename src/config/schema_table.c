@@ -294,6 +294,10 @@ const struct schema_key schema_keys[] = {
      .doc = "Names of record headers; case does not matter."},
     {"console.allow_changes", TYPE_BOOL, .preset = "false", .at = C(console.allow_changes),
      .doc = "Whether anything can be changed through it. false: everybody can only look."},
+    {"console.gateways", TYPE_TEXTS, .preset = "[]", .at = C(console.gateways),
+     .count_at = C(console.gateway_count), .min = 0, .max = 100, .check = check_place,
+     .doc = "Gateways whose status the overview shows, as host:port of their admin.listen. Where "
+            "none is named, admin.listen of this configuration."},
     {"console.limits", TYPE_SECTION, .doc = "Bounds of what its clients can take."},
     {"console.limits.connections", TYPE_COUNT, .preset = "200", .at = C(console.limits.connections),
      .min = 4, .max = 10000, .doc = "Open connections."},

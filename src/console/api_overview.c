@@ -77,9 +77,12 @@ static void ask_overview(struct query *query, struct dlq_index *index)
 }
 
 /* The rest is the loop's to say. */
-static void add_feed(struct query *query)
+static void add_feed(void *arg)
 {
+    struct query *query = arg;
     const struct console *console = query->console;
+    buf_add_char(&query->body, ',');
+    peers_add(console->peers, &query->body);
     buf_printf(&query->body, ",\"allow_changes\":%s,\"role\":\"%s\",\"feed\":{\"caught_up\":%s",
                console->config->console.allow_changes ? "true" : "false",
                role_name(query->view.role), console->caught_up ? "true" : "false");
@@ -92,11 +95,16 @@ static void add_feed(struct query *query)
     query_finish(query);
 }
 
+static void ask_gateways(struct query *query)
+{
+    peers_ask(query->console->peers, add_feed, query);
+}
+
 void api_overview(void *arg, struct call *call, const struct route_match *match)
 {
     struct query *query = query_new(arg, call, match);
     query->ask = ask_overview;
-    query->then = add_feed;
+    query->then = ask_gateways;
     query_start(query);
 }
 

@@ -102,6 +102,7 @@ struct console *console_new(const struct console_options *options, struct err *e
     console->keys = keys_new(loop, console->config);
     console->events = events_new(loop, console->config->console.limits.connections / 2);
     make_redriving(console);
+    console->peers = peers_new(loop, console->config);
     if (make_index(console, err))
         console->front = front_new(loop, &console->config->console, api_table, console, err);
     if (!console->front)
@@ -120,6 +121,7 @@ void console_free(struct console **console_p)
     if (console->front)
         front_free(&console->front);
     letters_reader_free(&console->letters);
+    peers_free(&console->peers);
     workers_free(&console->workers);
     work_drop_all(&console->works); /* when no thread has any of them */
     keys_free(&console->keys);

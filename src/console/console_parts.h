@@ -9,6 +9,7 @@
 #include "console/masking.h"
 #include "console/openapi.h"
 #include "console/payload.h"
+#include "console/peers.h"
 #include "console/redriving.h"
 #include "console/router.h"
 #include "console/work.h"
@@ -33,6 +34,7 @@ struct console {
     struct front *front;
     struct letters_reader *letters;  /* reads single records from Kafka */
     struct keys *keys;               /* asks the ledger */
+    struct peers *peers;             /* the gateways */
     struct redriving *redriving;     /* the jobs of all groups */
     struct kafka_producer *producer; /* NULL: not wanted yet */
     struct work_list works;

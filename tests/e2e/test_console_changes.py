@@ -272,6 +272,26 @@ def test_words_that_were_searched_for_are_hidden_with_the_records(world, open_co
         assert b"s3cret" in console.request("GET", path, headers=bearer("admin"))[2], path
 
 
+def test_the_overview_has_the_gateways_own_words(world, open_console):
+    world.start()
+    gateway = world.gateways[0]
+    console = open_console(gateways=[gateway.config["admin"]["listen"], "127.0.0.1:9",
+                                     world.broker.bootstrap, "no-such-host.invalid:9464"])
+    console.use_document()
+    gateways = console.get("/api/v1/overview")["gateways"]
+    assert [one["reached"] for one in gateways] == [True, False, False, False]
+    route = gateways[0]["status"]["routes"][0]
+    assert route["name"] == "orders" and "breaker" in route and "partitions" in route
+    assert all(one["why"] for one in gateways[1:])
+    assert gateways[1]["why"] == "nobody listens there"
+    gateway.stop()
+    one = wait_until(lambda: (lambda one: one if not one["reached"] else None)(
+        console.get("/api/v1/overview")["gateways"][0]), 20, "it is gone")
+    assert one["status"] is None
+    alone = open_console()  # without any, that of its own configuration
+    assert len(alone.get("/api/v1/overview")["gateways"]) == 1
+
+
 def test_without_its_topics_a_group_says_so(world, open_console, tmp_path):
     """The topics were never made: what there is works, and what does not says why."""
     config = world.config(world.route())
