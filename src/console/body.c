@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "record/json_field.h"
 
 #define DEPTH 8
 
@@ -34,12 +35,19 @@ static bool check_names(struct json_object *object, const char *const *names, st
     return true;
 }
 
+/* json-c takes what is no JSON: texts in single quotes. */
+static bool is_object(struct slice text)
+{
+    struct json_field whole = {.pointer = ""};
+    return json_find(text, &whole, 1) && whole.kind == JSON_OBJECT;
+}
+
 struct body *body_parse(struct slice text, const char *const *names, struct err *err)
 {
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
     struct json_object *object = NULL;
     struct body *body = NULL;
-    if (tokener && text.len > 0 && text.len < INT32_MAX) {
+    if (tokener && text.len > 0 && text.len < INT32_MAX && is_object(text)) {
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
     }

@@ -28,6 +28,16 @@ static bool fits(const struct endpoint *endpoint, const struct console_request *
     }
 }
 
+/* "/jobs/dry-run" is not the job of that name. */
+static bool is_named(const struct endpoint *table, const struct console_request *req)
+{
+    for (; table->path; table++) {
+        if (slice_equal_text(req->path, table->path))
+            return true;
+    }
+    return false;
+}
+
 static bool takes(const struct endpoint *endpoint, enum request_method method)
 {
     return endpoint->method == method || (endpoint->method == METHOD_GET && method == METHOD_HEAD);
@@ -37,8 +47,9 @@ enum router_result router_find(const struct endpoint *table, const struct consol
                                const struct endpoint **endpoint, struct buf *allowed)
 {
     bool there = false;
+    bool named = is_named(table, req);
     for (; table->path; table++) {
-        if (!fits(table, req))
+        if (named ? !slice_equal_text(req->path, table->path) : !fits(table, req))
             continue;
         if (takes(table, req->method)) {
             *endpoint = table;

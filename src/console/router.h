@@ -31,7 +31,7 @@ struct route_match;
 
 struct endpoint {
     enum request_method method;
-    const char *path; /* {name} takes one segment */
+    const char *path; /* {name} takes one segment that no other path names */
     enum role role;   /* ROLE_NONE: anybody, unchecked */
     bool changes;
     const char *id, *summary, *doc;

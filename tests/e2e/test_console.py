@@ -142,6 +142,19 @@ def test_other_sites_and_other_names_are_refused(stage):
     assert status == 405 and headers["Allow"] == "GET, HEAD"
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "POST"])
+def test_a_method_that_is_not_there_is_told_which_are(stage, method):
+    console = stage.console().start()
+    for path in ("/api/v1/letters", "/api/v1/keys/a/b/c", "/livez", "/"):
+        status, headers, _ = console.request(method, path, b"{}", JSON)
+        assert (status, headers["Allow"]) == (405, "GET, HEAD"), path
+    if method != "POST":
+        status, headers, _ = console.request(method, "/api/v1/jobs", b"{}", JSON)
+        assert (status, headers["Allow"]) == (405, "GET, HEAD, POST")
+    assert console.raw(b"QUERY /api/v1/letters HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                       ).startswith(b"HTTP/1.1 400 ")
+
+
 def test_beyond_loopback_only_with_tls_and_tokens(stage):
     console = stage.console(listen="0.0.0.0:0").start(wait=False)
     assert console.child.wait(20) == 78

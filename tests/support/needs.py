@@ -19,6 +19,12 @@ def installed(name):
     return name if shutil.which(name) else missing("%s (scripts/deps all)" % name)
 
 
+def schemathesis():
+    """The program that `scripts/deps all` puts into the build tree, or one that is on the path."""
+    return (places.find_schemathesis() or shutil.which("schemathesis")
+            or missing("schemathesis (scripts/deps all)"))
+
+
 def crashy():
     """The program with crash points: what is shipped has none."""
     return places.find_crashy() or missing("a build with crash points (cmake --preset dev)")

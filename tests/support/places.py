@@ -40,6 +40,13 @@ def find_crashy():
                  if path.is_file() and CRASH_MARK in path.read_bytes()), None)
 
 
+def find_schemathesis():
+    """The one of the build tree, or None."""
+    named = os.environ.get("ONCEGATE_SCHEMATHESIS")
+    path = pathlib.Path(named) if named else ROOT / "build" / "venv" / "bin" / "schemathesis"
+    return str(path) if path.is_file() else None
+
+
 def find_clock_shift():
     """The library that shifts a program's wall clock, or None."""
     support = find_support()

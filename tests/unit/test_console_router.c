@@ -23,6 +23,8 @@ static const struct endpoint table[] = {
      params, "application/json", "{\"$ref\":\"#/components/schemas/Key\"}", NULL, NULL},
     {METHOD_POST, "/api/v1/keys/{topic}/{key}", ROLE_OPERATOR, true, "setKey", "change", NULL,
      params, "application/json", NULL, NULL, NULL},
+    {METHOD_POST, "/api/v1/keys/all/reset", ROLE_OPERATOR, true, "resetKeys", "change", NULL, NULL,
+     "application/json", NULL, NULL, NULL},
     {METHOD_GET, "/livez", ROLE_NONE, false, "live", "is it there", NULL, NULL, "text/plain", NULL,
      NULL, NULL},
     {0},
@@ -42,7 +44,7 @@ static void test_router_find_by_path_and_method(void **state)
     struct buf allowed = {0};
     (void)state;
     assert_int_equal(find(METHOD_GET, "/livez", &endpoint, &allowed), ROUTER_FOUND);
-    assert_ptr_equal(endpoint, &table[2]);
+    assert_ptr_equal(endpoint, &table[3]);
     assert_int_equal(find(METHOD_HEAD, "/api/v1/keys/a/b", &endpoint, &allowed), ROUTER_FOUND);
     assert_ptr_equal(endpoint, &table[0]);
     assert_int_equal(find(METHOD_POST, "/api/v1/keys/a/b%2Fc", &endpoint, &allowed), ROUTER_FOUND);
@@ -65,6 +67,10 @@ static void test_router_find_by_path_and_method(void **state)
     assert_int_equal(find(METHOD_DELETE, "/api/v1/keys/a/b", &endpoint, &allowed),
                      ROUTER_OTHER_METHOD);
     assert_string_equal(allowed.data, "GET, HEAD, POST");
+    buf_reset(&allowed);
+    assert_int_equal(find(METHOD_GET, "/api/v1/keys/all/reset", &endpoint, &allowed),
+                     ROUTER_OTHER_METHOD);
+    assert_string_equal(allowed.data, "POST"); /* it is no key of a topic "all" */
     buf_deinit(&allowed);
 }
 
@@ -131,7 +137,7 @@ static void test_openapi_write_says_the_table(void **state)
     openapi_write(&out, table, slice_of(schemas));
     doc = json_tokener_parse(out.data);
     assert_non_null(doc);
-    assert_int_equal(json_object_object_length(at(doc, "/paths")), 2);
+    assert_int_equal(json_object_object_length(at(doc, "/paths")), 3);
     assert_string_equal(
         json_object_get_string(at(doc, "/paths/~1api~1v1~1keys~1{topic}~1{key}/post/x-role")),
         "operator");
