@@ -62,6 +62,7 @@ void wake_attach(struct wake *wake, rd_kafka_queue_t *queue)
     const uint64_t one = 1;
 
     rd_kafka_queue_io_event_enable(queue, wake->fd, &one, sizeof(one));
+    wake_signal(wake); /* for what came before: nothing signals again until the queue was empty */
 }
 
 void wake_detach(rd_kafka_queue_t *queue)

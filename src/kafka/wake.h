@@ -26,7 +26,7 @@ void wake_deinit(struct wake *wake);
 void wake_signal(const struct wake *wake);
 
 /* The queue signals when something comes into it while it is empty: a drain that stops early must
- * call again by itself. */
+ * call again by itself. What is in it already is signalled here. */
 void wake_attach(struct wake *wake, rd_kafka_queue_t *queue);
 void wake_detach(rd_kafka_queue_t *queue);
 

@@ -52,6 +52,23 @@ def controller_killed(scene):
     scene.traffic(300, 90)
 
 
+@row("4", "gateways started while a broker is away", **{**THREE, "rate": 200})
+def start_while_away(scene):
+    """Copies go to the brokers that are there, also from a process that never knew the other one."""
+    for node in (1, 2, 3):
+        scene.broker.kill_node(node)
+        for gateway in scene.running():
+            scene.kill(gateway)
+        for gateway in scene.gateways:
+            scene.revive(gateway)
+        scene.traffic(300, 60)
+        for gateway in scene.gateways:
+            wait_until(lambda gateway=gateway: gateway.metric("retry_scheduled_total") > 2, 40,
+                       "copies of %s are written" % gateway.name)
+        scene.broker.start_node(node)
+        producing(scene)
+
+
 @row("4", "all brokers away for 60 s", allow={"other": 50}, **{**THREE, "settle_s": 120})
 def all_away(scene):
     for node in (1, 2, 3):
