@@ -5,9 +5,15 @@
 #include <stdio.h>
 
 #include "base/sha256.h"
+#include "console/page.h"
 
 static const char page[] =
     "This oncegate was built without its web page.\n"
+    "\n"
+    "To get it, build where Node 18 or newer is: `scripts/build` installs what it takes, or by "
+    "hand\n"
+    "\n"
+    "  cd web && npm ci                         then configure and build again\n"
     "\n"
     "Everything that it would show is there by the API, which /api/openapi.json describes:\n"
     "\n"
@@ -24,6 +30,10 @@ void assets_serve(void *arg, struct call *call, const struct route_match *match)
     char hash[SHA256_HEX_MAX], tag[SHA256_HEX_MAX + 2];
     (void)arg;
     (void)match;
+    if (page_is_built()) {
+        page_serve(call);
+        return;
+    }
     sha256_hex((struct slice){page, sizeof(page) - 1}, hash);
     snprintf(tag, sizeof(tag), "\"%.32s\"", hash);
     call_header(call, "ETag", tag);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "console/page.h"
 
 #define IDLE_MS      INT64_C(60000)
 #define STREAM_BYTES (256 * 1024)
@@ -105,6 +106,12 @@ static void run(struct front *front, struct call *call, const struct endpoint *e
         front_problem_err(call, &err);
 }
 
+/* The page's files and the addresses of its views are not in the table: they are no API. */
+static bool is_of_page(const struct console_request *req)
+{
+    return (req->method == METHOD_GET || req->method == METHOD_HEAD) && page_has(req->path);
+}
+
 static void serve(void *arg, struct call *call)
 {
     struct front *front = arg;
@@ -115,8 +122,11 @@ static void serve(void *arg, struct call *call)
     struct guard_no no = {0};
     struct buf allowed = {0};
     enum router_result found = router_find(front->table, req, &endpoint, &allowed);
+    bool page = found == ROUTER_NOT_FOUND && is_of_page(req);
     if (found == ROUTER_FOUND)
         need = (struct guard_need){endpoint->role, endpoint->changes, endpoint->body != NULL};
+    else if (page)
+        need.role = ROLE_NONE;
     if (!guard_check(front->guard, req, &need, &match.who, &no)) {
         refused(call, &no);
     } else if (found == ROUTER_FOUND) {
@@ -124,6 +134,8 @@ static void serve(void *arg, struct call *call)
     } else if (found == ROUTER_OTHER_METHOD) {
         call_header(call, "Allow", allowed.data);
         front_problem(call, 405, "not by this method");
+    } else if (page) {
+        page_serve(call);
     } else {
         front_problem(call, 404, "there is no such page: /api/openapi.json says what there is");
     }
