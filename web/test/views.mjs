@@ -1,0 +1,27 @@
+/* Every page, and every state of one that looks different. */
+const seen = (selector) => (page) => page.waitForSelector(selector);
+
+
+export const views = [
+  { name: "overview", path: () => "/", ready: async (page) => { await page.waitForSelector(".group"); await page.waitForSelector(".table"); } },
+  { name: "groups", path: () => "/groups", ready: seen(".group") },
+  { name: "group", path: (fake) => "/groups/" + fake.signatureOf(0), ready: async (page) => { await page.waitForSelector(".rows .row"); await page.waitForSelector(".group-over-time"); } },
+  { name: "letters", path: () => "/letters", ready: seen(".rows .row") },
+  { name: "letter", path: (fake) => "/letters/" + fake.idOf(4500), ready: async (page) => { await page.waitForSelector("[data-view]"); await page.waitForSelector(".words"); } },
+  { name: "redrives", path: () => "/redrives", ready: seen(".table") },
+  { name: "redrive", path: () => "/redrives/20260102-030405-678-1f2e3d4c", ready: seen(".rows .row") },
+  { name: "key", path: () => "/keys/orders/orders/customer-2692", ready: seen(".words") },
+  { name: "audit", path: () => "/audit", ready: seen(".table") },
+  { name: "config", path: () => "/config", ready: seen(".code") },
+  {
+    name: "redrive-dialog",
+    path: (fake) => "/groups/" + fake.signatureOf(0),
+    ready: async (page) => {
+      await page.click("text=Redrive…");
+      await page.waitForSelector("dialog .facts");
+    },
+  },
+  { name: "empty", scenario: "empty", path: () => "/", ready: seen(".empty") },
+  { name: "partial", scenario: "partial", path: () => "/groups", ready: seen("progress") },
+  { name: "error", scenario: "error", path: () => "/groups", ready: seen("[role=alert]") },
+];
