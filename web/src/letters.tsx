@@ -27,6 +27,7 @@ interface Row {
   key: Bytes;
   key_size: number;
   attempts: number;
+  redrive: string; /* the last job that sent it */
 }
 
 export function letterPath(id: string): string {
@@ -55,6 +56,7 @@ function rowOf(letter: Letter): Row {
     attempts,
     state: shared(letter.state) as State,
     route: shared(letter.route),
+    redrive: shared(letter.redrive_id),
     code: shared(letter.code),
     detail: shared(letter.detail.slice(0, 200)),
   };
@@ -139,7 +141,13 @@ export interface Selection {
   toggle: (id: string) => void;
 }
 
-function RowView({ row, index, top, current, selection, focus }: { row: Row; index: number; top: number; current: boolean; selection?: Selection; focus: (index: number) => void }) {
+/* What a job did with it. An end is told as long as no other job has sent it since. */
+function byJob(row: Row, job: string): string {
+  if (row.redrive !== job) return "not sent, or sent again since";
+  return { open: "failed again", redriving: "on its way", resolved: "resolved", archived: "archived since" }[row.state];
+}
+
+function RowView({ row, index, top, current, selection, job, focus }: { row: Row; index: number; top: number; current: boolean; selection?: Selection; job?: string; focus: (index: number) => void }) {
   const chosen = selection?.ids.has(row.id) ?? false;
   return (
     <div
@@ -168,7 +176,7 @@ function RowView({ row, index, top, current, selection, focus }: { row: Row; ind
         <StateTag state={row.state} />
       </span>
       <span role="gridcell" class="c-route">
-        <Line text={row.route} max={60} />
+        {job ? byJob(row, job) : <Line text={row.route} max={60} />}
       </span>
       <span role="gridcell" class="c-code">
         <Line text={row.code || "no code"} max={60} />
@@ -204,7 +212,7 @@ interface Range {
   height: number;
 }
 
-function Grid({ store, selection }: { store: Store; selection?: Selection }) {
+function Grid({ store, selection, job }: { store: Store; selection?: Selection; job?: string }) {
   const body = useRef<HTMLDivElement>(null);
   const probe = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<Range>({ from: 0, to: 30, height: 32 });
@@ -284,7 +292,7 @@ function Grid({ store, selection }: { store: Store; selection?: Selection }) {
 
   return (
     <div
-      class={"grid" + (selection ? " grid-pick" : "")}
+      class={"grid" + (selection ? " grid-pick" : "") + (job ? " grid-job" : "")}
       role="grid"
       aria-label="Dead letters"
       aria-rowcount={store.next === "" ? total + 1 : -1}
@@ -302,7 +310,7 @@ function Grid({ store, selection }: { store: Store; selection?: Selection }) {
         ) : null}
         {headings.map(([name, label]) => (
           <span role="columnheader" class={name} key={name}>
-            {label}
+            {job && name === "c-route" ? "By this redrive" : label}
           </span>
         ))}
       </div>
@@ -318,6 +326,7 @@ function Grid({ store, selection }: { store: Store; selection?: Selection }) {
               top={index * range.height}
               current={index === stop}
               selection={selection}
+              job={job}
               focus={(at) => {
                 setActive(at);
                 setHeld(true);
@@ -330,8 +339,8 @@ function Grid({ store, selection }: { store: Store; selection?: Selection }) {
   );
 }
 
-/* total: how many there are, where that is known from elsewhere. */
-export function LetterList({ filter, total, selection }: { filter: Filter; total?: number; selection?: Selection }) {
+/* total: how many there are, where that is known from elsewhere. job: whose letters they are. */
+export function LetterList({ filter, total, selection, job }: { filter: Filter; total?: number; selection?: Selection; job?: string }) {
   const query = filterQuery(filter).toString();
   const store = storeOf(query);
   const [, draw] = useState(0);
@@ -383,7 +392,7 @@ export function LetterList({ filter, total, selection }: { filter: Filter; total
           {filter.state?.length ? "Other states may hold some." : "Resolved and archived ones are shown with State: Any state."}
         </Empty>
       ) : (
-        <Grid store={store} selection={selection} />
+        <Grid store={store} selection={selection} job={job} />
       )}
       {store.problem ? <ProblemNotice problem={store.problem} again={() => void store.more()} /> : null}
       <p class="muted list-foot" role="status">

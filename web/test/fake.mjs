@@ -445,6 +445,7 @@ export class Fake {
       if (query.get("route") && query.get("route") !== letter.route) continue;
       if (query.get("code") && query.get("code") !== letter.code) continue;
       if (query.get("key") && query.get("key") !== letter.key.text) continue;
+      if (query.get("until") && !(letter.written < query.get("until"))) continue;
       if (query.get("text") && !letter.detail.toLowerCase().includes(query.get("text").toLowerCase())) continue;
       if (query.getAll("id").length && !query.getAll("id").includes(letter.id)) continue;
       letters.push(letter);

@@ -1,5 +1,6 @@
 /* What there is at a glance, and first of all what is stuck and why. */
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import { useAnswer } from "../api";
 import { count, duration, some } from "../format";
 import { useOverview } from "../overview";
@@ -241,6 +242,11 @@ function Running() {
 
 export function OverviewPage() {
   const { data, problem, reload } = useOverview();
+  /* Lag and breakers move without an event. */
+  useEffect(() => {
+    const timer = setInterval(() => document.visibilityState === "visible" && reload(), 5000);
+    return () => clearInterval(timer);
+  }, [reload]);
   return (
     <>
       <Title text="Overview" />

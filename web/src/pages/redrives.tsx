@@ -9,7 +9,7 @@ import { useWhyNot } from "../overview";
 import { Link, withQuery } from "../router";
 import { Table } from "../table";
 import { Line } from "../text";
-import type { Counts, Job, Jobs } from "../types";
+import type { Counts, Filter, Job, Jobs } from "../types";
 import { Answered, Dialog, Empty, Facts, Notice, ProblemNotice, StateTag, Time, Title } from "../ui";
 
 const ended = new Set(["finished", "cancelled", "failed"]);
@@ -174,6 +174,12 @@ function CancelDialog({ job, close, done }: { job: Job; close: () => void; done:
   );
 }
 
+/* What the job could take: what its filter takes, whatever became of it, and was there when it was asked for. */
+function lettersOf(job: Job): Filter {
+  const until = job.filter.until ?? job.created ?? undefined;
+  return { ...job.filter, state: ["any"], ...(until && !job.filter.id ? { until } : {}) };
+}
+
 function JobView({ job, reload }: { job: Job; reload: () => void }) {
   const [asking, setAsking] = useState(false);
   const why = useWhyNot("operator");
@@ -219,7 +225,7 @@ function JobView({ job, reload }: { job: Job; reload: () => void }) {
               job.filter_hidden ? (
                 <span class="muted">hidden</span>
               ) : (
-                <Link to={withQuery("/letters", filterQuery({ ...job.filter, state: ["any"] }))}>
+                <Link to={withQuery("/letters", filterQuery(lettersOf(job)))}>
                   <Line text={filterWords(job.filter)} max={400} />
                 </Link>
               ),
@@ -240,7 +246,7 @@ function JobView({ job, reload }: { job: Job; reload: () => void }) {
       {job.filter_hidden ? null : (
         <>
           <h2>Its records, as they stand</h2>
-          <LetterList filter={{ ...job.filter, state: ["any"] }} />
+          <LetterList filter={lettersOf(job)} job={job.id} />
         </>
       )}
       {asking ? <CancelDialog job={job} close={() => setAsking(false)} done={reload} /> : null}
