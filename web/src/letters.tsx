@@ -141,9 +141,9 @@ export interface Selection {
   toggle: (id: string) => void;
 }
 
-/* What a job did with it. An end is told as long as no other job has sent it since. */
+/* What a job did with it: told as long as no other has sent it since. Ids of jobs sort by time. */
 function byJob(row: Row, job: string): string {
-  if (row.redrive !== job) return "not sent, or sent again since";
+  if (row.redrive !== job) return row.redrive > job ? "sent again since" : "not sent";
   return { open: "failed again", redriving: "on its way", resolved: "resolved", archived: "archived since" }[row.state];
 }
 
