@@ -15,13 +15,14 @@ export const views = [
   { name: "config", path: () => "/config", ready: seen(".code") },
   {
     name: "redrive-dialog",
+    state: true,
     path: (fake) => "/groups/" + fake.signatureOf(0),
     ready: async (page) => {
       await page.click("text=Redrive…");
       await page.waitForSelector("dialog .facts");
     },
   },
-  { name: "empty", scenario: "empty", path: () => "/", ready: seen(".empty") },
-  { name: "partial", scenario: "partial", path: () => "/groups", ready: seen("progress") },
-  { name: "error", scenario: "error", path: () => "/groups", ready: seen("[role=alert]") },
+  { name: "empty", state: true, scenario: "empty", path: () => "/", ready: seen(".empty") },
+  { name: "partial", state: true, scenario: "partial", path: () => "/groups", ready: seen("progress") },
+  { name: "error", state: true, scenario: "error", path: () => "/groups", ready: seen("[role=alert]") },
 ];
