@@ -259,8 +259,8 @@ static const struct command_option CONSOLE_OPTIONS[] = {
 };
 static const struct command_verb CONSOLE[] = {
     {"", "", "follows the dead-letter topics and serves what is in them", CONSOLE_OPTIONS,
-     "Listens on console.listen (127.0.0.1:9465). The index is a file (console.index) that is made "
-     "from the topics: it can be deleted at any time. Ends on SIGTERM.",
+     "Listens on console.listen (127.0.0.1:9465). The index is a file (console.index) that is\n"
+     "made from the topics: it can be deleted at any time. Ends on SIGTERM.",
      false},
     {0},
 };
