@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "kafka/admin.h"
 #include "kafka/follower.h"
 #include "test_kafka_support.h"
@@ -228,13 +229,17 @@ static void test_bounds_of_logs(void **state)
     struct rig *rig = *state;
     struct kafka_bounds asked[] = {{.topic = rig->topic, .partition = 1},
                                    {.topic = rig->topic, .partition = 0}};
+    uint64_t until_ns = clock_mono_ns() + 60 * NS_PER_S;
     struct answer answer;
 
     support_topic(rig->loop, rig->config, rig->topic, PARTS, NULL, 0);
     support_produce(rig->bootstrap, rig->topic, 0, 10);
     support_delete_records(rig->bootstrap, rig->topic, 0, 7);
     support_abort(rig->bootstrap, rig->topic, 0);
-    answer = ask(rig, asked, 2);
+    /* A transaction has ended for its producer before its marker is in the log. */
+    do
+        answer = ask(rig, asked, 2);
+    while (answer.bounds[1].end == 10 && clock_mono_ns() < until_ns);
     assert_int_equal(answer.err.code, ERR_NONE);
     assert_int_equal(answer.count, 2);
     assert_int_equal(answer.bounds[0].begin, 0);
