@@ -122,7 +122,8 @@ static bool stage_open(struct stage *stage, const struct options *options, struc
         return false;
     demo_report_opening(stage->screen, &stage->world, options->own_kafka);
     if (!demo_world_make_topics(&stage->world, err) ||
-        !demo_world_start_gateway(&stage->world, err))
+        !demo_world_start_gateway(&stage->world, err) ||
+        !demo_world_start_console(&stage->world, err))
         return false;
     route = &stage->world.config->routes[0];
     stage->probe = demo_probe_new(stage->loop, stage->world.config->admin.port, route->topics[0],

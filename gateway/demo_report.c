@@ -28,6 +28,10 @@ void demo_report_opening(struct demo_screen *screen, const struct demo_world *wo
                       (int)world->redis.pid);
     demo_screen_print(screen, TONE_PLAIN, "  handler  %s  (takes 2 to 7 ms, fails at times)",
                       world->config->routes[0].handler.url);
+    if (!world->mock)
+        demo_screen_print(screen, TONE_PLAIN,
+                          "  console  http://127.0.0.1:%u  (dead letters, live)",
+                          (unsigned)world->config->console.listen.port);
     demo_screen_print(screen, TONE_PLAIN, "  config   %s", world->config_file);
     demo_screen_gap(screen);
     while (*line) {
@@ -137,6 +141,12 @@ void demo_report_next(struct demo_screen *screen, const struct demo_world *world
     demo_screen_gap(screen);
     demo_screen_print(screen, TONE_PLAIN, "    export ONCEGATE_CONFIG=%s", world->config_file);
     demo_screen_print(screen, TONE_PLAIN, "    %s status", program);
+    if (!world->mock) {
+        demo_screen_print(screen, TONE_PLAIN, "    %s dlq groups", program);
+        if (kept)
+            demo_screen_print(screen, TONE_PLAIN, "  and in a browser: http://127.0.0.1:%u",
+                              (unsigned)world->config->console.listen.port);
+    }
     demo_screen_print(screen, TONE_PLAIN, "    %s ledger get orders %s %s", program,
                       world->config->routes[0].topics[0], key);
     if (!world->mock)

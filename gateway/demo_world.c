@@ -1,7 +1,8 @@
 /*
  * Setting up; see demo_world.h. Order matters: the handler and the mock cluster say where they
  * listen, then the configuration is written, then topics are made and the gateway is started.
- * Ports are chosen by whoever listens, but for the admin port, which stands in the configuration.
+ * Ports are chosen by whoever listens, but for those of gateway and console, which stand in the
+ * configuration.
  */
 #include "demo_world.h"
 
@@ -162,7 +163,7 @@ static bool start_redis(struct demo_world *world, struct err *err)
 }
 
 static void write_text(struct demo_world *world, const char *bootstrap, const char *handler,
-                       unsigned admin_port, const char *prefix)
+                       unsigned admin_port, unsigned console_port, const char *prefix)
 {
     struct buf *out = &world->text;
     buf_reset(out);
@@ -173,6 +174,7 @@ static void write_text(struct demo_world *world, const char *bootstrap, const ch
                "  consumer: {session.timeout.ms: 6000}\n"
                "redis: {url: \"unix://%s/redis.sock\"}\n"
                "admin: {listen: \"127.0.0.1:%u\"}\n"
+               "console: {listen: \"127.0.0.1:%u\", index: \"%s\", allow_changes: true}\n"
                "routes:\n"
                "  - name: orders\n"
                "    topics: [%s" DEMO_TOPIC "]\n"
@@ -182,7 +184,8 @@ static void write_text(struct demo_world *world, const char *bootstrap, const ch
                "    handler: {url: \"http://%s/orders\", timeout: 3s}\n"
                "    retry: {tiers: [2s, 5s]}\n"
                "    breaker: {probe_every: 1s}\n",
-               bootstrap, world->redis_dir, admin_port, prefix, prefix, handler);
+               bootstrap, world->redis_dir, admin_port, console_port, world->index_file, prefix,
+               prefix, handler);
 }
 
 static bool parse(struct demo_world *world, struct err *err)
@@ -251,18 +254,18 @@ static bool start_all(struct demo_world *world, const char *bootstrap, const cha
 {
     char handler[PLACE_MAX], kafka[PLACE_MAX];
     const char *argv[] = {world->program, "demo", "--part", "handler", world->handler_log, NULL};
-    unsigned admin_port = free_port();
+    unsigned admin_port = free_port(), console_port = free_port();
     snprintf(kafka, sizeof(kafka), "%s", bootstrap ? bootstrap : "");
     if (!start_redis(world, err) ||
         !start_part(world, &world->handler, argv, "handler.log", handler, sizeof(handler), err))
         return false;
     if (!bootstrap) {
-        write_text(world, PLACEHOLDER, handler, admin_port, prefix);
+        write_text(world, PLACEHOLDER, handler, admin_port, console_port, prefix);
         if (!start_mock(world, kafka, sizeof(kafka), err))
             return false;
     }
     world->bootstrap = mem_strdup(kafka);
-    write_text(world, kafka, handler, admin_port, prefix);
+    write_text(world, kafka, handler, admin_port, console_port, prefix);
     return parse(world, err) && save(world, err);
 }
 
@@ -276,6 +279,7 @@ bool demo_world_open(struct demo_world *world, const char *dir, const char *boot
     world->redis = CHILD_INIT("redis-server");
     world->handler = CHILD_INIT("the sample handler");
     world->gateway = CHILD_INIT("the gateway");
+    world->console = CHILD_INIT("the console");
     world->mock = !bootstrap;
     if (len <= 0)
         return err_set(err, ERR_INTERNAL, "where is this program? %s", strerror(errno));
@@ -286,6 +290,8 @@ bool demo_world_open(struct demo_world *world, const char *dir, const char *boot
     world->config_file = in_dir(world, "oncegate.yaml");
     world->handler_log = in_dir(world, "deliveries.log");
     world->gateway_log = in_dir(world, "gateway.log");
+    world->console_log = in_dir(world, "console.log");
+    world->index_file = in_dir(world, "dead-letters.db");
     /* A directory may be used again; logs are read from their beginning. */
     (void)unlink(world->handler_log);
     (void)unlink(world->gateway_log);
@@ -357,6 +363,12 @@ bool demo_world_start_gateway(struct demo_world *world, struct err *err)
     return child_start(&world->gateway, argv, world->gateway_log, false, err);
 }
 
+bool demo_world_start_console(struct demo_world *world, struct err *err)
+{
+    const char *argv[] = {world->program, "console", "-c", world->config_file, NULL};
+    return world->mock || child_start(&world->console, argv, world->console_log, false, err);
+}
+
 void demo_world_show_log(const struct demo_world *world)
 {
     FILE *file = fopen(world->gateway_log, "re");
@@ -373,6 +385,7 @@ void demo_world_show_log(const struct demo_world *world)
 
 void demo_world_close(struct demo_world *world)
 {
+    child_end(&world->console, SIGTERM, END_MS);
     child_end(&world->gateway, SIGTERM, GATEWAY_MS);
     child_end(&world->handler, SIGTERM, END_MS);
     child_end(&world->kafka, SIGTERM, END_MS);
@@ -391,6 +404,8 @@ void demo_world_close(struct demo_world *world)
     mem_free(world->config_file);
     mem_free(world->handler_log);
     mem_free(world->gateway_log);
+    mem_free(world->console_log);
+    mem_free(world->index_file);
     mem_free(world->bootstrap);
     memset(world, 0, sizeof(*world));
 }

@@ -21,11 +21,12 @@ struct demo_world {
     char *config_file;
     char *handler_log;
     char *gateway_log;
+    char *index_file, *console_log;
     char *bootstrap;
     bool mock;       /* Kafka is librdkafka's mock cluster */
     struct buf text; /* the configuration */
     struct config *config;
-    struct child kafka, redis, handler, gateway;
+    struct child kafka, redis, handler, gateway, console;
 };
 
 /* dir NULL: a new one among the temporary files. bootstrap NULL: the mock cluster. prefix: of the
@@ -35,6 +36,9 @@ bool demo_world_open(struct demo_world *world, const char *dir, const char *boot
 /* Creates the topics; the mock cluster has them. */
 bool demo_world_make_topics(struct demo_world *world, struct err *err) MUST_CHECK;
 bool demo_world_start_gateway(struct demo_world *world, struct err *err) MUST_CHECK;
+/* The console with its page; not on the mock cluster, which keeps no offsets for it. The demo goes
+ * on without it. */
+bool demo_world_start_console(struct demo_world *world, struct err *err) MUST_CHECK;
 /* The last lines of the gateway's log, to stderr. */
 void demo_world_show_log(const struct demo_world *world);
 void demo_world_close(struct demo_world *world);

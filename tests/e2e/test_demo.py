@@ -1,12 +1,14 @@
-"""`oncegate demo` on the mock cluster, in its shortest form: its exit code, its table, and that
-nothing is left of it."""
+"""`oncegate demo` in its shortest form, on the mock cluster and on a real Kafka: its exit code, its
+table, its console, and that nothing is left of it."""
 
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -14,9 +16,9 @@ from support import places
 from support.waiting import wait_until
 
 
-def start(directory, *options):
-    return subprocess.Popen([str(places.find_gateway()), "demo", "--mock", "--seconds", "20",
-                             "--dir", str(directory), *options],
+def start(directory, *kafka):
+    return subprocess.Popen([str(places.find_gateway()), "demo", *(kafka or ("--mock",)),
+                             "--seconds", "20", "--dir", str(directory)],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True,
                             env={key: value for key, value in os.environ.items()
@@ -77,6 +79,30 @@ def test_demo_tells_its_story_and_nothing_is_lost(programs, tmp_path):
                  "delivered twice otherwise"):
         assert row(output, name) == (0, "ok"), output
     assert max(map(len, output.splitlines()[:5])) <= 80
+    assert not belongs_to(tmp_path)
+
+
+@pytest.mark.slow
+def test_demo_shows_its_failures_in_the_console(programs, broker, tmp_path):
+    """On a Kafka of its own the demo has a console, with the orders that fail in it."""
+    demo = start(tmp_path, "--kafka", broker.bootstrap)
+    try:
+        config = tmp_path / "oncegate.yaml"
+        address = wait_until(lambda: config.exists() and re.search(
+            r'console: \{listen: "([^"]+)"', config.read_text()), 60, "it has a configuration").group(1)
+
+        def groups():
+            try:
+                with urllib.request.urlopen("http://%s/api/v1/groups" % address, timeout=5) as answer:
+                    return json.load(answer)["groups"]
+            except OSError:
+                return []
+        seen = wait_until(groups, 120, "a failure is shown")
+        output, _ = demo.communicate(timeout=240)
+    finally:
+        demo.kill()
+    assert demo.returncode == 0, output
+    assert "http://%s" % address in output and seen[0]["open"] > 0, (output, seen)
     assert not belongs_to(tmp_path)
 
 
