@@ -127,7 +127,9 @@ const struct endpoint api_table[] = {
      "text/plain; version=0.0.4; charset=utf-8", "{\"type\":\"string\"}", api_metrics, NULL},
     {METHOD_GET, "/livez", ROLE_NONE, false, "getLivez", "Whether the console lives", NULL, NULL,
      "text/plain; charset=utf-8", "{\"type\":\"string\"}", api_livez, NULL},
-    {METHOD_GET, "/", ROLE_NONE, false, "getPage", "The page", NULL, NULL,
-     "text/plain; charset=utf-8", "{\"type\":\"string\"}", assets_serve, NULL},
+    {METHOD_GET, "/", ROLE_NONE, false, "getPage",
+     "The page; where it was not built, how to get it", NULL, NULL,
+     "text/html; charset=utf-8|text/plain; charset=utf-8", "{\"type\":\"string\"}", assets_serve,
+     NULL},
     {0},
 };

@@ -44,11 +44,24 @@ static void add_problem(struct buf *out, const char *status, const char *doc)
                       "{\"$ref\":\"#/components/schemas/Problem\"}}}}");
 }
 
+static void add_content(struct buf *out, const struct endpoint *endpoint)
+{
+    const char *type = endpoint->answer_type;
+    do {
+        size_t len = strcspn(type, "|");
+        if (type != endpoint->answer_type)
+            buf_add_char(out, ',');
+        buf_add_json(out, (struct slice){type, len});
+        buf_printf(out, ":{\"schema\":%s}", endpoint->answer ? endpoint->answer : "{}");
+        type += len + (type[len] == '|');
+    } while (*type);
+}
+
 static void add_answers(struct buf *out, const struct endpoint *endpoint)
 {
     buf_add_text(out, "\"responses\":{\"200\":{\"description\":\"the answer\",\"content\":{");
-    buf_add_json(out, slice_of(endpoint->answer_type));
-    buf_printf(out, ":{\"schema\":%s}}}", endpoint->answer ? endpoint->answer : "{}");
+    add_content(out, endpoint);
+    buf_add_text(out, "}}");
     if (endpoint->role != ROLE_NONE) {
         add_problem(out, "400", "the request is wrong");
         add_problem(out, "401", "no token that this console knows");

@@ -36,7 +36,7 @@ struct endpoint {
     bool changes;
     const char *id, *summary, *doc;
     const struct endpoint_param *params; /* path and query; a NULL name ends it; may be NULL */
-    const char *answer_type;             /* media type of 200 */
+    const char *answer_type;             /* media type of 200, or several: "a|b" */
     const char *answer;                  /* JSON Schema of 200, as JSON; NULL: none is promised */
     void (*serve)(void *arg, struct call *call, const struct route_match *match);
     const char *body; /* JSON Schema of the request's body, as JSON; NULL: it has none */
