@@ -24,8 +24,8 @@ static const struct endpoint_param params[] = {{"topic", true, false, "{}", ""},
                                                {0}};
 static const struct endpoint table[] = {
     {METHOD_GET, "/api/v1/letters/{topic}/0/7", ROLE_VIEWER, false, "", "", "", params, "", "",
-     NULL},
-    {METHOD_POST, "/api/v1/letters", ROLE_VIEWER, true, "", "", "", NULL, "", "", NULL},
+     NULL, NULL},
+    {METHOD_POST, "/api/v1/letters", ROLE_VIEWER, true, "", "", "", NULL, "", "", NULL, NULL},
     {0}};
 
 static void route(const struct console_request *req)

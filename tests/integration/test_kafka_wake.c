@@ -1,4 +1,4 @@
-/* How librdkafka's queues wake the loop. No broker. */
+/* How librdkafka's queues wake the loop. No broker is wanted. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
