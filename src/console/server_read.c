@@ -49,15 +49,17 @@ static int on_url(http_parser *parser, const char *at, size_t len)
 static int on_header_field(http_parser *parser, const char *at, size_t len)
 {
     struct conn *conn = conn_of(parser);
+    size_t more = len;
     if (conn->in_value || conn->header_count == 0) {
         if (conn->header_count == CONN_HEADERS_MAX)
             return refuse(conn, 431, "the request has more than 100 headers");
         conn->names[conn->header_count] = conn->values[conn->header_count] = (struct span){0};
         conn->header_count++;
         conn->in_value = false;
+        more += 4; /* ": " and the line end, once however the name arrives in pieces */
     }
     append(conn, &conn->names[conn->header_count - 1], at, len);
-    return too_long(conn, len + 4); /* ": " and the line end */
+    return too_long(conn, more);
 }
 
 static int on_header_value(http_parser *parser, const char *at, size_t len)
