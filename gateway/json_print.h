@@ -22,9 +22,6 @@ void json_add_int(struct json_object *object, const char *name, int64_t number);
 void json_add_uint(struct json_object *object, const char *name, uint64_t number);
 /* RFC 3339 in UTC; null for 0. */
 void json_add_time(struct json_object *object, const char *name, int64_t ms);
-void json_add_base64(struct buf *out, struct slice bytes);
-/* False: that is none. out is appended to. */
-bool json_read_base64(struct slice text, struct buf *out) MUST_CHECK;
 
 /* Prints value with a line feed to stdout; no character of it is one that a terminal obeys. Pretty:
  * over several lines. False where stdout is gone. */

@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "json_print.h"
@@ -26,7 +27,7 @@ static void add_headers(struct json_object *line, const struct record *rec)
         struct slice bytes = i % 2 == 0 ? header->name : header->value;
         struct buf text = {0};
         if (!slice_is_null(bytes) && !str_is_utf8(bytes)) {
-            json_add_base64(&text, bytes);
+            base64_encode(&text, bytes);
             bytes = buf_slice(&text);
             json_object_array_add(encoded, json_object_new_int((int)i));
         }
@@ -126,7 +127,7 @@ static bool keep(struct reading *reading, const char *member, struct json_object
         return refuse(reading, member, "must be text or null");
     if (!base64)
         buf_add_slice(bytes, string_of(value));
-    else if (!json_read_base64(string_of(value), bytes))
+    else if (!base64_decode(bytes, string_of(value)))
         return refuse(reading, member, "is said to be base64 and is not");
     out->len = bytes->len - out->at;
     return true;

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "config/secret_file.h"
-#include "console/base64.h"
 
 #define TOKEN_MIN       20
 #define TOKENS_MAX      64

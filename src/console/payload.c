@@ -5,9 +5,9 @@
  */
 #include "console/payload.h"
 
+#include "base/base64.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "console/base64.h"
 #include "record/headers.h"
 
 bool payload_is_masked(const struct payload_view *view)

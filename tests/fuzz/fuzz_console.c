@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "console/base64.h"
+#include "base/base64.h"
 #include "console/masking.h"
 #include "console/router.h"
 #include "console/server_conn.h"

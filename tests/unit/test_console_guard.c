@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "console/base64.h"
+#include "base/base64.h"
 #include "console/guard.h"
 
 #define VIEWER "viewer-token-0123456789"

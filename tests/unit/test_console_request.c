@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "console/base64.h"
+#include "base/base64.h"
 #include "console/request.h"
 
 static void decodes(const char *text, bool plus, const char *want, size_t len)

@@ -1,6 +1,6 @@
 /* See base64.h. What is decoded has one spelling only: no blanks, padding as it must be, no spare
  * bits. */
-#include "console/base64.h"
+#include "base/base64.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -10,6 +10,7 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 void base64_encode(struct buf *out, struct slice s)
 {
     const unsigned char *in = (const unsigned char *)s.data;
+    buf_add(out, "", 0);
     buf_reserve(out, (s.len + 2) / 3 * 4);
     for (size_t i = 0; i < s.len; i += 3) {
         size_t left = s.len - i;
@@ -33,6 +34,7 @@ bool base64_decode(struct buf *out, struct slice s)
     size_t pad = 0;
     if (s.len % 4 != 0)
         return false;
+    buf_add(out, "", 0);
     if (s.len > 0 && s.data[s.len - 1] == '=')
         pad = s.data[s.len - 2] == '=' ? 2 : 1;
     for (size_t i = 0; i < s.len; i += 4) {
