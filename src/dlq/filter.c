@@ -12,13 +12,12 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "config/schema_checks.h"
 
-enum { JSON_DEPTH = 4, SHOWN_MAX = 60, TOPIC_NAME_MAX = 249 };
+enum { JSON_DEPTH = 4, SHOWN_MAX = 60 };
 
-/* What Kafka lets a topic's name consist of. */
-#define TOPIC_NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-#define TIME_MAX_MS UINT64_C(253402300799999) /* the last that RFC 3339 can write */
+/* The last that is read again where it is written as RFC 3339: of the year 2554. */
+#define TIME_MAX_MS (UINT64_MAX / 1000000)
 
 static const struct state_name {
     const char *name;
@@ -95,17 +94,6 @@ static bool refuse(struct err *err, const char *name, struct slice value, const 
 
 /* ---- ids ---- */
 
-static bool is_topic_name(struct slice name)
-{
-    if (name.len == 0 || name.len > TOPIC_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        if (!memchr(TOPIC_NAME_LETTERS, name.data[i], sizeof(TOPIC_NAME_LETTERS) - 1))
-            return false;
-    }
-    return true;
-}
-
 bool dlq_id_parse(struct slice text, struct dlq_id *out, struct err *err)
 {
     const char *right = "<topic>/<partition>/<offset>";
@@ -120,10 +108,14 @@ bool dlq_id_parse(struct slice text, struct dlq_id *out, struct err *err)
         begin = i + 1;
     }
     uint64_t partition, offset;
-    if (count != 3 || !is_topic_name(part[0]) || !str_to_u64(part[1], &partition) ||
-        !str_to_u64(part[2], &offset) || partition > INT32_MAX || offset > INT64_MAX)
+    if (count != 3 || !str_to_u64(part[1], &partition) || !str_to_u64(part[2], &offset) ||
+        partition > INT32_MAX || offset > INT64_MAX)
         return refuse(err, "id", text, right);
     out->topic = mem_strndup(part[0].data, part[0].len);
+    if (strlen(out->topic) != part[0].len || check_topic_name(out->topic)) {
+        dlq_id_deinit(out);
+        return refuse(err, "id", text, right);
+    }
     out->partition = (int32_t)partition;
     out->offset = (int64_t)offset;
     return true;

@@ -129,6 +129,7 @@ static void test_filter_wrong_values_are_refused_with_the_part(void **state)
     assert_refused("key_hex", "0", "in pairs");
     assert_refused("key_hex", "0g", "in pairs");
     assert_refused("offset", "1", "\"offset\" is no part of a filter");
+    assert_refused("since", "18446744073710", "a time such as"); /* no RFC 3339 that is read */
     assert_refused("id", "x", "<topic>/<partition>/<offset>");
 }
 
