@@ -1,5 +1,6 @@
 /*
- * bench-load: makes a topic and fills it. Each key's records are numbered from 1 in the header seq;
+ * bench-load: makes a topic and fills it, or with --topics N the topics NAME-0 to NAME-(N-1), among
+ * which the keys are dealt out. Each key's records are numbered from 1 in the header seq;
  * a share of the records, in per mille, is one of the last thousand once more. The value tells key,
  * number and time to the handler (common.h). Ends when every record is acknowledged; prints
  * "records=N distinct=M ack_p50_ms=X ack_p99_ms=Y": from a record's time, the one in its value, to
@@ -18,7 +19,7 @@
 
 struct load {
     const char *bootstrap, *topic;
-    uint64_t partitions, records, keys, size, rate, twice_per_mille, warm;
+    uint64_t topics, partitions, records, keys, size, rate, twice_per_mille, warm;
     rd_kafka_t *client;
     uint32_t *next_seq;
     struct value recent[RECENT];
@@ -82,13 +83,22 @@ static void connect_broker(struct load *load)
         die("%s", text);
 }
 
-static void create_topic(struct load *load)
+/* The name of the topic that has these keys. */
+static const char *topic_of(const struct load *load, uint32_t key, char out[static 256])
+{
+    if (load->topics == 1)
+        return load->topic;
+    snprintf(out, 256, "%s-%u", load->topic, (unsigned)(key % load->topics));
+    return out;
+}
+
+static void create_topic(const struct load *load, const char *name)
 {
     char text[256];
     rd_kafka_queue_t *queue = rd_kafka_queue_new(load->client);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(load->client,
                                                                  RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(load->topic, (int)load->partitions, 1, text,
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, (int)load->partitions, 1, text,
                                                        sizeof(text));
     rd_kafka_event_t *event;
     const rd_kafka_topic_result_t **results;
@@ -99,12 +109,11 @@ static void create_topic(struct load *load)
     rd_kafka_CreateTopics(load->client, &topic, 1, options, queue);
     event = rd_kafka_queue_poll(queue, 30000);
     if (!event || rd_kafka_event_error(event))
-        die("cannot create %s: %s", load->topic,
-            event ? rd_kafka_event_error_string(event) : "no answer");
+        die("cannot create %s: %s", name, event ? rd_kafka_event_error_string(event) : "no answer");
     results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
                                                   &count);
     if (count != 1 || rd_kafka_topic_result_error(results[0]))
-        die("cannot create %s: %s", load->topic,
+        die("cannot create %s: %s", name,
             count == 1 ? rd_kafka_topic_result_error_string(results[0]) : "no result");
     rd_kafka_event_destroy(event);
     rd_kafka_NewTopic_destroy(topic);
@@ -126,7 +135,7 @@ static struct value choose(struct load *load)
 
 static void send_record(struct load *load, char *payload)
 {
-    char key[32], seq[16];
+    char key[32], seq[16], topic[256];
     struct value value = choose(load);
     rd_kafka_resp_err_t err;
     value.sent_us = wall_us();
@@ -134,10 +143,11 @@ static void send_record(struct load *load, char *payload)
     int key_len = snprintf(key, sizeof(key), "k%08u", value.key);
     int seq_len = snprintf(seq, sizeof(seq), "%u", value.seq);
     do {
-        err = rd_kafka_producev(
-            load->client, RD_KAFKA_V_TOPIC(load->topic), RD_KAFKA_V_KEY(key, (size_t)key_len),
-            RD_KAFKA_V_VALUE(payload, load->size), RD_KAFKA_V_HEADER("seq", seq, (ssize_t)seq_len),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        err = rd_kafka_producev(load->client, RD_KAFKA_V_TOPIC(topic_of(load, value.key, topic)),
+                                RD_KAFKA_V_KEY(key, (size_t)key_len),
+                                RD_KAFKA_V_VALUE(payload, load->size),
+                                RD_KAFKA_V_HEADER("seq", seq, (ssize_t)seq_len),
+                                RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
         rd_kafka_poll(load->client, err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 20 : 0);
     } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
     if (err)
@@ -159,6 +169,7 @@ static void options(struct load *load, int argc, char **argv)
 {
     static const struct option names[] = {{"bootstrap", required_argument, NULL, 'b'},
                                           {"topic", required_argument, NULL, 't'},
+                                          {"topics", required_argument, NULL, 'm'},
                                           {"partitions", required_argument, NULL, 'p'},
                                           {"records", required_argument, NULL, 'n'},
                                           {"keys", required_argument, NULL, 'k'},
@@ -175,6 +186,9 @@ static void options(struct load *load, int argc, char **argv)
             break;
         case 't':
             load->topic = optarg;
+            break;
+        case 'm':
+            load->topics = number(optarg, "--topics");
             break;
         case 'p':
             load->partitions = number(optarg, "--partitions");
@@ -201,25 +215,29 @@ static void options(struct load *load, int argc, char **argv)
             exit(64);
         }
     }
-    if (!load->bootstrap || !load->topic || load->keys == 0 || load->size < VALUE_HEAD)
-        die("--bootstrap, --topic, some --keys and a --size of %d at least are needed", VALUE_HEAD);
+    if (!load->bootstrap || !load->topic || load->keys == 0 || load->topics == 0 ||
+        load->size < VALUE_HEAD)
+        die("--bootstrap, --topic, some --keys and --topics and a --size of %d at least are needed",
+            VALUE_HEAD);
 }
 
 int main(int argc, char **argv)
 {
-    struct load load = {.records = 300000,
+    struct load load = {.topics = 1,
+                        .records = 300000,
                         .keys = 10000,
                         .size = 256,
                         .twice_per_mille = 10,
                         .random = 88172645463325252u};
+    char name[256];
     options(&load, argc, argv);
     char *payload = allocate(load.size);
     memset(payload, '.', load.size);
     load.next_seq = allocate(load.keys * sizeof(*load.next_seq));
     load.ack_us = allocate((load.records + 1) * sizeof(*load.ack_us));
     connect_broker(&load);
-    if (load.partitions > 0)
-        create_topic(&load);
+    for (uint32_t i = 0; load.partitions > 0 && i < load.topics; i++)
+        create_topic(&load, topic_of(&load, i, name));
     int64_t start_us = mono_us();
     for (uint64_t n = 0; n < load.records; n++) {
         if (load.rate > 0)

@@ -118,21 +118,26 @@ def test_completion_in_bash(programs, tmp_path):
 
 
 def test_completion_in_zsh(programs, tmp_path):
-    """Its own functions that show are replaced by ones that print what they are given."""
+    """Its own functions that show are replaced by ones that print what they are given. All that is
+    asked is asked of one shell, since what makes it ready takes it a second."""
     script = sourced("zsh", tmp_path)
-    code = """autoload -U compinit; compinit -u -D; source "$1"; shift
+    code = """autoload -U compinit; compinit -u -D; source "$1"
 _describe() { print -l -- ${(P)2} }; _arguments() { print -l -- "$@" }
-words=("$@"); CURRENT=$#; _oncegate; print -- "by $_comps[oncegate]" """
-    def offered(*words):
-        done = subprocess.run(["zsh", "-f", "-c", code, "zsh", str(script), "oncegate", *words],
-                              capture_output=True, text=True, check=True, timeout=20)
-        assert "by _oncegate" in done.stdout and not done.stderr, done
-        return done.stdout
-    assert all(name + ":" in offered("") for name in commands())
+while IFS= read -r asked; do
+    words=("${(@s:|:)asked}"); CURRENT=$#words; _oncegate; print -- "by $_comps[oncegate]"
+done"""
+    asked = [("",), ("topics", "plan", "--"), ("check", "--"), *((name, "") for name in commands())]
+    done = subprocess.run(["zsh", "-f", "-c", code, "zsh", str(script)], capture_output=True, text=True,
+                          check=True, timeout=30,
+                          input="".join("|".join(("oncegate", *words)) + "\n" for words in asked))
+    answers = done.stdout.split("by _oncegate\n")
+    assert answers.pop() == "" and len(answers) == len(asked) and not done.stderr, done
+    offered = dict(zip(asked, answers))
+    assert all(name + ":" in offered[("",)] for name in commands())
     for name in commands():
-        assert all(verb + ":" in offered(name, "") for verb in verbs(name))
-    assert "--replication=[" in offered("topics", "plan", "--")
-    assert "(table json jsonl)" in offered("check", "--")
+        assert all(verb + ":" in offered[(name, "")] for verb in verbs(name))
+    assert "--replication=[" in offered[("topics", "plan", "--")]
+    assert "(table json jsonl)" in offered[("check", "--")]
 
 
 def test_completion_in_fish(programs, tmp_path):

@@ -168,7 +168,7 @@ def test_redis_away_in_mid_rebuild(world):
     assert gateway.metric("rebuilding") == 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_wiped_again_in_mid_rebuild(world):
     gateway, ids = in_mid_rebuild(world)
     world.redis.thaw()

@@ -17,7 +17,7 @@ def use(world, topology):
     return topology
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sentinels_fail_over_with_wait_forgets_nothing(world):
     """With redis.wait every finish is at a replica: nothing is delivered twice, nothing lost."""
     redis = use(world, Sentinels(world.directory / "redis"))

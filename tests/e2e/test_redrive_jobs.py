@@ -208,6 +208,7 @@ def owns(runner):
     return said.rfind("this command runs") > said.rfind("another runner is at work")
 
 
+@pytest.mark.slow
 def test_of_two_runners_one_works(world):
     """The one that works is killed; the other goes on with its job."""
     ids = fail_all(world, 30)

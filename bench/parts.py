@@ -1,0 +1,195 @@
+"""What the benchmarks start and ask: a broker, a Redis, a handler that keeps account, the program that is measured."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+GIVE_UP_S = 300
+HEAD = """version: 1
+kafka: {{bootstrap.servers: "{bootstrap}"}}
+redis: {{url: "unix://{redis}"}}
+admin: {{listen: "127.0.0.1:{admin}"}}
+log: {{format: json}}
+routes:
+"""
+ROUTE = """  - name: bench-{number}
+    topics: [{topic}]
+    group: {topic}
+    ordering: key
+    dedup: {{identity: sequence, from: "header:seq"}}
+    handler: {{url: "http://127.0.0.1:{port}/", max_in_flight: {slots}}}
+    retry: {{tiers: [10s]}}
+"""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def wait_until(condition, what, seconds=GIVE_UP_S):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit("bench: not within %d s: %s" % (seconds, what))
+        time.sleep(0.02)
+
+
+class Redis:
+    """A private server without persistence, and as much of its protocol as is needed."""
+
+    def __init__(self, directory):
+        self.path = str(directory / "redis.sock")
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.path, "--save", "", "--appendonly", "no",
+             "--dir", str(directory), "--maxmemory-policy", "noeviction"],
+            stdout=subprocess.DEVNULL)
+        wait_until(self.answers, "Redis answers", 20)
+
+    def answers(self):
+        try:
+            return self.call("PING").startswith("+PONG")
+        except OSError:
+            return False
+
+    def call(self, *words):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(10)
+            sock.connect(self.path)
+            sock.sendall((" ".join(words) + "\r\n").encode())
+            text = sock.recv(65536).decode()
+            while text.startswith("$") and len(text) < int(text[1:text.index("\r")]):
+                text += sock.recv(65536).decode()
+            return text
+
+    def cpu(self):
+        fields = dict(line.split(":", 1) for line in self.call("INFO", "cpu").split("\r\n") if ":" in line)
+        return float(fields["used_cpu_sys"]) + float(fields["used_cpu_user"])
+
+    def script_calls(self):
+        found = [line for line in self.call("INFO", "commandstats").split("\r\n")
+                 if line.startswith("cmdstat_evalsha:")]
+        return int(found[0].split("calls=")[1].split(",")[0]) if found else 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Handler:
+    """bench-handler, and what it counted."""
+
+    def __init__(self, build, keys, size, expect=0, delay_us=0):
+        self.process = subprocess.Popen(
+            [build / "bench/bench-handler", "--keys", str(keys), "--size", str(size), "--expect",
+             str(expect), "--delay-us", str(delay_us)], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline().split("=")[1])
+
+    def ask(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", path)
+        text = connection.getresponse().read()
+        connection.close()
+        return text
+
+    def stats(self):
+        return json.loads(self.ask("/stats"))
+
+    def wait_done(self):
+        if self.process.stdout.readline() != "done\n":
+            sys.exit("bench: the handler ended")
+
+    def stop(self):
+        self.process.terminate()
+        _, _, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = 0
+        return usage.ru_utime + usage.ru_stime
+
+
+class Program:
+    """The program that is measured: its CPU is exact, from its end; its memory is the kernel's mark."""
+
+    def __init__(self, words, log):
+        self.log = log
+        with open(log, "ab") as file:
+            self.process = subprocess.Popen([str(word) for word in words], stdout=file, stderr=file)
+
+    def status_kib(self, name):
+        text = Path("/proc/%d/status" % self.process.pid).read_text()
+        return int(text.split(name + ":")[1].split()[0])
+
+    def cpu(self):
+        """Seconds so far, in steps of the kernel's tick."""
+        fields = Path("/proc/%d/stat" % self.process.pid).read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def check(self):
+        if self.process.poll() is not None:
+            sys.exit("bench: %s ended with %d:\n%s" % (self.process.args[0], self.process.returncode,
+                                                      Path(self.log).read_text()[-2000:]))
+
+    def stop(self):
+        """CPU seconds (user, system) and the peak of resident MB."""
+        self.check()
+        peak = self.status_kib("VmHWM") * 1024 / 1e6
+        self.process.send_signal(signal.SIGTERM)
+        _, code, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(code)
+        if self.process.returncode != 0:
+            sys.exit("bench: %s ended with %d" % (self.process.args[0], self.process.returncode))
+        return usage.ru_utime, usage.ru_stime, peak
+
+
+def kafka(directory, verb, *options):
+    """scripts/kafka for a broker of its own in the folder; where its brokers are, when it was started."""
+    out = subprocess.run([ROOT / "scripts/kafka", verb, "--dir", directory / "kafka", *options], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    return dict(line.split("=", 1) for line in out.split()).get("bootstrap")
+
+
+def write_config(path, bootstrap, redis, admin, port, topics, slots=64):
+    """A route and a group of its own for each topic, all else as by default."""
+    path.write_text(HEAD.format(bootstrap=bootstrap, redis=redis.path, admin=admin) + "".join(
+        ROUTE.format(number=number, topic=topic, port=port, slots=slots) for number, topic in enumerate(topics)))
+
+
+def apply_topics(words, config):
+    subprocess.run(words + ["topics", "apply", "--yes", "-c", config], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def is_ready(program, port):
+    program.check()
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+
+
+def verify(topic, stats):
+    wrong = {name: stats[name] for name in ("lost", "doubled", "out_of_order", "overlaps", "bad") if stats[name]}
+    if wrong:
+        sys.exit("bench: %s: the handler saw what must not be: %s" % (topic, wrong))
+
+
+def build(directory):
+    if directory:
+        subprocess.run(["cmake", "--build", directory, "-j2", "--target", "bench"], check=True,
+                       stdout=sys.stderr)
+        return directory
+    subprocess.run([ROOT / "scripts/build", "release", "bench"], check=True, stdout=sys.stderr)
+    return ROOT / "build/release"
