@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "dlq/letter_line.h"
 #include "dlq_view.h"
-#include "letter_line.h"
 #include "progress.h"
 
 struct export

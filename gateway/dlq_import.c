@@ -10,8 +10,8 @@
 
 #include "base/mem.h"
 #include "cmd_dlq.h"
+#include "dlq/letter_import.h"
 #include "dlq_kafka.h"
-#include "letter_line.h"
 #include "progress.h"
 #include "text_out.h"
 
@@ -22,7 +22,9 @@ struct import {
     const char *name; /* of the file, for people */
     FILE *file;
     struct dlq_topics topics;
+    struct letter_import_topic *names; /* the same */
     bool skip_bad;
+    struct letter_import pass; /* of the first one, then of the second */
     uint64_t lines, good, bad, *per_topic;
     struct progress progress;
 };
@@ -57,44 +59,14 @@ static FILE *open_twice(const char *name, struct err *err)
     return NULL;
 }
 
-static struct dlq_topic *find_topic(struct import *import, struct slice name, size_t *at)
-{
-    for (size_t i = 0; i < import->topics.count; i++) {
-        *at = i;
-        if (slice_equal_text(name, import->topics.items[i].name))
-            return &import->topics.items[i];
-    }
-    return NULL;
-}
-
 static void complain(struct import *import, size_t column, const struct err *err)
 {
     struct buf text = {0};
-    if (++import->bad > SHOWN_MAX)
+    if (import->pass.bad > SHOWN_MAX)
         return;
     text_add_safe(&text, slice_of(err->text), false);
     fprintf(stderr, "%s:%" PRIu64 ":%zu: %s\n", import->name, import->lines, column, text.data);
     buf_deinit(&text);
-}
-
-/* A line that may be produced. */
-static bool read_line(struct import *import, struct slice text, struct letter_line *line,
-                      size_t *topic, size_t *column, struct err *err)
-{
-    const char *at;
-    if (!letter_line_read(text, line, column, err))
-        return false;
-    if (!find_topic(import, line->rec.topic, topic))
-        (void)err_set(err, ERR_INPUT, "topic: %s is no dead-letter topic of this configuration",
-                      line->rec.topic.data);
-    else if (!import->topics.items[*topic].exists)
-        (void)err_set(err, ERR_INPUT, "topic: %s does not exist", line->rec.topic.data);
-    else
-        return true;
-    letter_line_deinit(line);
-    at = memmem(text.data, text.len, "\"topic\"", 7);
-    *column = at ? (size_t)(at - text.data) + 1 : 1;
-    return false;
 }
 
 /* The next line without its end; empty ones are passed over. False: there is none. */
@@ -112,24 +84,38 @@ static bool next_line(struct import *import, char **text, size_t *cap, struct sl
     return false;
 }
 
+static void begin_pass(struct import *import)
+{
+    rewind(import->file);
+    import->lines = 0;
+    import->pass = (struct letter_import){.topics = import->names, .count = import->topics.count};
+}
+
 static bool look(struct import *import, struct err *err)
 {
     char *text = NULL;
     size_t cap = 0;
     struct slice line;
     import->per_topic = mem_calloc(import->topics.count + 1, sizeof(*import->per_topic));
+    begin_pass(import);
     while (next_line(import, &text, &cap, &line)) {
         struct letter_line letter;
         struct err bad = {0};
         size_t topic = 0, column = 1;
-        if (read_line(import, line, &letter, &topic, &column, &bad)) {
-            import->good++;
+        switch (letter_import_read(&import->pass, line, &letter, &topic, &column, &bad)) {
+        case LETTER_IMPORT_BAD:
+            complain(import, column, &bad);
+            break;
+        case LETTER_IMPORT_LETTER:
             import->per_topic[topic]++;
             letter_line_deinit(&letter);
-        } else {
-            complain(import, column, &bad);
+            break;
+        case LETTER_IMPORT_END:
+            break;
         }
     }
+    import->good = import->pass.good;
+    import->bad = import->pass.bad;
     mem_free(text);
     if (import->bad > SHOWN_MAX)
         fprintf(stderr, "%s: and %" PRIu64 " bad lines more\n", import->name,
@@ -158,16 +144,12 @@ static bool send_line(struct import *import, struct dlq_sender *sender, struct s
     struct produce msg = {0};
     struct err bad;
     size_t topic, column;
-    if (!read_line(import, line, letter, &topic, &column, &bad)) {
+    if (letter_import_read(&import->pass, line, letter, &topic, &column, &bad) !=
+        LETTER_IMPORT_LETTER) {
         mem_free(letter); /* said in the first pass */
         return true;
     }
-    msg.topic = import->topics.items[topic].name;
-    msg.partition = letter->rec.partition % import->topics.items[topic].partitions;
-    msg.key = letter->rec.key;
-    msg.value = letter->rec.value;
-    msg.headers = letter->rec.headers;
-    msg.header_count = letter->rec.header_count;
+    letter_import_fill(&msg, letter, &import->names[topic]);
     if (dlq_send(sender, &msg, letter, release_line, err))
         return true;
     release_line(letter);
@@ -183,8 +165,7 @@ static int send_all(struct import *import)
     size_t cap = 0;
     struct slice line;
     bool ok = sender != NULL;
-    import->lines = 0;
-    rewind(import->file);
+    begin_pass(import);
     progress_begin(&import->progress, "importing");
     while (ok && next_line(import, &text, &cap, &line)) {
         ok = send_line(import, sender, line, &err);
@@ -230,6 +211,16 @@ static int run(struct import *import)
     return dlq_may(import->dlq, question, &code) ? send_all(import) : code;
 }
 
+static void name_topics(struct import *import)
+{
+    import->names = mem_calloc(import->topics.count + 1, sizeof(*import->names));
+    for (size_t i = 0; i < import->topics.count; i++) {
+        const struct dlq_topic *topic = &import->topics.items[i];
+        import->names[i] = (struct letter_import_topic){topic->name, topic->exists,
+                                                        topic->partitions};
+    }
+}
+
 int dlq_import(struct dlq *dlq)
 {
     struct import import = {.dlq = dlq, .name = dlq->cli->argv[1]};
@@ -238,11 +229,14 @@ int dlq_import(struct dlq *dlq)
     import.file = open_twice(import.name, &err);
     if (!import.file)
         return cli_fail(&err);
-    if (dlq_topics_find(dlq->loop, dlq->config, NULL, NULL, &import.topics, &err))
+    if (dlq_topics_find(dlq->loop, dlq->config, NULL, NULL, &import.topics, &err)) {
+        name_topics(&import);
         code = run(&import);
-    else
+    } else {
         code = cli_fail(&err);
+    }
     fclose(import.file);
+    mem_free(import.names);
     mem_free(import.per_topic);
     dlq_topics_deinit(&import.topics);
     return code;

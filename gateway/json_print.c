@@ -12,7 +12,6 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "text_out.h"
 
 enum output json_output_of(const struct cli *cli)
 {
@@ -68,18 +67,7 @@ void json_write(struct json_object *value, bool pretty, struct buf *out)
                 (pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : 0);
     size_t len = 0;
     const char *text = json_object_to_json_string_length(value, flags, &len);
-    for (size_t at = 0, size; at < len; at += size) {
-        uint32_t code;
-        bool hidden = text_is_hidden(text + at, len - at, &code, &size);
-        size += size == 0;
-        if (!hidden || code < 0x20) /* line feeds of the layout; json-c escapes the others */
-            buf_add(out, text + at, size);
-        else if (code < 0x10000)
-            buf_printf(out, "\\u%04x", (unsigned)code);
-        else
-            buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (code >> 10)),
-                       (unsigned)(0xdc00 + (code & 0x3ff)));
-    }
+    buf_add_visible(out, (struct slice){text, len});
 }
 
 bool json_print(struct json_object *value, bool pretty)

@@ -22,31 +22,6 @@
 #define COLUMNS_MOST  10000
 #define HEX_PER_LINE  16
 
-static uint32_t decode(const char *data, size_t len)
-{
-    const unsigned char *byte = (const unsigned char *)data;
-    uint32_t code = len == 1 ? byte[0] : (uint32_t)(byte[0] & (0x7f >> len));
-    for (size_t i = 1; i < len; i++)
-        code = code << 6 | (byte[i] & 0x3f);
-    return code;
-}
-
-/* Marks that are not seen, and change how the rest is. */
-static bool is_hidden(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xad || code == 0x61c ||
-           (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff ||
-           (code >= 0xfff9 && code <= 0xfffb) || (code >= 0xe0000 && code <= 0xe0fff);
-}
-
-bool text_is_hidden(const char *data, size_t len, uint32_t *code, size_t *size)
-{
-    *size = utf8_char_len(data, len);
-    *code = *size > 0 ? decode(data, *size) : 0;
-    return *size > 0 && is_hidden(*code);
-}
-
 /* Columns of a character; -1: it is none that is assigned. */
 static int columns_of(uint32_t code)
 {
@@ -83,13 +58,13 @@ void text_add_safe(struct buf *out, struct slice text, bool lines)
 {
     for (size_t at = 0; at < text.len;) {
         size_t len = utf8_char_len(text.data + at, text.len - at);
-        uint32_t code = len > 0 ? decode(text.data + at, len) : 0;
+        uint32_t code = len > 0 ? utf8_decode(text.data + at, len) : 0;
         if (len == 0) {
             buf_printf(out, "\\x%02x", (unsigned)(unsigned char)text.data[at]);
             len = 1;
         } else if (lines && code == '\n') {
             buf_add_char(out, '\n');
-        } else if (is_hidden(code) || columns_of(code) < 0) {
+        } else if (utf8_is_hidden(code) || columns_of(code) < 0) {
             add_escape(out, code);
         } else {
             buf_add(out, text.data + at, len);
@@ -106,7 +81,7 @@ static size_t char_width(const char *data, size_t left, size_t *len)
         *len = 1;
         return 1;
     }
-    width = columns_of(decode(data, *len));
+    width = columns_of(utf8_decode(data, *len));
     return width < 0 ? 1 : (size_t)width;
 }
 

@@ -18,9 +18,6 @@
  * not UTF-8 as \xff. With lines set, line feeds stay.
  */
 void text_add_safe(struct buf *out, struct slice text, bool lines);
-/* A character that is not seen and does something; data begins with it and is len bytes long, of
- * which *size are the character's (0: it is none). */
-bool text_is_hidden(const char *data, size_t len, uint32_t *code, size_t *size);
 /* Columns that safe text takes on a terminal. */
 size_t text_width(struct slice text);
 /* Appends safe text, cut with an ellipsis where it is wider than width columns; never within a

@@ -155,6 +155,28 @@ void buf_add_json(struct buf *buf, struct slice s)
     buf_add_char(buf, '"');
 }
 
+void buf_add_visible(struct buf *buf, struct slice json)
+{
+    size_t shown = 0; /* below it all is added */
+    for (size_t at = 0; at < json.len;) {
+        unsigned char c = (unsigned char)json.data[at];
+        size_t len = c < 0x7f ? 1 : utf8_char_len(json.data + at, json.len - at);
+        uint32_t code = c < 0x7f || len == 0 ? 0 : utf8_decode(json.data + at, len);
+        len += len == 0;
+        at += len;
+        if (code == 0 || !utf8_is_hidden(code))
+            continue;
+        buf_add(buf, json.data + shown, at - len - shown);
+        shown = at;
+        if (code < 0x10000)
+            buf_printf(buf, "\\u%04x", (unsigned)code);
+        else
+            buf_printf(buf, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (code >> 10)),
+                       (unsigned)(0xdc00 + (code & 0x3ff)));
+    }
+    buf_add(buf, json.data + shown, json.len - shown);
+}
+
 /* A bit for each of the first 128 bytes: ALPHA DIGIT - . _ ~ */
 static bool unreserved(unsigned char c)
 {

@@ -65,6 +65,11 @@ struct slice buf_slice(const struct buf *buf); /* borrowed until the next change
 /* Adds s as a JSON string with quotes; bytes that are not UTF-8 become U+FFFD. */
 void buf_add_json(struct buf *buf, struct slice s);
 
+/* Adds JSON text as it is, but for characters in its strings that a terminal obeys or that nobody
+ * sees (utf8_is_hidden): those as \u escapes. Line feeds and the like stay: JSON has them between
+ * its tokens only. */
+void buf_add_visible(struct buf *buf, struct slice json);
+
 /* Percent-encodes every byte outside unreserved (RFC 3986: ALPHA DIGIT - . _ ~) and `keep` (may be
  * ""). */
 void buf_add_percent(struct buf *buf, struct slice s, const char *keep);

@@ -4,8 +4,6 @@
  */
 #include "base/utf8.h"
 
-#include <stdbool.h>
-
 static bool within(unsigned char c, unsigned char low, unsigned char high)
 {
     return c >= low && c <= high;
@@ -68,4 +66,21 @@ size_t utf8_cut(const char *data, size_t len, size_t limit)
             return at;
     }
     return limit;
+}
+
+uint32_t utf8_decode(const char *data, size_t len)
+{
+    const unsigned char *byte = (const unsigned char *)data;
+    uint32_t code = len == 1 ? byte[0] : (uint32_t)(byte[0] & (0x7f >> len));
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | (byte[i] & 0x3f);
+    return code;
+}
+
+bool utf8_is_hidden(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xad || code == 0x61c ||
+           (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff ||
+           (code >= 0xfff9 && code <= 0xfffb) || (code >= 0xe0000 && code <= 0xe0fff);
 }

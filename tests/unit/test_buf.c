@@ -123,6 +123,16 @@ static void test_buf_add_json_of_any_bytes_gives_a_clean_string(void **state)
     }
 }
 
+static void test_buf_add_visible_escapes_what_is_not_seen(void **state)
+{
+    struct buf buf = {0};
+    (void)state;
+    buf_add_visible(&buf,
+                    SLICE_LIT("{\n \"a\":\"x\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\xa0\xc3\xa9\"}"));
+    assert_string_equal(buf.data, "{\n \"a\":\"x\\u007f\\u009b\\u202e\\udb40\\udc20\xc3\xa9\"}");
+    buf_deinit(&buf);
+}
+
 static void test_buf_add_percent_of_any_bytes_encodes_all_but_unreserved(void **state)
 {
     (void)state;
@@ -159,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_buf_add_u64_and_i64_at_the_ends_writes_all_digits),
         cmocka_unit_test(test_buf_printf_appends),
         cmocka_unit_test(test_buf_add_json_of_any_bytes_gives_a_clean_string),
+        cmocka_unit_test(test_buf_add_visible_escapes_what_is_not_seen),
         cmocka_unit_test(test_buf_add_percent_of_any_bytes_encodes_all_but_unreserved),
         cmocka_unit_test(test_buf_add_percent_with_keep_leaves_those),
     };

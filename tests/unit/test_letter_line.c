@@ -6,9 +6,8 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/json_print.h"
-#include "../../gateway/letter_line.h"
 #include "base/base64.h"
+#include "dlq/letter_line.h"
 
 static void expect_same(const struct record *rec)
 {
@@ -131,6 +130,26 @@ static void test_bad_lines_are_refused_with_their_place(void **state)
     expect_bad("{\"topic\":\"\xff\",\"partition\":0}", 11, "no JSON");
 }
 
+/* What stands in the place of what is hidden must not come back as if it were the record's. */
+static void test_a_masked_line_says_so_and_is_not_read_back(void **state)
+{
+    struct record rec = {.topic = SLICE_LIT("t"),
+                         .offset = 2,
+                         .timestamp_ms = 3,
+                         .key = SLICE_LIT("k"),
+                         .value = SLICE_LIT("{\"card\":\"***\"}")};
+    struct buf out = {0};
+    (void)state;
+    letter_line_write_masked(&out, &rec, SLICE_LIT("\"/payload/card\""));
+    assert_string_equal(out.data,
+                        "{\"masked\":[\"/payload/card\"],\"topic\":\"t\",\"partition\":0,"
+                        "\"offset\":2,\"tstype\":\"create\",\"ts\":3,\"headers\":[],\"key\":\"k\","
+                        "\"payload\":\"{\\\"card\\\":\\\"***\\\"}\"}\n");
+    expect_bad(out.data, 2, "masked: parts of this record were hidden");
+    expect_bad("{\"topic\":\"t\",\"partition\":0,\"masked\":null}", 28, "masked: parts");
+    buf_deinit(&out);
+}
+
 static void test_base64_has_one_text_for_each_meaning(void **state)
 {
     struct buf out = {0};
@@ -152,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_comes_back),
         cmocka_unit_test(test_line_is_what_kcat_users_know),
         cmocka_unit_test(test_bad_lines_are_refused_with_their_place),
+        cmocka_unit_test(test_a_masked_line_says_so_and_is_not_read_back),
         cmocka_unit_test(test_base64_has_one_text_for_each_meaning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

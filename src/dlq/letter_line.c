@@ -2,8 +2,9 @@
  * Records as lines of JSON; see letter_line.h. A line comes from anybody: whatever is not exactly
  * what the format says is refused with its place, and nothing is guessed.
  */
-#include "letter_line.h"
+#include "dlq/letter_line.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,56 +13,88 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "json_print.h"
 
 #define DEPTH       6 /* a line needs three */
 #define HEADERS_MAX 100000
 #define LINE_MAX    (256u << 20)
+#define MASKED      "masked"
 
-static void add_headers(struct json_object *line, const struct record *rec)
+/* ---- writing ---- */
+
+static void add_string(struct buf *out, struct slice bytes, bool base64)
 {
-    struct json_object *list = json_object_new_array();
-    struct json_object *encoded = json_object_new_array();
+    struct buf text = {0};
+    if (base64)
+        base64_encode(&text, bytes);
+    if (slice_is_null(bytes))
+        buf_add_text(out, "null");
+    else
+        buf_add_json(out, base64 ? buf_slice(&text) : bytes);
+    buf_deinit(&text);
+}
+
+static bool is_bytes(struct slice bytes)
+{
+    return !slice_is_null(bytes) && !str_is_utf8(bytes);
+}
+
+static void add_bytes(struct buf *out, const char *name, struct slice bytes)
+{
+    buf_printf(out, ",\"%s\":", name);
+    add_string(out, bytes, is_bytes(bytes));
+    if (is_bytes(bytes))
+        buf_printf(out, ",\"%s_encoding\":\"base64\"", name);
+}
+
+static void add_headers(struct buf *out, const struct record *rec)
+{
+    struct buf encoded = {0};
+    buf_add_text(out, ",\"headers\":[");
     for (size_t i = 0; i < 2 * rec->header_count; i++) {
         const struct record_header *header = &rec->headers[i / 2];
         struct slice bytes = i % 2 == 0 ? header->name : header->value;
-        struct buf text = {0};
-        if (!slice_is_null(bytes) && !str_is_utf8(bytes)) {
-            base64_encode(&text, bytes);
-            bytes = buf_slice(&text);
-            json_object_array_add(encoded, json_object_new_int((int)i));
-        }
-        json_object_array_add(list, slice_is_null(bytes)
-                                        ? NULL
-                                        : json_object_new_string_len(bytes.data, (int)bytes.len));
-        buf_deinit(&text);
+        if (i > 0)
+            buf_add_char(out, ',');
+        add_string(out, bytes, is_bytes(bytes));
+        if (is_bytes(bytes))
+            buf_printf(&encoded, "%s%zu", encoded.len ? "," : "", i);
     }
-    json_object_object_add(line, "headers", list);
-    if (json_object_array_length(encoded) > 0)
-        json_object_object_add(line, "headers_base64", encoded);
-    else
-        json_object_put(encoded);
+    buf_add_char(out, ']');
+    if (encoded.len)
+        buf_printf(out, ",\"headers_base64\":[%s]", encoded.data);
+    buf_deinit(&encoded);
+}
+
+void letter_line_write_masked(struct buf *out, const struct record *rec, struct slice masked)
+{
+    struct buf line = {0};
+    buf_add_char(&line, '{');
+    if (masked.len > 0) {
+        buf_add_text(&line, "\"" MASKED "\":[");
+        buf_add_slice(&line, masked);
+        buf_add_text(&line, "],");
+    }
+    buf_add_text(&line, "\"topic\":");
+    buf_add_json(&line, rec->topic);
+    buf_printf(&line,
+               ",\"partition\":%" PRId32 ",\"offset\":%" PRId64
+               ",\"tstype\":\"%s\",\"ts\":%" PRId64,
+               rec->partition, rec->offset,
+               rec->timestamp_ms < 0  ? "unknown"
+               : rec->log_append_time ? "logappend"
+                                      : "create",
+               rec->timestamp_ms);
+    add_headers(&line, rec);
+    add_bytes(&line, "key", rec->key);
+    add_bytes(&line, "payload", rec->value);
+    buf_add_text(&line, "}\n");
+    buf_add_visible(out, buf_slice(&line));
+    buf_deinit(&line);
 }
 
 void letter_line_write(struct buf *out, const struct record *rec)
 {
-    struct json_object *line = json_object_new_object();
-    char topic[256];
-    (void)str_copy(topic, sizeof(topic), rec->topic);
-    json_add_text(line, "topic", topic);
-    json_add_int(line, "partition", rec->partition);
-    json_add_int(line, "offset", rec->offset);
-    json_add_text(line, "tstype",
-                  rec->timestamp_ms < 0  ? "unknown"
-                  : rec->log_append_time ? "logappend"
-                                         : "create");
-    json_add_int(line, "ts", rec->timestamp_ms);
-    add_headers(line, rec);
-    json_add_bytes(line, "key", rec->key);
-    json_add_bytes(line, "payload", rec->value);
-    json_write(line, false, out);
-    buf_add_char(out, '\n');
-    json_object_put(line);
+    letter_line_write_masked(out, rec, SLICE_NULL);
 }
 
 /* ---- reading ---- */
@@ -223,13 +256,21 @@ static bool read_topic(struct reading *reading, struct place *out)
     return true;
 }
 
+/* What it has instead of what is hidden would be taken for the record's own. */
+static bool refuse_masked(struct reading *reading)
+{
+    return !json_object_object_get_ex(reading->root, MASKED, NULL) ||
+           refuse(reading, MASKED,
+                  "parts of this record were hidden from whom exported it: it is not whole");
+}
+
 static bool read_members(struct reading *reading)
 {
     struct letter_line *line = reading->line;
     struct place topic, key, value, *headers = NULL;
     size_t count = 0;
     int64_t partition = 0, offset = -1, ts = -1;
-    bool ok = read_topic(reading, &topic) &&
+    bool ok = refuse_masked(reading) && read_topic(reading, &topic) &&
               read_number(reading, "partition", true, INT32_MAX, &partition) &&
               read_number(reading, "offset", false, INT64_MAX, &offset) &&
               read_number(reading, "ts", false, INT64_MAX, &ts) &&
