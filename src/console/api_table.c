@@ -10,7 +10,18 @@
 #define NUMBER      "{\"type\":\"integer\",\"minimum\":0}"
 #define STATE       "{\"enum\":[\"open\",\"redriving\",\"resolved\",\"archived\",\"any\"]}"
 #define LIMIT       "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}"
+#define COUNT       "{\"type\":\"integer\",\"minimum\":1}"
+#define FLAG        "{\"type\":\"boolean\"}"
 #define SHAPE(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
+
+#define JSON_BODY(name)                                                                            \
+    &(const struct endpoint_body)                                                                  \
+    {                                                                                              \
+        "application/json", SHAPE(name), NULL                                                      \
+    }
+static const struct endpoint_body json_lines = {
+    "application/x-ndjson", "{\"type\":\"string\"}",
+    "`oncegate dlq import FILE` takes a file of any length"};
 
 /* The names of dlq/filter.h. */
 #define FILTER                                                                                     \
@@ -38,6 +49,17 @@ static const struct endpoint_param letters_params[] = {
     {"signature", false, false, TEXT, "of a group"},
     {"cursor", false, false, TEXT, "`next` of the page before"},
     {"limit", false, false, LIMIT, "lines of a page"},
+    {0}};
+static const struct endpoint_param export_params[] = {
+    FILTER,
+    {"signature", false, false, TEXT, "of a group"},
+    {"limit", false, false, COUNT, "at most so many, the newest; all where it is not given"},
+    {0}};
+static const struct endpoint_param import_params[] = {
+    {"dry_run", false, false, FLAG, "true: looks at every line, and produces nothing"},
+    {"skip_bad", false, false, FLAG,
+     "true: leaves bad lines out; else nothing is produced where one is bad"},
+    {"reason", false, false, TEXT, "for the audit log"},
     {0}};
 static const struct endpoint_param letter_params[] = {
     {"topic", true, false, TEXT, "dead-letter topic"},
@@ -78,6 +100,23 @@ const struct endpoint api_table[] = {
     {METHOD_GET, "/api/v1/letters/{topic}/{partition}/{offset}", ROLE_VIEWER, false, "getLetter",
      "One dead letter with its record", NULL, letter_params, "application/json",
      SHAPE("WholeLetter"), api_letter, NULL},
+    {METHOD_GET, "/api/v1/export", ROLE_VIEWER, false, "exportLetters",
+     "Dead letters as JSON lines, the oldest of each partition first",
+     "A line for each, as `oncegate dlq export` writes it and `kcat -J` names it; what is hidden "
+     "from the role is left out, and the line says so. The last line tells how many they are and "
+     "whether that is all: {\"end\":{\"letters\":3,\"complete\":true,\"why\":null}}. An answer "
+     "that "
+     "breaks off is not whole.",
+     export_params, "application/x-ndjson", "{\"type\":\"string\"}", api_export, NULL},
+    {METHOD_POST, "/api/v1/export", ROLE_VIEWER, false, "exportChosenLetters",
+     "The same, for a selection that is too long for an address", "Changes nothing.", NULL,
+     "application/x-ndjson", "{\"type\":\"string\"}", api_export_chosen, JSON_BODY("ExportOrder")},
+    {METHOD_POST, "/api/v1/import", ROLE_ADMIN, true, "importLetters",
+     "Exported lines back into their dead-letter topics, as new dead letters",
+     "Every line is looked at before anything is produced. A line is never changed on the way, and "
+     "each import is a new one: what is sent twice is there twice. A line of which something is "
+     "hidden is bad.",
+     import_params, "application/json", SHAPE("Imported"), api_import, &json_lines},
     {METHOD_GET, "/api/v1/keys/{route}/{topic}/{key}", ROLE_VIEWER, false, "getKey",
      "What the ledger knows of a key, in words, and its dead letters", NULL, key_params,
      "application/json", SHAPE("Key"), api_key, NULL},
@@ -91,25 +130,25 @@ const struct endpoint api_table[] = {
      "runs "
      "them. `force` delivers records although later ones of their keys have succeeded: it wants a "
      "reason, and the word force as `confirm`.",
-     NULL, "application/json", SHAPE("Job"), api_job_start, SHAPE("JobOrder")},
+     NULL, "application/json", SHAPE("Job"), api_job_start, JSON_BODY("JobOrder")},
     {METHOD_POST, "/api/v1/jobs/dry-run", ROLE_OPERATOR, false, "planJob",
      "What such a job would do", "Reads the topics and the ledger, and changes nothing.", NULL,
-     "application/json", SHAPE("Plan"), api_job_plan, SHAPE("JobOrder")},
+     "application/json", SHAPE("Plan"), api_job_plan, JSON_BODY("JobOrder")},
     {METHOD_GET, "/api/v1/jobs/{id}", ROLE_VIEWER, false, "getJob", "One redrive job", NULL,
      job_params, "application/json", SHAPE("Job"), api_job, NULL},
     {METHOD_POST, "/api/v1/jobs/{id}/cancel", ROLE_OPERATOR, true, "cancelJob",
      "Ends a job: it sends nothing more", "What it has sent goes on.", job_params,
-     "application/json", SHAPE("Job"), api_job_cancel, SHAPE("CancelOrder")},
+     "application/json", SHAPE("Job"), api_job_cancel, JSON_BODY("CancelOrder")},
     {METHOD_POST, "/api/v1/archive", ROLE_OPERATOR, true, "archiveLetters",
      "Puts dead letters away, without deleting them",
      "Open and resolved ones; open ones where the filter names no state. At most 10,000 at a time: "
      "`more` says that others are left.",
-     NULL, "application/json", SHAPE("Archived"), api_archive, SHAPE("ArchiveOrder")},
+     NULL, "application/json", SHAPE("Archived"), api_archive, JSON_BODY("ArchiveOrder")},
     {METHOD_POST, "/api/v1/purge", ROLE_ADMIN, true, "purgeLetters",
      "Deletes the oldest dead letters of a partition for ever",
      "All that Kafka can delete of a log is its beginning, up to an offset. Wants the topic's name "
      "as `confirm`.",
-     NULL, "application/json", SHAPE("Purged"), api_purge, SHAPE("PurgeOrder")},
+     NULL, "application/json", SHAPE("Purged"), api_purge, JSON_BODY("PurgeOrder")},
     {METHOD_GET, "/api/v1/audit", ROLE_VIEWER, false, "listAudit", "Who changed what, newest first",
      "Of all groups of the configuration, or of one.", audit_params, "application/json",
      SHAPE("Audit"), api_audit, NULL},

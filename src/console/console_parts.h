@@ -38,7 +38,7 @@ struct console {
     struct redriving *redriving;     /* the jobs of all groups */
     struct kafka_producer *producer; /* NULL: not wanted yet */
     struct work_list works;
-    size_t work_count, planning;
+    size_t work_count, planning, exporting, importing;
     struct metric **open; /* dead_letters_open of each route */
     bool caught_up;
     struct err trouble; /* of the feed, since it last moved; no code: none */
@@ -78,6 +78,10 @@ bool query_read(struct query *query, const struct route_match *match);
 void query_start(struct query *query);
 /* Answers with body or err, and frees it. */
 void query_finish(struct query *query);
+/* One parameter that is a part of the filter. masked: parts of records are hidden from who asks,
+ * who may then not search for words (ERR_DENIED). */
+bool api_read_filter(const struct route_param *param, bool masked, int64_t now_ms,
+                     struct dlq_filter *filter, struct err *err) MUST_CHECK;
 
 /* api_json.c */
 void json_add_group(struct buf *out, const struct dlq_group *group);
@@ -141,6 +145,9 @@ void api_job(void *arg, struct call *call, const struct route_match *match);
 void api_job_start(void *arg, struct call *call, const struct route_match *match);
 void api_job_plan(void *arg, struct call *call, const struct route_match *match);
 void api_job_cancel(void *arg, struct call *call, const struct route_match *match);
+void api_export(void *arg, struct call *call, const struct route_match *match);
+void api_export_chosen(void *arg, struct call *call, const struct route_match *match);
+void api_import(void *arg, struct call *call, const struct route_match *match);
 void api_archive(void *arg, struct call *call, const struct route_match *match);
 void api_purge(void *arg, struct call *call, const struct route_match *match);
 void api_audit(void *arg, struct call *call, const struct route_match *match);

@@ -38,7 +38,7 @@ static void add_problem(struct buf *out, int status, const char *detail)
     buf_add_text(out, "}\n");
 }
 
-static void close_up(struct call *call)
+void front_close_up(struct call *call)
 {
     call_header(call, "Cache-Control", "no-store");
     call_header(call, "Content-Security-Policy", closed_policy);
@@ -47,7 +47,7 @@ static void close_up(struct call *call)
 void front_problem(struct call *call, int status, const char *detail)
 {
     struct buf body = {0};
-    close_up(call);
+    front_close_up(call);
     add_problem(&body, status, detail);
     call_reply(call, status, problem_type, buf_slice(&body));
     buf_deinit(&body);
@@ -81,7 +81,7 @@ void front_problem_err(struct call *call, const struct err *err)
 
 void front_json(struct call *call, const struct buf *body)
 {
-    close_up(call);
+    front_close_up(call);
     call_reply(call, 200, "application/json", buf_slice(body));
 }
 
@@ -124,7 +124,8 @@ static void serve(void *arg, struct call *call)
     enum router_result found = router_find(front->table, req, &endpoint, &allowed);
     bool page = found == ROUTER_NOT_FOUND && is_of_page(req);
     if (found == ROUTER_FOUND)
-        need = (struct guard_need){endpoint->role, endpoint->changes, endpoint->body != NULL};
+        need = (struct guard_need){endpoint->role, endpoint->changes,
+                                   endpoint->body ? endpoint->body->type : NULL};
     else if (page)
         need.role = ROLE_NONE;
     if (!guard_check(front->guard, req, &need, &match.who, &no)) {
@@ -143,10 +144,20 @@ static void serve(void *arg, struct call *call)
     buf_deinit(&allowed);
 }
 
-static void refuse(void *arg, int status, const char *detail, struct buf *body)
+/* Told before the guard looked: of the table, which everybody may read, and nothing else. */
+static void refuse(void *arg, const struct console_request *req, int status, const char *detail,
+                   struct buf *body)
 {
-    (void)arg;
-    add_problem(body, status, detail);
+    const struct front *front = arg;
+    const struct endpoint *endpoint = NULL;
+    struct buf text = {0}, allowed = {0};
+    buf_add_text(&text, detail);
+    if (status == 413 && router_find(front->table, req, &endpoint, &allowed) == ROUTER_FOUND &&
+        endpoint->body && endpoint->body->too_long)
+        buf_printf(&text, ": %s", endpoint->body->too_long);
+    add_problem(body, status, text.data);
+    buf_deinit(&text);
+    buf_deinit(&allowed);
 }
 
 struct front *front_new(struct loop *loop, const struct console_config *config,

@@ -32,5 +32,7 @@ void front_problem(struct call *call, int status, const char *detail);
 /* As the error says: what the caller did wrong is 400, what is away 503. */
 void front_problem_err(struct call *call, const struct err *err);
 void front_json(struct call *call, const struct buf *body);
+/* The headers that those have, for an answer that is made otherwise. */
+void front_close_up(struct call *call);
 
 #endif

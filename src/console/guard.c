@@ -294,17 +294,19 @@ static bool is_for_another_site(const struct guard *guard, const struct console_
     return !slice_is_null(origin) && !is_same_origin(guard, req, origin);
 }
 
-static bool is_json(struct slice type)
+static const char json[] = "application/json";
+
+static bool is_type(struct slice type, const char *wanted)
 {
-    static const char json[] = "application/json";
-    size_t len = sizeof(json) - 1;
-    return type.len >= len && strncasecmp(type.data, json, len) == 0 &&
+    size_t len = strlen(wanted);
+    return type.len >= len && strncasecmp(type.data, wanted, len) == 0 &&
            (type.len == len || type.data[len] == ';' || type.data[len] == ' ');
 }
 
 bool guard_check(const struct guard *guard, const struct console_request *req,
                  const struct guard_need *need, struct guard_pass *pass, struct guard_no *no)
 {
+    const char *type = need->body ? need->body : need->changes ? json : NULL;
     *pass = (struct guard_pass){0};
     if (need->role == ROLE_NONE && !need->changes)
         return true;
@@ -320,7 +322,9 @@ bool guard_check(const struct guard *guard, const struct console_request *req,
         return refuse(no, 403, "this needs a higher role");
     if (need->changes && !guard->config->allow_changes)
         return refuse(no, 403, "nothing can be changed here: console.allow_changes is false");
-    if ((need->changes || need->body) && !is_json(request_header(req, "Content-Type")))
-        return refuse(no, 415, "the body must be application/json");
+    if (type && !is_type(request_header(req, "Content-Type"), type))
+        return refuse(no, 415,
+                      type == json ? "the body must be application/json"
+                                   : "the body must be of the media type that the document names");
     return true;
 }

@@ -43,7 +43,7 @@ struct guard_no {
 struct guard_need {
     enum role role; /* ROLE_NONE: anybody */
     bool changes;
-    bool body; /* of JSON; what changes something always has one */
+    const char *body; /* its media type; NULL: none. What changes something always has one: JSON */
 };
 
 /* Reads the token files. config is borrowed. */

@@ -73,7 +73,9 @@ static void add_answers(struct buf *out, const struct endpoint *endpoint)
     if (endpoint->changes)
         add_problem(out, "409", "not as things stand");
     if (endpoint->body)
-        add_problem(out, "415", "the body is no JSON");
+        add_problem(out, "415", "the body is of another media type");
+    if (endpoint->body && endpoint->body->too_long)
+        add_problem(out, "413", endpoint->body->too_long);
     add_problem(out, "default", "anything else that went wrong");
     buf_add_char(out, '}');
 }
@@ -103,10 +105,8 @@ static void add_operation(struct buf *out, const struct endpoint *endpoint)
     }
     buf_add_text(out, "],");
     if (endpoint->body)
-        buf_printf(out,
-                   "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":"
-                   "{\"schema\":%s}}},",
-                   endpoint->body);
+        buf_printf(out, "\"requestBody\":{\"required\":true,\"content\":{\"%s\":{\"schema\":%s}}},",
+                   endpoint->body->type, endpoint->body->schema);
     add_answers(out, endpoint);
     buf_add_char(out, '}');
 }

@@ -6,8 +6,10 @@
 #include "console/payload.h"
 
 #include "base/base64.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "dlq/letter_line.h"
 #include "record/headers.h"
 
 bool payload_is_masked(const struct payload_view *view)
@@ -124,4 +126,60 @@ void payload_add_headers(struct buf *out, const struct payload_view *view, const
         add_header(out, view, &rec->headers[i]);
     }
     buf_add_char(out, ']');
+}
+
+/* ---- lines of an export ---- */
+
+/* What is left of the value takes its place in rec, and what is hidden is told in masked. Where
+ * nothing is hidden and the text is another one all the same, that is told too: it is not the
+ * record's own. */
+static void hide_value(const struct payload_view *view, struct record *rec, struct buf *text,
+                       struct buf *masked)
+{
+    struct buf places = {0};
+    bool looked = rec->value.len <= view->limit &&
+                  masking_value(view->masking, rec->value, text, &places) == MASKING_DONE;
+    if (!looked || places.len > 0 || !slice_equal(buf_slice(text), rec->value))
+        buf_printf(masked, "\"payload\":[%s]", !looked ? "\"\"" : places.len ? places.data : "");
+    rec->value = looked ? buf_slice(text) : SLICE_NULL;
+    buf_deinit(&places);
+}
+
+static void hide_headers(const struct payload_view *view, struct record *rec,
+                         struct record_header *headers, struct buf *masked)
+{
+    struct buf places = {0};
+    for (size_t i = 0; i < rec->header_count; i++) {
+        headers[i] = rec->headers[i];
+        if (!masking_hides_header(view->masking, headers[i].name))
+            continue;
+        headers[i].value = SLICE_NULL;
+        buf_printf(&places, "%s%zu", places.len ? "," : "", 2 * i + 1);
+    }
+    rec->headers = headers;
+    if (places.len)
+        buf_printf(masked, "%s\"headers\":[%s]", masked->len ? "," : "", places.data);
+    buf_deinit(&places);
+}
+
+void payload_add_line(struct buf *out, const struct payload_view *view, const struct record *rec)
+{
+    struct record shown = *rec;
+    struct record_header *headers;
+    struct buf text = {0}, members = {0}, masked = {0};
+    if (!payload_is_masked(view)) {
+        letter_line_write(out, rec);
+        return;
+    }
+    headers = mem_calloc(rec->header_count + 1, sizeof(*headers));
+    if (masking_hides_values(view->masking) && rec->value.len > 0)
+        hide_value(view, &shown, &text, &members);
+    hide_headers(view, &shown, headers, &members);
+    if (members.len)
+        buf_printf(&masked, "{%s}", members.data);
+    letter_line_write_masked(out, &shown, masked.len ? buf_slice(&masked) : SLICE_NULL);
+    mem_free(headers);
+    buf_deinit(&text);
+    buf_deinit(&members);
+    buf_deinit(&masked);
 }

@@ -31,5 +31,8 @@ void payload_add_key(struct buf *out, const struct payload_view *view, struct sl
 /* [{"name", "encoding", "size", "text", "cut", "masked"}]: those of oncegate, or the app's. */
 void payload_add_headers(struct buf *out, const struct payload_view *view, const struct record *rec,
                          bool own);
+/* A line of dlq/letter_line.h with its line feed: whole for who may see all, else without what is
+ * hidden, and saying so. */
+void payload_add_line(struct buf *out, const struct payload_view *view, const struct record *rec);
 
 #endif

@@ -31,6 +31,16 @@ struct query *query_new(struct console *console, struct call *call, const struct
     return query;
 }
 
+bool api_read_filter(const struct route_param *param, bool masked, int64_t now_ms,
+                     struct dlq_filter *filter, struct err *err)
+{
+    if (strcmp(param->param->name, "text") == 0 && masked)
+        return err_set(err, ERR_DENIED,
+                       "text: parts of records are hidden from this role, and a search for words "
+                       "would tell what they are");
+    return dlq_filter_set(filter, param->param->name, param->value, now_ms, err);
+}
+
 static bool read_one(struct query *query, const struct route_param *param)
 {
     const char *name = param->param->name;
@@ -41,11 +51,8 @@ static bool read_one(struct query *query, const struct route_param *param)
         return (str_to_u64(param->value, &query->limit) && query->limit >= 1 &&
                 query->limit <= LIMIT_MAX) ||
                err_set(&query->err, ERR_USAGE, "limit: a number from 1 to %d", LIMIT_MAX);
-    if (strcmp(name, "text") == 0 && payload_is_masked(&query->view))
-        return err_set(&query->err, ERR_DENIED,
-                       "text: parts of records are hidden from this role, and a search for words "
-                       "would tell what they are");
-    return dlq_filter_set(&query->filter, name, param->value, query->now_ms, &query->err);
+    return api_read_filter(param, payload_is_masked(&query->view), query->now_ms, &query->filter,
+                           &query->err);
 }
 
 bool query_read(struct query *query, const struct route_match *match)

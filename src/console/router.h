@@ -27,6 +27,12 @@ struct endpoint_param {
     const char *doc;
 };
 
+struct endpoint_body {
+    const char *type;     /* media type: none that a form of another site can send */
+    const char *schema;   /* JSON Schema, as JSON */
+    const char *too_long; /* what to do beyond console.limits.body; NULL: nothing */
+};
+
 struct route_match;
 
 struct endpoint {
@@ -39,7 +45,7 @@ struct endpoint {
     const char *answer_type;             /* media type of 200, or several: "a|b" */
     const char *answer;                  /* JSON Schema of 200, as JSON; NULL: none is promised */
     void (*serve)(void *arg, struct call *call, const struct route_match *match);
-    const char *body; /* JSON Schema of the request's body, as JSON; NULL: it has none */
+    const struct endpoint_body *body; /* of the request; NULL: it has none */
 };
 
 struct route_param {

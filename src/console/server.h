@@ -41,8 +41,10 @@ struct server_options {
     struct server_limits limits;
     /* Called once for each whole request. */
     void (*serve)(void *arg, struct call *call);
-    /* The answer to a request that is no request: 400, 408, 411, 413, 417, 431. Fills the body. */
-    void (*refuse)(void *arg, int status, const char *detail, struct buf *body);
+    /* The answer to a request that is no request: 400, 408, 411, 413, 417, 431. Fills the body. Of
+     * req all may be missing, but for 413 method and path. */
+    void (*refuse)(void *arg, const struct console_request *req, int status, const char *detail,
+                   struct buf *body);
     const char *const *headers; /* "Name: value" lines of every answer, ended by NULL; borrowed */
     void *arg;
 };
@@ -67,9 +69,19 @@ void call_header(struct call *call, const char *name, const char *value);
 void call_reply(struct call *call, int status, const char *type, struct slice body);
 /* Begins an answer without an end; the call goes on until the peer goes (`gone`), or call_end. */
 void call_stream(struct call *call, const char *type);
+/* The same for an answer that has an end, of any length: in chunks, so that the peer notices where
+ * it is cut off. What is written is kept until it is sent, so the caller paces itself: it goes on
+ * when `drained` says that all of it is, and not before, and never inside call_write. arg is that
+ * of call_on_gone. The peer has to take 4 KiB within each answer_ms, or all that there is. */
+void call_stream_paced(struct call *call, const char *type, void (*drained)(void *arg));
 /* False: the peer does not keep up, and `gone` will be called; nothing more is sent. */
 bool call_write(struct call *call, struct slice data);
+/* Not sent yet. */
+size_t call_unsent(const struct call *call);
 void call_end(struct call *call);
+/* Ends a paced stream that is not whole: what was written is sent, and then the connection breaks
+ * off without the end that a peer waits for. */
+void call_cut(struct call *call);
 
 const char *http_reason(int status);
 

@@ -15,13 +15,15 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
 
-#define INPUT_MAX 65536
-#define LINGER_MS 2000
+#define INPUT_MAX    65536
+#define LINGER_MS    2000
+#define STREAM_LEAST 4096
 
 static void process(struct conn *conn);
 
@@ -70,14 +72,22 @@ static size_t unsent(const struct conn *conn)
     return evbuffer_get_length(bufferevent_get_output(conn->bev));
 }
 
+/* Whether the peer took enough since the last look, or all that there is. */
+static bool keeps_up(struct conn *conn)
+{
+    uint64_t sent = conn->added - unsent(conn);
+    uint64_t least = conn->call.drained ? STREAM_LEAST : 1;
+    bool enough = unsent(conn) == 0 || sent >= conn->sent + least;
+    conn->sent = sent;
+    return enough && !conn->overrun;
+}
+
 static void on_timer(void *arg)
 {
     struct conn *conn = arg;
     const struct server_options *options = &conn->server->options;
     struct buf body = {0};
-    bool moves = conn->unsent == 0 || unsent(conn) < conn->unsent;
-    if (conn->state == CONN_STREAMING && moves && !conn->overrun) {
-        conn->unsent = unsent(conn);
+    if (conn->state == CONN_STREAMING && keeps_up(conn)) {
         loop_timer_set_ms(&conn->timer, options->limits.answer_ms);
         return;
     }
@@ -85,7 +95,8 @@ static void on_timer(void *arg)
         server_conn_kill(conn);
         return;
     }
-    options->refuse(options->arg, 408, "the request did not arrive in time", &body);
+    options->refuse(options->arg, &conn->call.req, 408, "the request did not arrive in time",
+                    &body);
     conn->keep_alive = false;
     conn->linger = true;
     enter(conn, CONN_SERVING, options->limits.answer_ms);
@@ -127,8 +138,12 @@ static void on_written(struct bufferevent *bev, void *arg)
 {
     struct conn *conn = arg;
     (void)bev;
-    if (conn->state == CONN_FLUSHING && unsent(conn) == 0)
+    if (unsent(conn) > 0)
+        return;
+    if (conn->state == CONN_FLUSHING)
         flushed(conn);
+    else if (conn->state == CONN_STREAMING && conn->call.drained)
+        conn->call.drained(conn->call.gone_arg);
 }
 
 static void serve(struct conn *conn)
@@ -142,8 +157,8 @@ static void serve(struct conn *conn)
     }
     conn->keep_alive = false;
     conn->linger = true;
+    options->refuse(options->arg, &conn->call.req, conn->refused, conn->why, &body);
     conn->call.req.method = METHOD_GET; /* it may not have been read */
-    options->refuse(options->arg, conn->refused, conn->why, &body);
     call_reply(&conn->call, conn->refused, "application/problem+json", buf_slice(&body));
     buf_deinit(&body);
 }
@@ -258,26 +273,57 @@ void call_reply(struct call *call, int status, const char *type, struct slice bo
     buf_deinit(&out);
 }
 
-void call_stream(struct call *call, const char *type)
+static bool add(struct conn *conn, struct slice data)
 {
-    struct conn *conn = call->conn;
+    conn->added += data.len;
+    return bufferevent_write(conn->bev, data.data, data.len) == 0;
+}
+
+static void begin_stream(struct conn *conn, const char *type)
+{
     struct buf out = {0};
     conn->keep_alive = false;
     add_head(conn, &out, 200, type);
-    buf_add_text(&out, "\r\n");
+    buf_add_text(&out, conn->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
     enter(conn, CONN_STREAMING, limits(conn)->answer_ms);
-    conn->unsent = 0;
-    (void)bufferevent_write(conn->bev, out.data, out.len);
+    conn->added = conn->sent = 0;
+    (void)add(conn, buf_slice(&out));
     buf_deinit(&out);
+}
+
+void call_stream(struct call *call, const char *type)
+{
+    begin_stream(call->conn, type);
+}
+
+void call_stream_paced(struct call *call, const char *type, void (*drained)(void *arg))
+{
+    struct conn *conn = call->conn;
+    call->drained = drained;
+    conn->chunked = conn->parser.http_minor > 0; /* 1.0 knows no chunks */
+    begin_stream(conn, type);
+}
+
+size_t call_unsent(const struct call *call)
+{
+    return unsent(call->conn);
+}
+
+static bool write_chunk(struct conn *conn, struct slice data)
+{
+    char head[24];
+    int len = snprintf(head, sizeof(head), "%zx\r\n", data.len);
+    return data.len == 0 || (add(conn, (struct slice){head, (size_t)len}) && add(conn, data) &&
+                             add(conn, SLICE_LIT("\r\n")));
 }
 
 bool call_write(struct call *call, struct slice data)
 {
     struct conn *conn = call->conn;
+    bool full = !call->drained && unsent(conn) + data.len > limits(conn)->stream_bytes;
     if (conn->state != CONN_STREAMING)
         return false;
-    if (unsent(conn) + data.len > limits(conn)->stream_bytes ||
-        bufferevent_write(conn->bev, data.data, data.len) != 0) {
+    if (full || !(conn->chunked ? write_chunk(conn, data) : add(conn, data))) {
         /* Not here: `gone` must not run inside. A timer that is due runs in the next turn. */
         conn->overrun = true;
         loop_timer_set_ms(&conn->timer, 0);
@@ -286,7 +332,7 @@ bool call_write(struct call *call, struct slice data)
     return true;
 }
 
-void call_end(struct call *call)
+void call_cut(struct call *call)
 {
     struct conn *conn = call->conn;
     call->gone = NULL;
@@ -294,6 +340,13 @@ void call_end(struct call *call)
         enter(conn, CONN_FLUSHING, limits(conn)->answer_ms);
     if (unsent(conn) == 0)
         server_conn_kill(conn);
+}
+
+void call_end(struct call *call)
+{
+    if (call->conn->chunked && call->conn->state == CONN_STREAMING)
+        (void)add(call->conn, SLICE_LIT("0\r\n\r\n"));
+    call_cut(call);
 }
 
 const char *http_reason(int status)

@@ -23,7 +23,8 @@ enum conn_state {
     CONN_READING,   /* request_ms, TLS handshake included */
     CONN_SERVING,   /* a call is open: answer_ms */
     CONN_FLUSHING,  /* the answer is on its way: answer_ms */
-    CONN_STREAMING, /* a call is open: bounded by stream_bytes, and a stalled peer by answer_ms */
+    CONN_STREAMING, /* a call is open: bounded by stream_bytes or paced by the handler, and a slow
+                       peer by answer_ms */
     CONN_LINGERING, /* said all, and the peer may still be sending: LINGER_MS */
     CONN_DEAD,      /* off the list; freed at the end of this turn */
 };
@@ -37,6 +38,7 @@ struct call {
     struct console_request req;
     struct buf headers; /* of the answer */
     void (*gone)(void *arg);
+    void (*drained)(void *arg); /* of a paced stream */
     void *gone_arg;
 };
 
@@ -62,9 +64,11 @@ struct conn {
     const char *why;
 
     bool keep_alive;
-    bool linger;   /* after the answer: more of the request may be on its way */
-    size_t unsent; /* of a stream, when its timer was set */
-    bool overrun;  /* more of a stream is unsent than may be */
+    bool linger;    /* after the answer: more of the request may be on its way */
+    uint64_t added; /* bytes of a stream */
+    uint64_t sent;  /* of these the peer had taken, when its timer was set */
+    bool overrun;   /* more of a stream is unsent than may be */
+    bool chunked;
     struct call call;
 };
 TAILQ_HEAD(conn_list, conn);

@@ -66,6 +66,12 @@ void *work_new(const struct work_kind *kind, struct console *console, struct cal
     return work;
 }
 
+void work_begin(struct work *work)
+{
+    loop_timer_cancel(&work->timer);
+    work->settled = true;
+}
+
 static struct call *take_call(struct work *work)
 {
     struct call *call = work->call;

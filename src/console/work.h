@@ -47,6 +47,8 @@ TAILQ_HEAD(work_list, work);
 /* Zeroed behind *work. NULL: there are too many, and that was answered. */
 void *work_new(const struct work_kind *kind, struct console *console, struct call *call,
                const struct route_match *match);
+/* The answer has begun and takes the time that it needs; where its client goes, it ends. */
+void work_begin(struct work *work);
 /* Answers, where there is still somebody to be answered. */
 void work_answer(struct work *work, const struct buf *body);
 void work_fail(struct work *work, const struct err *err);

@@ -70,9 +70,9 @@ void letter_line_write_masked(struct buf *out, const struct record *rec, struct 
     struct buf line = {0};
     buf_add_char(&line, '{');
     if (masked.len > 0) {
-        buf_add_text(&line, "\"" MASKED "\":[");
+        buf_add_text(&line, "\"" MASKED "\":");
         buf_add_slice(&line, masked);
-        buf_add_text(&line, "],");
+        buf_add_char(&line, ',');
     }
     buf_add_text(&line, "\"topic\":");
     buf_add_json(&line, rec->topic);

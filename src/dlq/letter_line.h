@@ -3,8 +3,9 @@
  * (create, logappend, unknown), ts (ms), headers (a flat list of names and values), key, payload.
  * What is not UTF-8 is base64, and the line says so: key_encoding, payload_encoding: "base64", and
  * headers_base64: the places in headers that are base64. Nothing is lost on the way there and back.
- * A line of which parts are hidden begins with "masked", the places in it that are not as they are
- * in the record, as JSON pointers; it is never read back.
+ * A line of which parts are hidden begins with "masked", what of it is not as it is in the record:
+ * {"payload":["/card/number"],"headers":[3]}: JSON pointers into the payload ("": all of it), and
+ * places in headers. It is never read back.
  */
 #ifndef OG_DLQ_LETTER_LINE_H
 #define OG_DLQ_LETTER_LINE_H
@@ -20,8 +21,7 @@
 
 /* Appends the line with its line feed. */
 void letter_line_write(struct buf *out, const struct record *rec);
-/* The same of a record that is not as it is in Kafka; masked: the elements of that JSON array,
- * comma between. */
+/* The same of a record that is not as it is in Kafka; masked: that JSON object. */
 void letter_line_write_masked(struct buf *out, const struct record *rec, struct slice masked);
 
 /* A line that was read; everything is owned. */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,6 +35,9 @@ struct world {
     struct call *held; /* of /hold, until answered or gone */
     int gone;
     bool late;
+    struct call *paced;
+    size_t pieces, unsent_most;
+    bool cut;
 };
 
 struct peer {
@@ -89,6 +93,49 @@ static void serve_events(void *arg, struct call *call, const struct route_match 
         front_problem(call, 503, "too many");
 }
 
+/* ---- a long answer, piece by piece ---- */
+
+#define PIECE 32768
+#define ROOM  65536
+
+static void paced_gone(void *arg)
+{
+    struct world *world = arg;
+    world->paced = NULL;
+    world->gone++;
+}
+
+static void write_pieces(void *arg)
+{
+    static char piece[PIECE];
+    struct world *world = arg;
+    while (world->paced && world->pieces > 0 && call_unsent(world->paced) < ROOM) {
+        assert_true(call_write(world->paced, (struct slice){piece, sizeof(piece)}));
+        world->pieces--;
+        if (call_unsent(world->paced) > world->unsent_most)
+            world->unsent_most = call_unsent(world->paced);
+    }
+    if (!world->paced || world->pieces > 0)
+        return;
+    if (world->cut)
+        call_cut(world->paced);
+    else
+        call_end(world->paced);
+    world->paced = NULL;
+}
+
+static void serve_paced(void *arg, struct call *call, const struct route_match *match)
+{
+    struct world *world = arg;
+    (void)match;
+    world->paced = call;
+    call_on_gone(call, paced_gone, world);
+    call_stream_paced(call, "application/x-ndjson", write_pieces);
+    write_pieces(world);
+}
+
+static const struct endpoint_body lines = {"application/x-ndjson", "{}", "take the other way"};
+
 static const struct endpoint table[] = {
     {METHOD_GET, "/", ROLE_NONE, false, "page", "", NULL, NULL, "text/plain", NULL, assets_serve,
      NULL},
@@ -98,6 +145,10 @@ static const struct endpoint table[] = {
      NULL, serve_echo, NULL},
     {METHOD_GET, "/api/big", ROLE_VIEWER, false, "big", "", NULL, NULL, "application/json", NULL,
      serve_big, NULL},
+    {METHOD_GET, "/api/paced", ROLE_VIEWER, false, "paced", "", NULL, NULL, "application/x-ndjson",
+     NULL, serve_paced, NULL},
+    {METHOD_POST, "/api/lines", ROLE_VIEWER, false, "lines", "", NULL, NULL, "application/json",
+     NULL, serve_echo, &lines},
     {METHOD_GET, "/api/hold", ROLE_VIEWER, false, "hold", "", NULL, NULL, "application/json", NULL,
      serve_hold, NULL},
     {METHOD_GET, "/api/events", ROLE_VIEWER, false, "events", "", NULL, NULL, "text/event-stream",
@@ -295,6 +346,141 @@ static void test_front_wrong_requests_get_their_status(void **state)
          "POST /api/echo HTTP/1.1\r\n" HOST "Content-Type: application/json\r\n"
          "Sec-Fetch-Site: cross-site\r\nContent-Length: 2\r\n\r\n{}",
          "HTTP/1.1 403 ");
+}
+
+static void test_front_a_body_has_the_type_and_the_way_out_of_its_endpoint(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer;
+    start(world);
+    asks(world,
+         "POST /api/lines HTTP/1.1\r\n" HOST
+         "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+         "HTTP/1.1 415 ");
+    asks(world,
+         "POST /api/lines HTTP/1.1\r\n" HOST
+         "Content-Type: application/x-ndjson\r\nContent-Length: 2\r\n\r\n{}",
+         "HTTP/1.1 200 ");
+    peer = dial(world);
+    say(peer, SLICE_LIT("POST /api/lines HTTP/1.1\r\n" HOST "Content-Length: 10001\r\n\r\n"));
+    expect(peer, "HTTP/1.1 413 ");
+    expect(peer, "longer than console.limits.body: take the other way\"");
+    hang_up(peer);
+}
+
+/* Bytes of the body of an answer in chunks; false: it has no end, or what is behind one. */
+static bool read_chunks(const struct peer *peer, size_t *size)
+{
+    const char *at = strstr(peer->got.data, "\r\n\r\n");
+    const char *end = peer->got.data + peer->got.len;
+    *size = 0;
+    for (at += 4; at < end;) {
+        char *head_end;
+        size_t len = (size_t)strtoul(at, &head_end, 16);
+        if (len == 0)
+            return end - at == 5 && memcmp(at, "0\r\n\r\n", 5) == 0;
+        *size += len;
+        at = head_end + 2 + len + 2;
+    }
+    return false;
+}
+
+static void test_paced_an_answer_of_any_length_is_whole_and_never_all_in_memory(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer;
+    size_t size;
+    world->pieces = 1000;
+    start(world);
+    peer = dial(world);
+    say(peer, SLICE_LIT("GET /api/paced HTTP/1.1\r\n" HOST "\r\n"));
+    WAIT(world, peer->eof);
+    assert_true(has(peer, "\r\nTransfer-Encoding: chunked\r\n"));
+    assert_true(read_chunks(peer, &size));
+    assert_int_equal(size, 1000 * PIECE);
+    assert_in_range(world->unsent_most, PIECE, ROOM + PIECE + 100);
+    hang_up(peer);
+    /* HTTP/1.0 knows no chunks. */
+    world->pieces = 1;
+    peer = dial(world);
+    say(peer, SLICE_LIT("GET /api/paced HTTP/1.0\r\n" HOST "\r\n"));
+    WAIT(world, peer->eof);
+    assert_false(has(peer, "chunked"));
+    assert_int_equal(
+        peer->got.len - (size_t)(strstr(peer->got.data, "\r\n\r\n") + 4 - peer->got.data), PIECE);
+    hang_up(peer);
+    assert_int_equal(world->gone, 0);
+}
+
+static void test_paced_what_breaks_off_has_no_end(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer;
+    size_t size;
+    world->pieces = 10;
+    world->cut = true;
+    start(world);
+    peer = dial(world);
+    say(peer, SLICE_LIT("GET /api/paced HTTP/1.1\r\n" HOST "\r\n"));
+    WAIT(world, peer->eof);
+    assert_false(read_chunks(peer, &size));
+    assert_int_equal(size, 10 * PIECE); /* what was written before is there */
+    hang_up(peer);
+}
+
+struct sip {
+    struct loop_timer timer;
+    struct peer *peer;
+};
+
+/* Less at a time than there is, and seldom. */
+static void sip(void *arg)
+{
+    static char data[1 << 19];
+    struct sip *it = arg;
+    ssize_t n = recv(it->peer->fd, data, sizeof(data), MSG_DONTWAIT);
+    if (n > 0)
+        buf_add(&it->peer->got, data, (size_t)n);
+    it->peer->eof = n == 0;
+    if (n != 0)
+        loop_timer_set_ms(&it->timer, 40);
+}
+
+static void test_paced_who_goes_on_taking_has_the_time_that_it_needs(void **state)
+{
+    struct world *world = *state;
+    struct sip it = {0};
+    size_t size;
+    world->pieces = 1000;
+    world->config.limits.request_ms = 200;
+    start(world);
+    it.peer = dial(world);
+    say(it.peer, SLICE_LIT("GET /api/paced HTTP/1.1\r\n" HOST "\r\n"));
+    loop_watch_free(&it.peer->watch);
+    loop_timer_init(&it.timer, world->loop, sip, &it);
+    loop_timer_set_ms(&it.timer, 0);
+    WAIT(world, it.peer->eof);
+    assert_true(read_chunks(it.peer, &size));
+    assert_int_equal(size, 1000 * PIECE);
+    assert_int_equal(world->gone, 0);
+    loop_timer_deinit(&it.timer);
+    hang_up(it.peer);
+}
+
+static void test_paced_who_takes_nothing_is_given_up(void **state)
+{
+    struct world *world = *state;
+    struct peer *peer;
+    world->pieces = 1000;
+    world->config.limits.request_ms = 200;
+    start(world);
+    peer = dial(world);
+    say(peer, SLICE_LIT("GET /api/paced HTTP/1.1\r\n" HOST "\r\n"));
+    loop_watch_free(&peer->watch);
+    WAIT(world, world->gone == 1);
+    assert_true(world->pieces > 0);
+    assert_in_range(world->unsent_most, PIECE, ROOM + PIECE + 100);
+    hang_up(peer);
 }
 
 static void test_front_long_head_is_refused_and_the_answer_arrives(void **state)
@@ -588,6 +774,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_front_answers_are_closed_up),
         TEST(test_front_wrong_requests_get_their_status),
+        TEST(test_front_a_body_has_the_type_and_the_way_out_of_its_endpoint),
+        TEST(test_paced_an_answer_of_any_length_is_whole_and_never_all_in_memory),
+        TEST(test_paced_what_breaks_off_has_no_end),
+        TEST(test_paced_who_goes_on_taking_has_the_time_that_it_needs),
+        TEST(test_paced_who_takes_nothing_is_given_up),
         TEST(test_front_long_head_is_refused_and_the_answer_arrives),
         TEST(test_front_requests_of_a_connection_one_after_the_other),
         TEST(test_front_head_gets_no_body),

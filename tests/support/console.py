@@ -20,6 +20,8 @@ except ImportError:
     jsonschema = None
 
 JSON = {"Content-Type": "application/json"}
+LINES = {"Content-Type": "application/x-ndjson"}
+PROBLEM = "application/problem+json"
 
 
 class Console:
@@ -76,7 +78,8 @@ class Console:
         """(status, JSON or text) of a GET. What is promised for the path is checked."""
         status, got, body = self.request("GET", path, headers=headers)
         kind = got.get("Content-Type", "")
-        value = json.loads(body) if "json" in kind else body.decode("utf-8", "replace")
+        value = json.loads(body) if kind in ("application/json", PROBLEM) else body.decode(
+            "utf-8", "replace")
         if status and self.document:
             self._check("get", path, status, kind, value)
         return status, value
@@ -87,6 +90,29 @@ class Console:
         value = json.loads(answer) if status else answer.decode("utf-8", "replace")
         if status and self.document:
             self._check("post", path, status, got.get("Content-Type", ""), value)
+        return status, value
+
+    def export(self, query="", body=None, headers=None):
+        """(lines, what the last one says) of an export; it must be whole, by all that tells so."""
+        status, got, answer = self.request(
+            "GET" if body is None else "POST", "/api/v1/export" + query,
+            None if body is None else json.dumps(body), {**(JSON if body else {}), **(headers or {})},
+            timeout=60)
+        assert status == 200, answer
+        assert got["Transfer-Encoding"] == "chunked" and "attachment" in got["Content-Disposition"]
+        assert got["Cache-Control"] == "no-store"
+        lines = answer.splitlines(keepends=True)
+        end = json.loads(lines.pop())["end"]
+        assert end["letters"] == len(lines)
+        return lines, end
+
+    def import_lines(self, lines, query="", headers=None):
+        """(status, JSON) of an import, checked like a POST."""
+        status, got, answer = self.request("POST", "/api/v1/import" + query, lines,
+                                           {**LINES, **(headers or {})}, timeout=60)
+        value = json.loads(answer) if status else answer.decode("utf-8", "replace")
+        if status and self.document:
+            self._check("post", "/api/v1/import", status, got.get("Content-Type", ""), value)
         return status, value
 
     def post(self, path, body, headers=None):

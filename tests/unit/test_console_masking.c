@@ -177,6 +177,55 @@ static void test_payload_headers_ours_apart_and_hidden_by_name(void **state)
     buf_deinit(&out);
 }
 
+static void expect_line(enum role role, const char *value, const char *line)
+{
+    struct record_header headers[] = {{SLICE_LIT("trace"), SLICE_LIT("t")},
+                                      {SLICE_LIT("x-secret"), SLICE_LIT("SECRET")}};
+    struct record rec = {.topic = SLICE_LIT("t"),
+                         .timestamp_ms = 3,
+                         .key = SLICE_LIT("k"),
+                         .value = slice_of(value),
+                         .headers = headers,
+                         .header_count = strstr(line, "x-secret") ? 2 : 1};
+    struct payload_view view = {&masking, role, 100};
+    struct buf out = {0};
+    payload_add_line(&out, &view, &rec);
+    assert_string_equal(out.data, line);
+    buf_deinit(&out);
+}
+
+#define PLACE "\"topic\":\"t\",\"partition\":0,\"offset\":0,\"tstype\":\"create\",\"ts\":3,"
+
+static void test_payload_line_is_whole_or_says_what_is_not(void **state)
+{
+    static char long_one[200];
+    (void)state;
+    memset(long_one, '1', sizeof(long_one) - 1);
+    expect_line(ROLE_ADMIN, "SECRET",
+                "{" PLACE "\"headers\":[\"trace\",\"t\",\"x-secret\",\"SECRET\"],\"key\":\"k\","
+                "\"payload\":\"SECRET\"}\n");
+    expect_line(
+        ROLE_OPERATOR, "SECRET",
+        "{\"masked\":{\"payload\":[\"\"],\"headers\":[3]}," PLACE
+        "\"headers\":[\"trace\",\"t\",\"x-secret\",null],\"key\":\"k\",\"payload\":null}\n");
+    expect_line(ROLE_VIEWER, "{\"a/b\":\"SECRET\",\"n\":1}",
+                "{\"masked\":{\"payload\":[\"/a~1b\"]}," PLACE
+                "\"headers\":[\"trace\",\"t\"],\"key\":\"k\","
+                "\"payload\":\"{\\\"a/b\\\":\\\"***\\\",\\\"n\\\":1}\"}\n");
+    expect_line(ROLE_VIEWER, long_one,
+                "{\"masked\":{\"payload\":[\"\"]}," PLACE
+                "\"headers\":[\"trace\",\"t\"],\"key\":\"k\",\"payload\":null}\n");
+    /* Nothing is hidden in it, so it may be imported; of the second what was there twice is gone.
+     */
+    expect_line(ROLE_VIEWER, "{\"n\":1}",
+                "{" PLACE "\"headers\":[\"trace\",\"t\"],\"key\":\"k\","
+                "\"payload\":\"{\\\"n\\\":1}\"}\n");
+    expect_line(
+        ROLE_VIEWER, "{\"customer\":{\"email\":\"SECRET\"},\"customer\":{}}",
+        "{\"masked\":{\"payload\":[]}," PLACE
+        "\"headers\":[\"trace\",\"t\"],\"key\":\"k\",\"payload\":\"{\\\"customer\\\":{}}\"}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_payload_value_without_the_right_nothing_gets_out),
         cmocka_unit_test(test_payload_value_says_what_it_is),
         cmocka_unit_test(test_payload_headers_ours_apart_and_hidden_by_name),
+        cmocka_unit_test(test_payload_line_is_whole_or_says_what_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,9 +140,9 @@ static void test_a_masked_line_says_so_and_is_not_read_back(void **state)
                          .value = SLICE_LIT("{\"card\":\"***\"}")};
     struct buf out = {0};
     (void)state;
-    letter_line_write_masked(&out, &rec, SLICE_LIT("\"/payload/card\""));
+    letter_line_write_masked(&out, &rec, SLICE_LIT("{\"payload\":[\"/card\"]}"));
     assert_string_equal(out.data,
-                        "{\"masked\":[\"/payload/card\"],\"topic\":\"t\",\"partition\":0,"
+                        "{\"masked\":{\"payload\":[\"/card\"]},\"topic\":\"t\",\"partition\":0,"
                         "\"offset\":2,\"tstype\":\"create\",\"ts\":3,\"headers\":[],\"key\":\"k\","
                         "\"payload\":\"{\\\"card\\\":\\\"***\\\"}\"}\n");
     expect_bad(out.data, 2, "masked: parts of this record were hidden");

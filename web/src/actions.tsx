@@ -3,8 +3,9 @@
  * shows it; what cannot be taken back wants a word typed.
  */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { post, Problem } from "./api";
+import { useEffect, useState } from "preact/hooks";
+import { post } from "./api";
+import { ConfirmField, Foot, ReasonField, reasonOf, useAsking } from "./asking";
 import { filterWords } from "./filter";
 import { count, some } from "./format";
 import { useWhyNot } from "./overview";
@@ -26,10 +27,6 @@ const skippedWords: [keyof Skipped, string][] = [
 
 export function skippedRows(skipped: Skipped): [string, number][] {
   return skippedWords.filter(([name]) => skipped[name] > 0).map(([name, words]) => [words, skipped[name]]);
-}
-
-function problemOf(error: unknown): Problem {
-  return error instanceof Problem ? error : new Problem(0, String(error));
 }
 
 /* A job without a time or a state would take what was not seen, so a filter is passed on whole. */
@@ -91,57 +88,31 @@ export function RedriveDialog({ filter, group, title, close }: RedriveProps) {
   const [reason, setReason] = useState("");
   const [confirm, setConfirm] = useState("");
   const [plan, setPlan] = useState<Plan | null>(null);
-  const [busy, setBusy] = useState<"" | "plan" | "start">("plan");
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const planned = useRef(0);
+  const { busy, problem, ask } = useAsking<"plan" | "start">();
 
   const order = (): JobOrder => {
-    const out: JobOrder = { filter, mode };
+    const out: JobOrder = { filter, mode, ...reasonOf(reason) };
     if (group) out.group = group;
     if (Number(rate) > 0) out.rate = Number(rate);
     if (Number(limit) > 0) out.limit = Number(limit);
-    if (reason.trim()) out.reason = reason.trim();
     if (mode === "force") out.confirm = confirm;
     return out;
   };
 
-  const ask = () => {
-    const turn = ++planned.current;
-    setBusy("plan");
-    setProblem(null);
+  const tryOut = () => {
     const asked = order();
     delete asked.confirm;
-    post<Plan>("/jobs/dry-run", { ...asked, mode: "if-newer" }).then(
-      (answer) => {
-        if (turn !== planned.current) return;
-        setPlan(answer);
-        setBusy("");
-      },
-      (error: unknown) => {
-        if (turn !== planned.current) return;
-        setProblem(problemOf(error));
-        setBusy("");
-      },
-    );
+    ask("plan", post<Plan>("/jobs/dry-run", { ...asked, mode: "if-newer" }), setPlan);
   };
   /* What is asked does not depend on the mode; the limit does change it. */
-  useEffect(ask, [limit]);
-  useEffect(() => () => void planned.current++, []);
+  useEffect(tryOut, [limit]);
 
   const start = (event: Event) => {
     event.preventDefault();
-    setBusy("start");
-    setProblem(null);
-    post<Job>("/jobs", order()).then(
-      (job) => {
-        close();
-        go("/redrives/" + encodeURIComponent(job.id));
-      },
-      (error: unknown) => {
-        setProblem(problemOf(error));
-        setBusy("");
-      },
-    );
+    ask("start", post<Job>("/jobs", order()), (job) => {
+      close();
+      go("/redrives/" + encodeURIComponent(job.id));
+    });
   };
   const ready = busy === "" && plan !== null && plan.sends > 0 && (mode !== "force" || (confirm === "force" && reason.trim() !== ""));
   return (
@@ -164,7 +135,7 @@ export function RedriveDialog({ filter, group, title, close }: RedriveProps) {
             </p>
           ) : null}
         </section>
-        {problem ? <ProblemNotice problem={problem} again={busy === "" && !plan ? ask : undefined} /> : null}
+        {problem ? <ProblemNotice problem={problem} again={busy === "" && !plan ? tryOut : undefined} /> : null}
         <fieldset class="choices">
           <legend>Mode</legend>
           <label>
@@ -190,29 +161,17 @@ export function RedriveDialog({ filter, group, title, close }: RedriveProps) {
             <input type="number" min="0" max="4294967295" inputMode="numeric" placeholder="all" value={limit} onChange={(event) => setLimit(event.currentTarget.value)} />
           </label>
         </div>
-        <label class="field">
-          <span>Reason{mode === "force" ? " (force wants one)" : ", for the audit log"}</span>
-          <input value={reason} maxLength={1000} required={mode === "force"} onInput={(event) => setReason(event.currentTarget.value)} />
-        </label>
+        <ReasonField reason={reason} set={setReason} wanted={mode === "force" ? "force wants one" : undefined} />
         {mode === "force" ? (
-          <label class="field">
-            <span>
-              Type <code>force</code> to confirm
-            </span>
-            <input value={confirm} autocomplete="off" spellcheck={false} onInput={(event) => setConfirm(event.currentTarget.value)} />
-          </label>
+          <ConfirmField value={confirm} set={setConfirm}>
+            Type <code>force</code> to confirm
+          </ConfirmField>
         ) : null}
-        <footer class="dialog-foot">
-          <Ordering plan={plan} mode={mode} />
-          <div class="buttons">
-            <button type="button" onClick={close}>
-              Close
-            </button>
-            <button type="submit" class={mode === "force" ? "danger" : "primary"} disabled={!ready}>
-              {busy === "start" ? "Starting…" : plan ? "Redrive " + some(plan.sends, "record") : "Redrive"}
-            </button>
-          </div>
-        </footer>
+        <Foot close={close} note={<Ordering plan={plan} mode={mode} />}>
+          <button type="submit" class={mode === "force" ? "danger" : "primary"} disabled={!ready}>
+            {busy === "start" ? "Starting…" : plan ? "Redrive " + some(plan.sends, "record") : "Redrive"}
+          </button>
+        </Foot>
       </form>
     </Dialog>
   );
@@ -222,41 +181,29 @@ export function ArchiveDialog({ filter, title, close, done }: { filter: Filter; 
   const [reason, setReason] = useState("");
   const [plan, setPlan] = useState<Archived | null>(null);
   const [result, setResult] = useState<Archived | null>(null);
-  const [busy, setBusy] = useState(true);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const ask = (dry: boolean) => {
-    setBusy(true);
-    setProblem(null);
-    const order = { filter, dry_run: dry, ...(reason.trim() ? { reason: reason.trim() } : {}) };
-    post<Archived>("/archive", order).then(
-      (answer) => {
-        setBusy(false);
-        if (dry) setPlan(answer);
-        else {
-          setResult(answer);
-          done();
-        }
-      },
-      (error: unknown) => {
-        setBusy(false);
-        setProblem(problemOf(error));
-      },
-    );
+  const { busy, problem, ask } = useAsking<"plan" | "archive">();
+  const send = (dry: boolean) => {
+    const order = { filter, dry_run: dry, ...reasonOf(reason) };
+    ask(dry ? "plan" : "archive", post<Archived>("/archive", order), (answer) => {
+      if (dry) return setPlan(answer);
+      setResult(answer);
+      done();
+    });
   };
-  useEffect(() => ask(true), []);
+  useEffect(() => send(true), []);
   return (
     <Dialog title="Archive" close={close}>
       <form
         class="dialog-body"
         onSubmit={(event) => {
           event.preventDefault();
-          ask(false);
+          send(false);
         }}
       >
         <p>
           Puts away: <Line text={filterWords(filter, title)} max={400} />. Nothing is deleted; archived ones are shown with State: Archived.
         </p>
-        {busy ? <p class="muted" role="status">{plan ? "Archiving…" : "Counting…"}</p> : null}
+        {busy ? <p class="muted" role="status">{busy === "archive" ? "Archiving…" : "Counting…"}</p> : null}
         {result ? (
           <Notice kind="good" live>
             <p>
@@ -268,24 +215,14 @@ export function ArchiveDialog({ filter, title, close, done }: { filter: Filter; 
           <Facts rows={[["Will be archived", <strong>{count(plan.matched)}{plan.more ? ", then more" : ""}</strong>]]} />
         ) : null}
         {problem ? <ProblemNotice problem={problem} /> : null}
-        {result ? null : (
-          <label class="field">
-            <span>Reason, for the audit log</span>
-            <input value={reason} maxLength={1000} onInput={(event) => setReason(event.currentTarget.value)} />
-          </label>
-        )}
-        <footer class="dialog-foot">
-          <div class="buttons">
-            <button type="button" onClick={close}>
-              Close
+        {result ? null : <ReasonField reason={reason} set={setReason} />}
+        <Foot close={close}>
+          {result ? null : (
+            <button type="submit" class="primary" disabled={busy !== "" || !plan || plan.matched === 0}>
+              Archive
             </button>
-            {result ? null : (
-              <button type="submit" class="primary" disabled={busy || !plan || plan.matched === 0}>
-                Archive
-              </button>
-            )}
-          </div>
-        </footer>
+          )}
+        </Foot>
       </form>
     </Dialog>
   );
@@ -296,31 +233,19 @@ export function PurgeDialog({ topic, partition, before, close }: { topic: string
   const [confirm, setConfirm] = useState("");
   const [reason, setReason] = useState("");
   const [plan, setPlan] = useState<Purged | null>(null);
-  const [busy, setBusy] = useState(true);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const ask = (dry: boolean) => {
-    setBusy(true);
-    setProblem(null);
-    const order = { topic, partition, before, dry_run: dry, ...(reason.trim() ? { reason: reason.trim() } : {}), ...(dry ? {} : { confirm }) };
-    post<Purged>("/purge", order).then(
-      (answer) => {
-        setBusy(false);
-        setPlan(answer);
-      },
-      (error: unknown) => {
-        setBusy(false);
-        setProblem(problemOf(error));
-      },
-    );
+  const { busy, problem, ask } = useAsking<"plan" | "purge">();
+  const send = (dry: boolean) => {
+    const order = { topic, partition, before, dry_run: dry, ...reasonOf(reason), ...(dry ? {} : { confirm }) };
+    ask(dry ? "plan" : "purge", post<Purged>("/purge", order), setPlan);
   };
-  useEffect(() => ask(true), []);
+  useEffect(() => send(true), []);
   return (
     <Dialog title="Purge" close={close}>
       <form
         class="dialog-body"
         onSubmit={(event) => {
           event.preventDefault();
-          ask(false);
+          send(false);
         }}
       >
         <p>
@@ -348,30 +273,19 @@ export function PurgeDialog({ topic, partition, before, close }: { topic: string
         {problem ? <ProblemNotice problem={problem} /> : null}
         {plan?.deleted ? null : (
           <>
-            <label class="field">
-              <span>Reason, for the audit log</span>
-              <input value={reason} maxLength={1000} onInput={(event) => setReason(event.currentTarget.value)} />
-            </label>
-            <label class="field">
-              <span>
-                Type the topic's name, <code><Line text={topic} /></code>, to confirm
-              </span>
-              <input value={confirm} autocomplete="off" spellcheck={false} onInput={(event) => setConfirm(event.currentTarget.value)} />
-            </label>
+            <ReasonField reason={reason} set={setReason} />
+            <ConfirmField value={confirm} set={setConfirm}>
+              Type the topic's name, <code><Line text={topic} /></code>, to confirm
+            </ConfirmField>
           </>
         )}
-        <footer class="dialog-foot">
-          <div class="buttons">
-            <button type="button" onClick={close}>
-              Close
+        <Foot close={close}>
+          {plan?.deleted ? null : (
+            <button type="submit" class="danger" disabled={busy !== "" || !plan || confirm !== topic}>
+              Delete for ever
             </button>
-            {plan?.deleted ? null : (
-              <button type="submit" class="danger" disabled={busy || !plan || confirm !== topic}>
-                Delete for ever
-              </button>
-            )}
-          </div>
-        </footer>
+          )}
+        </Foot>
       </form>
     </Dialog>
   );

@@ -14,7 +14,16 @@ export class Problem extends Error {
   }
 }
 
+export function problemFrom(error: unknown): Problem {
+  return error instanceof Problem ? error : new Problem(0, String(error));
+}
+
 const base = "/api/v1";
+
+/* For a link of the page: the browser asks by itself. */
+export function addressOf(path: string): string {
+  return base + path;
+}
 
 async function problemOf(answer: Response): Promise<Problem> {
   let detail = answer.statusText || "the answer was " + answer.status;
@@ -28,7 +37,7 @@ async function problemOf(answer: Response): Promise<Problem> {
   return new Problem(answer.status, detail);
 }
 
-async function call<T>(path: string, init: RequestInit): Promise<T> {
+async function ask(path: string, init: RequestInit): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(base + path, { ...init, credentials: "same-origin", cache: "no-store" });
@@ -37,20 +46,38 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
     throw new Problem(0, "the console does not answer: is it running?");
   }
   if (!answer.ok) throw await problemOf(answer);
-  return (await answer.json()) as T;
+  return answer;
+}
+
+async function call<T>(path: string, init: RequestInit): Promise<T> {
+  return (await (await ask(path, init)).json()) as T;
 }
 
 export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return call<T>(path, { signal });
 }
 
+function posted(body: BodyInit, type: string, signal?: AbortSignal): RequestInit {
+  return { method: "POST", headers: { "Content-Type": type }, body, signal };
+}
+
 export function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  return call<T>(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-    signal,
-  });
+  return call<T>(path, posted(JSON.stringify(body), "application/json", signal));
+}
+
+/* Lines of JSON as they are. */
+export function postLines<T>(path: string, lines: Blob): Promise<T> {
+  return call<T>(path, posted(lines, "application/x-ndjson"));
+}
+
+/* An answer that is no JSON, whole: one that breaks off is a Problem. */
+export async function postForBlob(path: string, body: unknown): Promise<Blob> {
+  const answer = await ask(path, posted(JSON.stringify(body), "application/json"));
+  try {
+    return await answer.blob();
+  } catch {
+    throw new Problem(0, "the answer broke off before its end");
+  }
 }
 
 /* ---- answers that were there before ---- */
@@ -109,7 +136,7 @@ export function useAnswer<T>(path: string | null, events: readonly string[] = []
       },
       (error: unknown) => {
         if (abort.signal.aborted) return;
-        mine.problem = error instanceof Problem ? error : new Problem(0, String(error));
+        mine.problem = problemFrom(error);
         mine.loading = false;
         draw((n) => n + 1);
       },

@@ -4,7 +4,7 @@
  * somebody reads does not move the rows; it is told above them.
  */
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { get, Problem } from "./api";
+import { get, problemFrom, type Problem } from "./api";
 import { filterQuery } from "./filter";
 import { count, some } from "./format";
 import { onEvent } from "./live";
@@ -88,7 +88,7 @@ class Store {
       this.covered = page.covered;
     } catch (error) {
       if (turn !== this.turn) return;
-      this.problem = error instanceof Problem ? error : new Problem(0, String(error));
+      this.problem = problemFrom(error);
     }
     this.loading = false;
     this.draw();
@@ -108,7 +108,7 @@ class Store {
       this.fresh = false;
     } catch (error) {
       if (turn !== this.turn) return;
-      this.problem = error instanceof Problem ? error : new Problem(0, String(error));
+      this.problem = problemFrom(error);
     }
     this.loading = false;
     this.draw();

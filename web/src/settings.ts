@@ -25,13 +25,16 @@ function load(): Settings {
 
 let current = load();
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
 function apply(): void {
-  if (current.theme === "auto") document.documentElement.removeAttribute("data-theme");
-  else document.documentElement.setAttribute("data-theme", current.theme);
+  const theme = current.theme !== "auto" ? current.theme : dark.matches ? "dark" : "light";
+  document.documentElement.setAttribute("data-theme", theme);
 }
 
 export function applySettings(): void {
   apply();
+  dark.addEventListener("change", apply);
 }
 
 export function settings(): Settings {

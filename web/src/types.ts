@@ -273,6 +273,15 @@ export interface Archived {
   covered: Covered;
 }
 
+export interface Imported {
+  letters: number;
+  bad: number;
+  produced: number;
+  dry_run: boolean;
+  problems: { line: number; column: number; text: string }[];
+  topics: { topic: string; letters: number }[];
+}
+
 export interface Purged {
   letters: number;
   open: number;

@@ -359,7 +359,8 @@ export class Fake {
       if (this.world.scenario === "slow") return; /* never */
       let body = "";
       for await (const chunk of req) body += chunk;
-      return this.api(req.method, url, body ? JSON.parse(body) : null, res);
+      const json = req.headers["content-type"] === "application/json";
+      return this.api(req.method, url, body && json ? JSON.parse(body) : body, res);
     }
     const asset = url.pathname.startsWith("/assets/");
     const path = asset ? url.pathname : "/index.html";
@@ -383,7 +384,7 @@ export class Fake {
     const world = this.world;
     const at = url.pathname.slice("/api/v1/".length).split("/").map((segment) => decodeURIComponent(segment.replace(/%(?![0-7])/g, "%25")));
     const changes = world.scenario !== "readonly";
-    if (method === "POST" && !changes) return this.problem(res, 403, "console.allow_changes is false");
+    if (method === "POST" && !changes && at[0] !== "export") return this.problem(res, 403, "console.allow_changes is false");
     switch (method + " " + at[0]) {
       case "GET overview":
         return this.json(res, 200, {
@@ -408,6 +409,12 @@ export class Fake {
         return this.json(res, 200, { jobs: this.jobs, groups: Object.values(groupsOf).map((group) => ({ group, known: true, runs_here: true, trouble: null })) });
       case "POST jobs":
         return this.postJobs(at, body, res);
+      case "GET export":
+        return this.export({ id: url.searchParams.getAll("id"), route: url.searchParams.get("route") }, res);
+      case "POST export":
+        return this.export(body.filter, res);
+      case "POST import":
+        return this.import(url.searchParams, body, res);
       case "POST archive":
         return this.json(res, 200, { matched: 17, archived: body.dry_run ? 0 : 17, more: false, dry_run: !!body.dry_run, covered: coveredOf(world) });
       case "POST purge":
@@ -451,6 +458,26 @@ export class Fake {
       letters.push(letter);
     }
     return this.json(res, 200, { letters, next: number < this.world.letters ? String(number) : "", covered: coveredOf(this.world) });
+  }
+
+  export(filter, res) {
+    const world = this.world;
+    const all = Array.from({ length: Math.min(world.letters, 300) }, (_, number) => letterOf(number, world));
+    const taken = filter.id?.length ? filter.id.map((id) => letterOf(numberOf(id, world), world)) : all.filter((one) => !filter.route || one.route === filter.route);
+    const lines = taken.map((one) => ({ topic: one.topic, partition: one.partition, offset: one.offset, tstype: "create", ts: Date.parse(one.written), headers: [], key: one.key.text, payload: "{}" }));
+    res.writeHead(200, { "Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="dead-letters.jsonl"' });
+    const end = { end: { letters: lines.length, complete: world.scenario !== "partial", why: world.scenario === "partial" ? "of the topics 41200 of 300000 records were read when it began" : null } };
+    res.end([...lines, end].map((line) => JSON.stringify(line) + "\n").join(""));
+  }
+
+  import(query, text, res) {
+    const lines = text.split("\n").map((line, i) => [line, i + 1]).filter(([line]) => line);
+    const problems = lines.filter(([line]) => !line.startsWith('{"topic"') && !line.startsWith('{"end"')).map(([, line]) => ({ line, column: 1, text: "topic: is missing" }));
+    const letters = lines.filter(([line]) => line.startsWith('{"topic"')).length;
+    const dry = query.get("dry_run") === "true";
+    if (!dry && problems.length && query.get("skip_bad") !== "true") return this.problem(res, 400, problems.length + " lines are bad, and nothing was produced");
+    if (!dry) this.imported = { letters, reason: query.get("reason") };
+    return this.json(res, 200, { letters, bad: problems.length, produced: dry ? 0 : letters, dry_run: dry, problems: problems.slice(0, 100), topics: letters ? [{ topic: "dlq.orders-app.orders", letters }] : [] });
   }
 
   postJobs(at, body, res) {

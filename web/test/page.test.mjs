@@ -358,6 +358,77 @@ describe("states", () => {
     }));
 });
 
+describe("files", () => {
+  async function downloaded(page, act) {
+    const [download] = await Promise.all([page.waitForEvent("download"), act()]);
+    return (await readFile(await download.path(), "utf8")).trimEnd().split("\n").map((line) => JSON.parse(line));
+  }
+
+  test("all that fit, what is chosen, and one record go into a file", () =>
+    on({ path: "/letters?route=orders" }, async (page) => {
+      await page.waitForSelector(".rows .row");
+      const all = await downloaded(page, () => page.getByRole("link", { name: "Export all that fit the filter" }).click());
+      assert.equal(all.pop().end.letters, all.length);
+      assert.ok(all.length > 100 && all.every((line) => line.topic === "dlq.orders-app.orders"));
+      await page.locator(".rows input[type=checkbox]").first().check();
+      const one = await downloaded(page, () => page.getByRole("link", { name: "Export the chosen records" }).click());
+      assert.equal(one.length, 2);
+      await page.locator(".rows .c-detail a").first().click();
+      await page.waitForSelector("[data-view]");
+      const same = await downloaded(page, () => page.getByRole("link", { name: "Export this record" }).click());
+      assert.deepEqual(same, one);
+    }));
+
+  test("a selection that is too long for an address goes too, and is said to be whole or not", () =>
+    on({ path: "/letters?state=any" }, async (page, fake) => {
+      await page.waitForSelector(".rows .row");
+      await page.locator(".rows .row").first().focus();
+      for (let i = 0; i < 25; i++) {
+        await page.keyboard.press(" ");
+        await page.keyboard.press("ArrowDown");
+      }
+      await page.getByText("25 records chosen").waitFor();
+      const lines = await downloaded(page, () => page.getByRole("button", { name: "Export" }).click());
+      assert.equal(lines.length, 26);
+      await page.getByText("25 records exported").waitFor();
+      assert.ok(fake.asked.includes("POST /api/v1/export"));
+      fake.world.scenario = "partial";
+      await downloaded(page, () => page.getByRole("button", { name: "Export" }).click());
+      await page.getByText("Not whole: of the topics 41200 of 300000").waitFor();
+    }));
+
+  test("whoever may only look may export, and import nothing", () =>
+    on({ scenario: "readonly", path: "/letters" }, async (page) => {
+      await page.getByRole("link", { name: "Export all that fit the filter" }).waitFor();
+      assert.equal(await page.getByRole("button", { name: "Import…" }).count(), 0);
+    }));
+
+  test("an import is looked at first, bad lines are told, and it is done by keyboard", () =>
+    on({ path: "/letters" }, async (page, fake) => {
+      await page.waitForSelector(".rows .row");
+      await page.getByRole("button", { name: "Import…" }).focus();
+      await page.keyboard.press("Enter");
+      const file = page.getByLabel("File of JSON lines");
+      const give = (text) => file.setInputFiles({ name: "letters.jsonl", mimeType: "", buffer: Buffer.from(text) });
+      await give('{"topic":"a"}\nno\n{"topic":"b"}\n');
+      await page.getByText("line 2, column 1: topic: is missing").waitFor();
+      const button = page.getByRole("button", { name: /^Import 2 dead letters$/ });
+      assert.ok(await button.isDisabled());
+      await page.getByLabel("Leave the bad lines out").check();
+      assert.ok(await button.isEnabled());
+      await give('{"topic":"a"}\n');
+      await page.getByText("1 dead letter", { exact: true }).waitFor();
+      assert.equal(fake.imported, undefined);
+      await page.getByLabel("Reason, for the audit log").fill("moved from the old cluster");
+      await tabTo(page, () => /^Import 1 dead letter$/.test(document.activeElement.textContent), "the button");
+      await page.keyboard.press("Enter");
+      await page.getByText("1 dead letter imported.").waitFor();
+      assert.deepEqual(fake.imported, { letters: 1, reason: "moved from the old cluster" });
+      await page.keyboard.press("Escape");
+      await page.waitForFunction(() => document.activeElement.textContent === "Import…");
+    }));
+});
+
 describe("what cannot be taken back", () => {
   test("force wants a reason and its word", () =>
     on({ path: (fake) => "/groups/" + fake.signatureOf(0) }, async (page, fake) => {

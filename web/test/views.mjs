@@ -22,6 +22,17 @@ export const views = [
       await page.waitForSelector("dialog .facts");
     },
   },
+  {
+    name: "import-dialog",
+    state: true,
+    path: () => "/letters",
+    ready: async (page) => {
+      await page.waitForSelector(".rows .row");
+      await page.click("text=Import…");
+      await page.getByLabel("File of JSON lines").setInputFiles({ name: "letters.jsonl", mimeType: "", buffer: Buffer.from('{"topic":"a"}\nno\n') });
+      await page.waitForSelector(".bad-lines");
+    },
+  },
   { name: "empty", state: true, scenario: "empty", path: () => "/", ready: seen(".empty") },
   { name: "partial", state: true, scenario: "partial", path: () => "/groups", ready: seen("progress") },
   { name: "error", state: true, scenario: "error", path: () => "/groups", ready: seen("[role=alert]") },

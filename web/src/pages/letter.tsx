@@ -2,6 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { Actions } from "../actions";
 import { useAnswer } from "../api";
+import { Export } from "../carry";
 import { keyIsWhole, keySegment, SEGMENT_MAX } from "../bytes";
 import { codeHint, size, some } from "../format";
 import { FewLetters, letterPath } from "../letters";
@@ -119,6 +120,7 @@ function Whole({ data, reload, query }: { data: WholeLetter; reload: () => void;
         <StateTag state={letter.state} />
         <Copy text={location.origin + letterPath(letter.id)} label="Copy link" />
         <Actions filter={filter} group={letter.group || undefined} what="this record" done={reload} purge={{ topic: letter.topic, partition: letter.partition, before: letter.offset + 1 }} />
+        <Export filter={filter} what="this record" />
       </div>
       <div class="two">
         <div>

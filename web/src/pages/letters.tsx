@@ -1,6 +1,8 @@
 /* Dead letters, newest first. */
+import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { Actions } from "../actions";
+import { Export, Import } from "../carry";
 import { FilterBar, filterOf } from "../filter";
 import { some } from "../format";
 import { LetterList } from "../letters";
@@ -19,8 +21,9 @@ export function useSelection() {
 }
 
 /* What the buttons act on: what is chosen, else all that fits. */
-export function ListActions({ filter, group, title, selection }: { filter: Filter; group?: string; title?: string; selection: ReturnType<typeof useSelection> }) {
+export function ListActions({ filter, group, title, selection, children }: { filter: Filter; group?: string; title?: string; selection: ReturnType<typeof useSelection>; children?: ComponentChildren }) {
   const chosen = selection.ids.size;
+  const what = chosen ? "the chosen records" : "all that fit the filter";
   const acted: Filter = chosen ? { id: [...selection.ids] } : filter;
   return (
     <div class="act">
@@ -30,7 +33,9 @@ export function ListActions({ filter, group, title, selection }: { filter: Filte
           Choose none
         </button>
       ) : null}
-      <Actions filter={acted} group={group} title={title} what={chosen ? "the chosen records" : "all that fit the filter"} done={selection.clear} />
+      <Actions filter={acted} group={group} title={title} what={what} done={selection.clear} />
+      <Export filter={acted} what={what} />
+      {children}
     </div>
   );
 }
@@ -46,7 +51,9 @@ export function LettersPage({ query }: { query: URLSearchParams }) {
     <>
       <Title text="Records" />
       <FilterBar path="/letters" filter={filter} />
-      <ListActions filter={filter} group={group} selection={selection} />
+      <ListActions filter={filter} group={group} selection={selection}>
+        <Import />
+      </ListActions>
       <LetterList filter={filter} selection={selection} />
     </>
   );
