@@ -1,14 +1,23 @@
 /* oncegate dlq VERB: which verb, and what they share. The verbs are in dlq_*.c. */
 #include "cmd_dlq.h"
 
+#include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "dlq/snapshot.h"
+#include "filter_options.h"
+#include "progress.h"
+#include "table.h"
+#include "text_out.h"
+
+#define SLOW_MS 3000
 
 static const struct {
     const char *name;
@@ -18,6 +27,90 @@ static const struct {
     {"export", dlq_export},         {"import", dlq_import}, {"archive", dlq_archive},
     {"archive-to", dlq_archive_to}, {"purge", dlq_purge},
 };
+
+bool dlq_filter_of(struct dlq *dlq, struct dlq_filter *filter, int *code)
+{
+    char name[32];
+    struct err err = {0};
+    dlq_filter_init(filter);
+    if (filter_options_read(dlq->cli, filter, &err))
+        return true;
+    snprintf(name, sizeof(name), "dlq %s", dlq->cli->argv[0]);
+    *code = cli_usage(name, "%s", err.text);
+    return false;
+}
+
+struct reading {
+    struct progress bar;
+    uint64_t records;
+};
+
+static void show_progress(void *arg, uint64_t records)
+{
+    struct reading *reading = arg;
+    reading->records = records;
+    progress_show(&reading->bar, records, 0);
+}
+
+struct dlq_index *dlq_read_letters(struct dlq *dlq, const struct dlq_filter *filter,
+                                   struct err *err)
+{
+    struct reading reading = {.records = 0};
+    struct dlq_snapshot ask = {.loop = dlq->loop,
+                               .config = dlq->config,
+                               .filter = filter,
+                               .progress = show_progress,
+                               .arg = &reading};
+    uint64_t began = clock_mono_ns(), ms;
+    struct dlq_index *index;
+    progress_begin(&reading.bar, "reading dead letters");
+    index = dlq_snapshot_take(&ask, err);
+    progress_end(&reading.bar);
+    ms = (clock_mono_ns() - began) / NS_PER_MS;
+    if (index && ms > SLOW_MS)
+        fprintf(stderr,
+                "oncegate: %" PRIu64 " dead letters and states were read from Kafka for this, in "
+                "%" PRIu64 ".%" PRIu64 " s; --route or --topic reads fewer\n",
+                reading.records, ms / 1000, ms % 1000 / 100);
+    return index;
+}
+
+void dlq_say_covered(const struct dlq_covered *covered)
+{
+    if (!covered->complete)
+        fprintf(stderr, "oncegate: not complete: scanned %" PRIu64 " of %" PRIu64 " dead letters\n",
+                covered->rows_read, covered->rows_total);
+}
+
+int dlq_print_table(const struct dlq *dlq, const struct table *table)
+{
+    struct buf out = {0};
+    bool ok;
+    if (table_rows(table) == 0)
+        fputs("no dead letters\n", stderr);
+    table_write(table, text_columns(), dlq->cli->color, &out);
+    ok = fwrite(out.data ? out.data : "", 1, out.len, stdout) == out.len;
+    buf_deinit(&out);
+    return ok ? EXIT_OK : EXIT_FAIL;
+}
+
+void dlq_row_id(const struct dlq_row *row, struct buf *out)
+{
+    buf_printf(out, "%s/%" PRId32 "/%" PRId64, row->topic, row->partition, row->offset);
+}
+
+void dlq_row_latest(const struct dlq_row *row, int32_t *partition, int64_t *offset)
+{
+    struct dlq_id latest;
+    struct err err = {0};
+    *partition = row->partition;
+    *offset = row->offset;
+    if (!dlq_id_parse(slice_of(row->latest), &latest, &err))
+        return;
+    *partition = latest.partition;
+    *offset = latest.offset;
+    dlq_id_deinit(&latest);
+}
 
 bool dlq_number(struct dlq *dlq, const char *option, uint64_t fallback, uint64_t most,
                 uint64_t *out)

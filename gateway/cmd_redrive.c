@@ -18,6 +18,7 @@
 #include "dlq/filter.h"
 #include "dlq/jobs.h"
 #include "dlq/redrive_scan.h"
+#include "filter_options.h"
 #include "redrive_ahead.h"
 #include "redrive_print.h"
 
@@ -225,23 +226,6 @@ static bool read_number(struct redriving *r, const char *option, uint64_t most, 
         return true;
     return err_set(&r->err, ERR_USAGE, "%s takes a number from 1 to %" PRIu64 ", not %s", option,
                    most, text);
-}
-
-static bool read_filter(struct redriving *r)
-{
-    static const char *const parts[] = {"route", "topic", "code", "status", "signature", "key",
-                                        "since", "until", "text", "state",  "id"};
-    int64_t now_ms = clock_wall_ms();
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        char option[24];
-        const char *value;
-        snprintf(option, sizeof(option), "--%s", parts[i]);
-        while ((value = cli_option(r->cli, option)) != NULL) {
-            if (!dlq_filter_set(&r->filter, parts[i], slice_of(value), now_ms, &r->err))
-                return false;
-        }
-    }
-    return true;
 }
 
 static bool make_job(struct redriving *r)
@@ -508,7 +492,7 @@ static int run(struct redriving *r)
     const char *by = cli_option(r->cli, "--by");
     r->reason = cli_option(r->cli, "--reason");
     set_names(r, by);
-    if (!read_filter(r) || !choose_group(r, group) || !watch_signals(r, &r->err))
+    if (!filter_options_read(r->cli, &r->filter, &r->err) || !choose_group(r, group) || !watch_signals(r, &r->err))
         return cli_fail(&r->err);
     if (strcmp(verb, "start") == 0)
         return start(r);

@@ -9,16 +9,25 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "dlq_view.h"
+#include "cmd_dlq.h"
+#include "dlq/snapshot.h"
+#include "dlq/topic_route.h"
+#include "dlq_kafka.h"
 #include "progress.h"
 #include "record/letter_state.h"
+
+struct put_away {
+    const struct route_config *route;
+    char *state_key, *redrive_id;
+    uint32_t redrive_count;
+};
 
 struct archive {
     struct dlq *dlq;
     const char *reason; /* NULL: none */
-    struct dlq_view view;
-    struct letter_row **rows;
-    size_t count;
+    const struct dlq_filter *filter;
+    struct put_away *rows;
+    size_t count, cap;
     char by[DLQ_BY_MAX];
 };
 
@@ -37,7 +46,7 @@ static void release_state(void *owner)
 }
 
 static bool send_state(const struct archive *archive, struct dlq_sender *sender,
-                       const struct letter_row *row, struct err *err)
+                       const struct put_away *row, struct err *err)
 {
     struct state_text *text = mem_zalloc(sizeof(*text));
     struct letter_state state = {.status = LETTER_ARCHIVED,
@@ -48,7 +57,7 @@ static bool send_state(const struct archive *archive, struct dlq_sender *sender,
     struct produce msg = {.partition = LETTER_STATE_PARTITION};
     if (row->redrive_id[0])
         state.redrive_id = slice_of(row->redrive_id);
-    text->topic = config_dlq_state_topic(row->topic->route);
+    text->topic = config_dlq_state_topic(row->route);
     letter_state_write(&text->value, &state);
     text->key = mem_strdup(row->state_key);
     msg.topic = text->topic;
@@ -67,11 +76,11 @@ static bool send_audit(const struct archive *archive, struct dlq_sender *sender,
     bool good = true;
     struct buf details = {0};
     for (size_t i = 0; good && i < archive->count; i++) {
-        const struct route_config *route = archive->rows[i]->topic->route;
+        const struct route_config *route = archive->rows[i].route;
         uint64_t count = 0;
         bool told = false;
         for (size_t n = 0; n < archive->count; n++) {
-            bool same = strcmp(archive->rows[n]->topic->route->group, route->group) == 0;
+            bool same = strcmp(archive->rows[n].route->group, route->group) == 0;
             told = told || (same && n < i);
             count += same;
             if (told)
@@ -81,7 +90,7 @@ static bool send_audit(const struct archive *archive, struct dlq_sender *sender,
             continue;
         buf_reset(&details);
         buf_printf(&details, "{\"count\":%" PRIu64 ",\"filter\":", count);
-        dlq_filter_to_json(archive->view.filter, &details);
+        dlq_filter_to_json(archive->filter, &details);
         buf_add_char(&details, '}');
         good = dlq_audit(sender, route, "dlq.archive", "filter", archive->reason, details.data,
                          ok ? "ok" : "not all were written", err);
@@ -99,7 +108,7 @@ static int write_states(const struct archive *archive)
     bool ok = sender != NULL;
     progress_begin(&progress, "archiving");
     for (size_t i = 0; ok && i < archive->count; i++) {
-        ok = send_state(archive, sender, archive->rows[i], &err);
+        ok = send_state(archive, sender, &archive->rows[i], &err);
         progress_show(&progress, i, archive->count);
     }
     ok = ok && dlq_sender_finish(sender, &sent, &failed, &err);
@@ -128,7 +137,7 @@ static bool check_topics(const struct archive *archive, struct err *err)
     static const char *const kinds[] = {"dlq-state", "audit"};
     const char *before = "";
     for (size_t i = 0; i < archive->count; i++) {
-        const char *group = archive->rows[i]->topic->route->group;
+        const char *group = archive->rows[i].route->group;
         if (strcmp(group, before) == 0)
             continue;
         before = group;
@@ -150,25 +159,39 @@ static bool check_topics(const struct archive *archive, struct err *err)
     return true;
 }
 
-static void choose(struct archive *archive)
+static bool choose(void *arg, const struct dlq_row *row)
 {
-    const struct dlq_view *view = &archive->view;
-    archive->rows = mem_calloc(view->count + 1, sizeof(struct letter_row *));
-    for (size_t i = 0; i < view->count; i++) {
-        if (dlq_view_takes(view, view->rows[i]) &&
-            (view->rows[i]->state & (DLQ_STATE_OPEN | DLQ_STATE_RESOLVED)))
-            archive->rows[archive->count++] = view->rows[i];
+    struct archive *archive = arg;
+    const struct route_config *route = dlq_topic_route(archive->dlq->config, row->topic);
+    if (!route || !(row->state & (DLQ_STATE_OPEN | DLQ_STATE_RESOLVED)))
+        return true;
+    if (archive->count == archive->cap) {
+        archive->cap = archive->cap ? 2 * archive->cap : 256;
+        archive->rows = mem_realloc(archive->rows, archive->cap * sizeof(*archive->rows));
     }
+    archive->rows[archive->count++] = (struct put_away){
+        route, mem_strdup(row->state_key), mem_strdup(row->redrive_id), row->redrive_count};
+    return true;
 }
 
-static int run(struct archive *archive, const struct dlq_filter *filter, bool dry_run)
+static bool read_rows(struct archive *archive, struct err *err)
+{
+    struct dlq_covered covered = {0};
+    struct dlq_index *index = dlq_read_letters(archive->dlq, archive->filter, err);
+    bool ok = index && dlq_snapshot_each(index, archive->filter, choose, archive, &covered, err);
+    dlq_index_close(&index);
+    if (ok)
+        dlq_say_covered(&covered);
+    return ok;
+}
+
+static int run(struct archive *archive, bool dry_run)
 {
     char question[120];
     struct err err = {0};
     int code = EXIT_OK;
-    if (!dlq_view_read(&archive->view, archive->dlq, filter, &err))
+    if (!read_rows(archive, &err))
         return cli_fail(&err);
-    choose(archive);
     if (dry_run || archive->count == 0) {
         fprintf(stderr, "%zu dead letters would be archived\n", archive->count);
         return EXIT_OK;
@@ -183,17 +206,20 @@ int dlq_archive(struct dlq *dlq)
 {
     struct archive archive = {.dlq = dlq, .reason = cli_option(dlq->cli, "--reason")};
     struct dlq_filter filter;
-    struct err err = {0};
     bool dry_run = cli_flag(dlq->cli, "--dry-run");
-    int code;
-    if (!dlq_filter_of(dlq, &filter, &err))
-        return cli_usage("dlq archive", "%s", err.text);
-    if (!filter.states)
-        filter.states = DLQ_STATE_OPEN;
-    dlq_by(archive.by);
-    code = run(&archive, &filter, dry_run);
+    int code = EXIT_OK;
+    if (dlq_filter_of(dlq, &filter, &code)) {
+        if (!filter.states)
+            filter.states = DLQ_STATE_OPEN;
+        archive.filter = &filter;
+        dlq_by(archive.by);
+        code = run(&archive, dry_run);
+    }
+    for (size_t i = 0; i < archive.count; i++) {
+        mem_free(archive.rows[i].state_key);
+        mem_free(archive.rows[i].redrive_id);
+    }
     mem_free(archive.rows);
-    dlq_view_free(&archive.view);
     dlq_filter_deinit(&filter);
     return code;
 }

@@ -8,14 +8,18 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cmd_dlq.h"
 #include "dlq/letter_line.h"
-#include "dlq_view.h"
+#include "dlq/snapshot.h"
+#include "dlq_kafka.h"
 #include "progress.h"
 
 struct export
 {
     struct dlq *dlq;
-    struct letter_row **rows; /* in the order of the log */
+    uint64_t limit;     /* 0: none */
+    struct dlq_id *ids; /* in the order of the log */
+    size_t cap;
     size_t count, begin, end; /* begin to end: of the partition that is read */
     uint64_t written;
     bool broken; /* stdout is gone */
@@ -24,9 +28,8 @@ struct export
 
 static int by_place(const void *left, const void *right)
 {
-    const struct letter_row *a = *(struct letter_row *const *)left;
-    const struct letter_row *b = *(struct letter_row *const *)right;
-    int order = strcmp(a->topic->name, b->topic->name);
+    const struct dlq_id *a = left, *b = right;
+    int order = strcmp(a->topic, b->topic);
     if (order != 0)
         return order;
     if (a->partition != b->partition)
@@ -37,11 +40,11 @@ static int by_place(const void *left, const void *right)
 static bool write_record(void *arg, const struct record *rec)
 {
     struct export *export = arg;
-    while (export->begin < export->end && export->rows[export->begin]->offset < rec->offset)
+    while (export->begin < export->end && export->ids[export->begin].offset < rec->offset)
         export->begin++;
     if (export->begin == export->end)
         return false;
-    if (export->rows[export->begin]->offset == rec->offset) {
+    if (export->ids[export->begin].offset == rec->offset) {
         struct buf line = {0};
         letter_line_write(&line, rec);
         export->broken = fwrite(line.data, 1, line.len, stdout) != line.len;
@@ -57,11 +60,11 @@ static bool write_all(struct export *export, struct err *err)
 {
     size_t at = 0;
     while (at < export->count && !export->broken) {
-        const struct letter_row *first = export->rows[at];
-        struct kafka_reader_range range = {first->topic->name, first->partition, first->offset};
+        const struct dlq_id *first = &export->ids[at];
+        struct kafka_reader_range range = {first->topic, first->partition, first->offset};
         export->begin = at;
-        while (at < export->count && export->rows[at]->topic == first->topic &&
-               export->rows[at]->partition == first->partition)
+        while (at < export->count && strcmp(export->ids[at].topic, first->topic) == 0 &&
+               export->ids[at].partition == first->partition)
             at++;
         export->end = at;
         if (!dlq_read(export->dlq->loop, export->dlq->config, &range, 1, write_record, export, err))
@@ -72,20 +75,42 @@ static bool write_all(struct export *export, struct err *err)
     return true;
 }
 
-static int export_rows(struct export *export, const struct dlq_view *view, uint64_t limit)
+static bool choose(void *arg, const struct dlq_row *row)
+{
+    struct export *export = arg;
+    if (export->limit > 0 && export->count == export->limit)
+        return false;
+    if (export->count == export->cap) {
+        export->cap = export->cap ? 2 * export->cap : 256;
+        export->ids = mem_realloc(export->ids, export->cap * sizeof(*export->ids));
+    }
+    export->ids[export->count++] = (struct dlq_id){mem_strdup(row->topic), row->partition,
+                                                   row->offset};
+    return true;
+}
+
+static bool read_ids(struct export *export, const struct dlq_filter *filter, struct err *err)
+{
+    struct dlq_covered covered = {0};
+    struct dlq_index *index = dlq_read_letters(export->dlq, filter, err);
+    bool ok = index && dlq_snapshot_each(index, filter, choose, export, &covered, err);
+    dlq_index_close(&index);
+    if (ok)
+        dlq_say_covered(&covered);
+    if (ok && export->count > 0)
+        qsort(export->ids, export->count, sizeof(*export->ids), by_place);
+    return ok;
+}
+
+static int export_all(struct export *export, const struct dlq_filter *filter)
 {
     struct err err = {0};
     bool ok;
-    export->rows = mem_calloc(view->count + 1, sizeof(struct letter_row *));
-    for (size_t i = 0; i < view->count && (limit == 0 || export->count < limit); i++) {
-        if (dlq_view_takes(view, view->rows[i]))
-            export->rows[export->count++] = view->rows[i];
-    }
-    qsort(export->rows, export->count, sizeof(struct letter_row *), by_place);
+    if (!read_ids(export, filter, &err))
+        return cli_fail(&err);
     progress_begin(&export->progress, "exporting");
     ok = write_all(export, &err);
     progress_end(&export->progress);
-    mem_free(export->rows);
     fprintf(stderr, "%" PRIu64 " of %zu dead letters were exported\n", export->written,
             export->count);
     if (!ok)
@@ -97,17 +122,14 @@ int dlq_export(struct dlq *dlq)
 {
     struct export export = {.dlq = dlq};
     struct dlq_filter filter;
-    struct dlq_view view = {0};
-    struct err err = {0};
-    uint64_t limit;
-    int code;
-    if (!dlq_number(dlq, "--limit", 0, UINT64_MAX, &limit))
+    int code = EXIT_OK;
+    if (!dlq_number(dlq, "--limit", 0, UINT64_MAX, &export.limit))
         return EXIT_USAGE;
-    if (!dlq_filter_of(dlq, &filter, &err))
-        return cli_usage("dlq export", "%s", err.text);
-    code = dlq_view_read(&view, dlq, &filter, &err) ? export_rows(&export, &view, limit)
-                                                    : cli_fail(&err);
-    dlq_view_free(&view);
+    if (dlq_filter_of(dlq, &filter, &code))
+        code = export_all(&export, &filter);
+    for (size_t i = 0; i < export.count; i++)
+        dlq_id_deinit(&export.ids[i]);
+    mem_free(export.ids);
     dlq_filter_deinit(&filter);
     return code;
 }

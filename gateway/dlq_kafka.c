@@ -1,6 +1,6 @@
 /*
  * Kafka for the commands; see dlq_kafka.h. Everything here turns the command's own loop until it is
- * answered, and gives up where nothing at all has happened for QUIET_MS: a command must end.
+ * answered, and gives up where nothing at all has happened for a while: a command must end.
  */
 #include "dlq_kafka.h"
 
@@ -9,42 +9,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cmd_dlq.h"
+#include "dlq/patience.h"
 #include "record/audit_entry.h"
 
-#define QUIET_MS      15000
 #define IN_FLIGHT_MAX 2000
-
-/* Turns the loop until *done, or since *moved_ns nothing has moved for QUIET_MS. */
-struct patience {
-    struct loop *loop;
-    uint64_t moved_ns;
-    struct loop_timer timer;
-};
-
-static void wake_up(void *arg)
-{
-    struct patience *patience = arg;
-    loop_timer_set_ms(&patience->timer, 500);
-}
-
-static void patience_begin(struct patience *patience, struct loop *loop)
-{
-    patience->loop = loop;
-    patience->moved_ns = clock_mono_ns();
-    loop_timer_init(&patience->timer, loop, wake_up, patience);
-    loop_timer_set_ms(&patience->timer, 500);
-}
-
-static bool patience_turn(struct patience *patience)
-{
-    loop_turn(patience->loop, true);
-    return clock_mono_ns() - patience->moved_ns < QUIET_MS * NS_PER_MS;
-}
-
-static void patience_end(struct patience *patience)
-{
-    loop_timer_deinit(&patience->timer);
-}
 
 /* ---- topics ---- */
 
@@ -165,7 +133,7 @@ static bool take_all(struct kafka_reader *reader, struct patience *patience,
             return false;
         if (read != KAFKA_READ_RECORD)
             return true;
-        patience->moved_ns = clock_mono_ns();
+        patience_moved(patience);
         if (!each(arg, &rec))
             return true;
     }
@@ -352,7 +320,7 @@ static void on_sent(struct produce *produce)
     struct message *message = produce->arg;
     struct dlq_sender *sender = message->sender;
     sender->in_flight--;
-    sender->patience.moved_ns = clock_mono_ns();
+    patience_moved(&sender->patience);
     if (produce->result == PRODUCE_ACKED) {
         sender->sent++;
     } else {
@@ -380,7 +348,7 @@ bool dlq_send(struct dlq_sender *sender, const struct produce *msg, void *owner,
 {
     struct message *message;
     if (sender->in_flight == 0)
-        sender->patience.moved_ns = clock_mono_ns();
+        patience_moved(&sender->patience);
     if (!wait_below(sender, IN_FLIGHT_MAX, err))
         return false;
     message = mem_zalloc(sizeof(*message));

@@ -10,7 +10,9 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "dlq_view.h"
+#include "cmd_dlq.h"
+#include "dlq/snapshot.h"
+#include "dlq_kafka.h"
 
 struct purge {
     struct dlq *dlq;
@@ -58,16 +60,36 @@ static bool confirmed(struct purge *purge, const char *given, int *code)
     return false;
 }
 
-static void count(struct purge *purge, const struct dlq_view *view)
+/* By where its newest copy lies: older ones of it may go too. */
+static bool count(void *arg, const struct dlq_row *row)
 {
-    for (size_t i = 0; i < view->count; i++) {
-        const struct letter_row *row = view->rows[i];
-        if ((uint64_t)row->latest_partition != purge->partition ||
-            (uint64_t)row->latest_offset >= purge->before)
-            continue;
-        purge->count++;
-        purge->open += (row->state & DLQ_STATE_LIVE) != 0;
-    }
+    struct purge *purge = arg;
+    int32_t partition;
+    int64_t offset;
+    dlq_row_latest(row, &partition, &offset);
+    if ((uint64_t)partition != purge->partition || (uint64_t)offset >= purge->before)
+        return true;
+    purge->count++;
+    purge->open += (row->state & DLQ_STATE_LIVE) != 0;
+    return true;
+}
+
+static bool count_letters(struct purge *purge, struct err *err)
+{
+    struct dlq_covered covered = {0};
+    struct dlq_filter filter;
+    struct dlq_index *index;
+    bool ok;
+    dlq_filter_init(&filter);
+    filter.topic = mem_strdup(purge->topic);
+    filter.states = DLQ_STATE_ANY;
+    index = dlq_read_letters(purge->dlq, &filter, err);
+    ok = index && dlq_snapshot_each(index, &filter, count, purge, &covered, err);
+    dlq_index_close(&index);
+    dlq_filter_deinit(&filter);
+    if (ok)
+        dlq_say_covered(&covered);
+    return ok;
 }
 
 static int delete_them(struct purge *purge, const struct route_config *route, const char *reason)
@@ -99,7 +121,7 @@ static int delete_them(struct purge *purge, const struct route_config *route, co
     return EXIT_PARTLY;
 }
 
-static int run(struct purge *purge, struct dlq_view *view, const struct dlq_filter *filter)
+static int run(struct purge *purge, const struct dlq_topic *topic)
 {
     const char *given = cli_option(purge->dlq->cli, "--confirm");
     const char *reason = cli_option(purge->dlq->cli, "--reason");
@@ -107,17 +129,15 @@ static int run(struct purge *purge, struct dlq_view *view, const struct dlq_filt
     int code = EXIT_OK;
     bool exists = false;
     char *audit;
-    if (!dlq_view_read(view, purge->dlq, filter, &err))
-        return cli_fail(&err);
-    if (!view->topics.items[0].exists ||
-        purge->partition >= (uint64_t)view->topics.items[0].partitions)
+    if (!topic->exists || purge->partition >= (uint64_t)topic->partitions)
         return cli_usage("dlq purge", "%s has no partition %" PRIu64, purge->topic,
                          purge->partition);
-    count(purge, view);
+    if (!count_letters(purge, &err))
+        return cli_fail(&err);
     say(purge);
     if (cli_flag(purge->dlq->cli, "--dry-run"))
         return EXIT_OK;
-    audit = config_audit_topic(view->topics.items[0].route);
+    audit = config_audit_topic(topic->route);
     if (!dlq_topic_exists(purge->dlq->loop, purge->dlq->config, audit, &exists, &err))
         code = cli_fail(&err);
     else if (!exists) {
@@ -125,7 +145,7 @@ static int run(struct purge *purge, struct dlq_view *view, const struct dlq_filt
                       audit);
         code = cli_fail(&err);
     } else if (confirmed(purge, given, &code)) {
-        code = delete_them(purge, view->topics.items[0].route, reason);
+        code = delete_them(purge, topic->route, reason);
     }
     mem_free(audit);
     return code;
@@ -136,18 +156,16 @@ int dlq_purge(struct dlq *dlq)
     struct purge purge = {.dlq = dlq, .topic = dlq->cli->argv[1]};
     const char *partition = cli_option(dlq->cli, "--partition");
     const char *before = cli_option(dlq->cli, "--before");
-    struct dlq_filter filter;
-    struct dlq_view view = {0};
+    struct dlq_topics topics;
+    struct err err = {0};
     int code;
     if (!partition || !before || !str_to_u64(slice_of(partition), &purge.partition) ||
         !str_to_u64(slice_of(before), &purge.before) || purge.before == 0 ||
         purge.before > INT64_MAX || purge.partition > INT32_MAX)
         return cli_usage("dlq purge", "purge wants --partition N and --before OFFSET");
-    dlq_filter_init(&filter);
-    filter.topic = mem_strdup(purge.topic);
-    filter.states = DLQ_STATE_ANY;
-    code = run(&purge, &view, &filter);
-    dlq_view_free(&view);
-    dlq_filter_deinit(&filter);
+    if (!dlq_topics_find(dlq->loop, dlq->config, NULL, purge.topic, &topics, &err))
+        return cli_fail(&err);
+    code = run(&purge, &topics.items[0]);
+    dlq_topics_deinit(&topics);
     return code;
 }

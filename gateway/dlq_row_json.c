@@ -1,11 +1,12 @@
-/* A dead letter of a view as JSON; see json_print.h for how bytes and times stand in it. */
+/* A line of the index as JSON; see json_print.h for how bytes and times stand in it. */
 #include "dlq_row_json.h"
 
 #include <json-c/json.h>
 
+#include "cmd_dlq.h"
 #include "json_print.h"
 
-static void add_origin(struct json_object *object, const struct letter_row *row)
+static void add_origin(struct json_object *object, const struct dlq_row *row)
 {
     struct json_object *origin = NULL;
     if (row->origin_topic[0]) {
@@ -17,11 +18,14 @@ static void add_origin(struct json_object *object, const struct letter_row *row)
     json_object_object_add(object, "origin", origin);
 }
 
-struct json_object *dlq_row_json(const struct letter_row *row)
+struct json_object *dlq_row_json(const struct dlq_row *row)
 {
     struct json_object *object = json_object_new_object();
     struct buf id = {0};
+    int32_t latest_partition;
+    int64_t latest_offset;
     dlq_row_id(row, &id);
+    dlq_row_latest(row, &latest_partition, &latest_offset);
     json_add_text(object, "id", id.data);
     json_add_text(object, "state", dlq_state_name(row->state));
     json_add_bytes(object, "route", slice_of(row->route));
@@ -31,7 +35,7 @@ struct json_object *dlq_row_json(const struct letter_row *row)
     json_add_int(object, "http_status", row->http_status);
     json_add_bytes(object, "detail", slice_of(row->detail));
     json_add_text(object, "signature", row->signature);
-    json_add_bytes(object, "key", row->key ? (struct slice){row->key, row->key_len} : SLICE_NULL);
+    json_add_bytes(object, "key", row->key);
     json_add_uint(object, "key_size", row->key_size);
     json_add_uint(object, "value_size", row->value_size);
     json_add_uint(object, "attempts", row->attempts);
@@ -42,8 +46,8 @@ struct json_object *dlq_row_json(const struct letter_row *row)
     json_add_time(object, "first_failed", row->first_failed_ms);
     json_add_time(object, "last_failed", row->last_failed_ms);
     add_origin(object, row);
-    json_add_int(object, "latest_partition", row->latest_partition);
-    json_add_int(object, "latest_offset", row->latest_offset);
+    json_add_int(object, "latest_partition", latest_partition);
+    json_add_int(object, "latest_offset", latest_offset);
     buf_deinit(&id);
     return object;
 }

@@ -10,10 +10,12 @@
 #include <json-c/json.h>
 
 #include "base/mem.h"
+#include "cmd_dlq.h"
 #include "curl_text.h"
+#include "dlq/snapshot.h"
 #include "dlq/topic_route.h"
+#include "dlq_kafka.h"
 #include "dlq_row_json.h"
-#include "dlq_view.h"
 #include "ledger_key.h"
 #include "letter_value.h"
 #include "record/identity.h"
@@ -31,9 +33,16 @@ struct shown {
     struct kept_record kept;
     struct dead_letter letter;
     const struct route_config *route; /* NULL: none of the configuration */
-    struct dlq_filter filter;         /* the same key, or this letter alone */
-    struct dlq_view view;
-    const struct letter_row *row; /* NULL: its first copy is gone, and so is its state */
+    /* Of its line; nothing of it where it is not known (it came a moment ago). */
+    struct json_object *row;
+    const char *state; /* "open" ...; NULL: not known */
+    uint32_t redrive_count;
+    char *redrive_id;
+    struct buf line_id; /* of the line: of the first letter, where this one continues another */
+    /* Lines of the same key, the newest first. */
+    struct json_object *same;
+    struct buf same_text;
+    size_t same_count;
     struct buf id_text, ledger, curl;
 };
 
@@ -79,40 +88,55 @@ static void ask_curl(struct shown *shown)
         buf_printf(&shown->curl, "# not possible: %s\n", err.text);
 }
 
-/* The letter's own id in the state topic: of a later copy that of the first one. */
-static const struct letter_row *find_row(const struct shown *shown)
+static void take_line(void *arg, const struct dlq_row *row)
 {
-    struct slice first = shown->letter.first_letter;
-    for (size_t i = 0; i < shown->view.all_count; i++) {
-        const struct letter_row *row = shown->view.all[i];
-        if (!row->has_letter)
-            continue;
-        if (!slice_is_null(first)
-                ? slice_equal_text(first, row->state_key)
-                : row->offset == shown->id.offset && row->partition == shown->id.partition)
-            return row;
-    }
-    return NULL;
+    struct shown *shown = arg;
+    shown->row = dlq_row_json(row);
+    shown->state = dlq_state_name(row->state);
+    shown->redrive_count = row->redrive_count;
+    shown->redrive_id = mem_strdup(row->redrive_id);
+    dlq_row_id(row, &shown->line_id);
 }
 
-static bool ask_view(struct shown *shown, struct err *err)
+static bool take_same(void *arg, const struct dlq_row *row)
+{
+    struct shown *shown = arg;
+    struct buf id = {0};
+    char time[TEXT_TIME_MAX];
+    json_object_array_add(shown->same, dlq_row_json(row));
+    if (shown->same_count++ >= SAME_MOST)
+        return true;
+    dlq_row_id(row, &id);
+    text_time_short(row->written_ms, time);
+    buf_printf(&shown->same_text, "%s %s  %s  %s  ",
+               slice_equal(buf_slice(&id), buf_slice(&shown->line_id)) ? "*" : " ", id.data, time,
+               dlq_state_name(row->state));
+    text_add_safe(&shown->same_text, slice_of(row->code), false);
+    buf_add_char(&shown->same_text, '\n');
+    buf_deinit(&id);
+    return true;
+}
+
+/* Its line, and what else its key has in the topic. */
+static bool ask_lines(struct shown *shown, struct err *err)
 {
     struct slice key = shown->kept.rec.key;
-    shown->filter.topic = mem_strdup(shown->id.topic);
-    shown->filter.states = DLQ_STATE_ANY;
-    if (!slice_is_null(key)) {
-        shown->filter.key = mem_strndup(key.data, key.len);
-        shown->filter.key_len = key.len;
-    } else {
-        shown->filter.ids = mem_calloc(1, sizeof(*shown->filter.ids));
-        shown->filter.id_count = 1;
-        shown->filter.ids[0] = (struct dlq_id){mem_strdup(shown->id.topic), shown->id.partition,
-                                               shown->id.offset};
-    }
-    if (!dlq_view_read(&shown->view, shown->dlq, &shown->filter, err))
-        return false;
-    shown->row = find_row(shown);
-    return true;
+    struct dlq_covered covered;
+    struct dlq_filter filter;
+    struct dlq_index *index;
+    bool found, ok;
+    dlq_filter_init(&filter);
+    filter.topic = mem_strdup(shown->id.topic);
+    filter.states = DLQ_STATE_ANY;
+    filter.key = slice_is_null(key) ? NULL : mem_strndup(key.data, key.len);
+    filter.key_len = key.len;
+    shown->same = json_object_new_array();
+    index = dlq_read_letters(shown->dlq, &filter, err);
+    ok = index && dlq_index_get(index, &shown->id, take_line, shown, &found, err) &&
+         (!filter.key || dlq_snapshot_each(index, &filter, take_same, shown, &covered, err));
+    dlq_index_close(&index);
+    dlq_filter_deinit(&filter);
+    return ok;
 }
 
 /* ---- the page ---- */
@@ -145,15 +169,14 @@ static void add_head(struct shown *shown, struct buf *out)
 {
     const struct record *rec = &shown->kept.rec;
     const struct dead_letter *letter = &shown->letter;
-    const struct letter_row *row = shown->row;
     struct buf text = {0};
     buf_add_text(out, "dead letter ");
     text_add_safe(out, buf_slice(&shown->id_text), false);
     buf_add_char(out, '\n');
-    buf_add_text(&text, row ? dlq_state_name(row->state) : "not known");
-    if (row && row->redrive_count > 0)
-        buf_printf(&text, ", redriven %" PRIu32 " times, the last by %s", row->redrive_count,
-                   row->redrive_id[0] ? row->redrive_id : "?");
+    buf_add_text(&text, shown->state ? shown->state : "not known");
+    if (shown->redrive_count > 0)
+        buf_printf(&text, ", redriven %" PRIu32 " times, the last by %s", shown->redrive_count,
+                   shown->redrive_id[0] ? shown->redrive_id : "?");
     line(out, "state", buf_slice(&text));
     line_time(out, "written", rec->timestamp_ms);
     line(out, "by", slice_of(letter_writer_name(letter->writer)));
@@ -222,26 +245,14 @@ static void add_headers(struct shown *shown, struct buf *out, bool own)
 
 static void add_same_key(struct shown *shown, struct buf *out)
 {
-    size_t count = 0;
     title(shown, out, "dead letters of the same key in this topic, the newest first");
     if (slice_is_null(shown->kept.rec.key)) {
         buf_add_text(out, "  not asked for: the key is null\n");
         return;
     }
-    for (size_t i = 0; i < shown->view.count; i++) {
-        const struct letter_row *row = shown->view.rows[i];
-        char time[TEXT_TIME_MAX];
-        if (count++ >= SAME_MOST)
-            continue;
-        text_time_short(row->written_ms, time);
-        buf_printf(out, "%s ", row == shown->row ? "*" : " ");
-        dlq_row_id(row, out);
-        buf_printf(out, "  %s  %s  ", time, dlq_state_name(row->state));
-        text_add_safe(out, slice_of(row->code), false);
-        buf_add_char(out, '\n');
-    }
-    if (count > SAME_MOST)
-        buf_printf(out, "  and %zu more\n", count - SAME_MOST);
+    buf_add_slice(out, buf_slice(&shown->same_text));
+    if (shown->same_count > SAME_MOST)
+        buf_printf(out, "  and %zu more\n", shown->same_count - SAME_MOST);
 }
 
 static int show_page(struct shown *shown)
@@ -287,9 +298,9 @@ static int show_json(struct shown *shown)
 {
     static const char *const kinds[] = {"null", "empty", "json", "text", "binary"};
     const struct record *rec = &shown->kept.rec;
-    struct json_object *object = shown->row ? dlq_row_json(shown->row) : json_object_new_object();
-    struct json_object *same = json_object_new_array();
+    struct json_object *object = shown->row ? shown->row : json_object_new_object();
     bool ok;
+    shown->row = NULL;
     json_add_text(object, "id", shown->id_text.data);
     json_object_object_add(object, "headers", headers_json(rec, false));
     json_object_object_add(object, "oncegate_headers", headers_json(rec, true));
@@ -300,9 +311,7 @@ static int show_json(struct shown *shown)
     json_add_bytes(object, "value", rec->value);
     json_add_bytes(object, "ledger", buf_slice(&shown->ledger));
     json_add_bytes(object, "curl", buf_slice(&shown->curl));
-    for (size_t i = 0; !slice_is_null(rec->key) && i < shown->view.count; i++)
-        json_object_array_add(same, dlq_row_json(shown->view.rows[i]));
-    json_object_object_add(object, "same_key", same);
+    json_object_object_add(object, "same_key", json_object_get(shown->same));
     ok = json_print(object, shown->dlq->output == OUTPUT_JSON);
     json_object_put(object);
     return ok ? EXIT_OK : EXIT_FAIL;
@@ -327,7 +336,7 @@ static int show_letter(struct shown *shown)
 {
     struct err err = {0};
     dead_letter_read(&shown->kept.rec, &shown->letter);
-    if (!ask_view(shown, &err))
+    if (!ask_lines(shown, &err))
         return cli_fail(&err);
     ask_ledger(shown);
     ask_curl(shown);
@@ -359,7 +368,6 @@ int dlq_show(struct dlq *dlq)
     int code;
     if (!dlq_id_parse(slice_of(dlq->cli->argv[1]), &shown.id, &err))
         return cli_usage("dlq show", "%s", err.text);
-    dlq_filter_init(&shown.filter);
     dlq_id_write(&shown.id, &shown.id_text);
     shown.route = dlq_topic_route(dlq->config, shown.id.topic);
     if (shown.route)
@@ -368,8 +376,11 @@ int dlq_show(struct dlq *dlq)
         code = cli_usage("dlq show", "%s is no dead-letter topic of this configuration",
                          shown.id.topic);
     kept_record_deinit(&shown.kept);
-    dlq_view_free(&shown.view);
-    dlq_filter_deinit(&shown.filter);
+    json_object_put(shown.row);
+    json_object_put(shown.same);
+    mem_free(shown.redrive_id);
+    buf_deinit(&shown.line_id);
+    buf_deinit(&shown.same_text);
     dlq_id_deinit(&shown.id);
     buf_deinit(&shown.id_text);
     buf_deinit(&shown.ledger);

@@ -117,18 +117,44 @@ static void add_topic(struct dlq_feed *feed, char *name, enum dlq_topic_kind kin
     feed->topics[feed->topic_count++] = (struct feed_topic){.name = name, .kind = kind};
 }
 
-static void find_topics(struct dlq_feed *feed)
+/* Those of a route that are wanted, and where its states are. */
+static void add_route(struct dlq_feed *feed, const struct route_config *route)
 {
+    const char *only = feed->options.only ? feed->options.only->topic : NULL;
+    size_t before = feed->topic_count;
+
+    for (size_t t = 0; t < route->topic_count; t++) {
+        char *name = config_dlq_topic(route, route->topics[t]);
+
+        if (!only || strcmp(only, name) == 0)
+            add_topic(feed, name, DLQ_LETTERS);
+        else
+            mem_free(name);
+    }
+    if (feed->topic_count > before)
+        add_topic(feed, config_dlq_state_topic(route), DLQ_STATES);
+}
+
+static bool find_topics(struct dlq_feed *feed, struct err *err)
+{
+    const struct dlq_filter *only = feed->options.only;
+
     for (size_t r = 0; r < feed->config->route_count; r++) {
         const struct route_config *route = &feed->config->routes[r];
 
-        for (size_t t = 0; t < route->topic_count; t++)
-            add_topic(feed, config_dlq_topic(route, route->topics[t]), DLQ_LETTERS);
-        add_topic(feed, config_dlq_state_topic(route), DLQ_STATES);
+        if (!only || !only->route || strcmp(only->route, route->name) == 0)
+            add_route(feed, route);
     }
     feed->names = mem_calloc(feed->topic_count + 1, sizeof(*feed->names));
     for (size_t i = 0; i < feed->topic_count; i++)
         feed->names[i] = feed->topics[i].name;
+    if (feed->topic_count > 0)
+        return true;
+    if (only && only->topic)
+        return err_set(err, ERR_USAGE, "%s is no dead-letter topic of this configuration",
+                       only->topic);
+    return err_set(err, ERR_USAGE, "no such route: %s",
+                   only && only->route ? only->route : "(none)");
 }
 
 static bool learn_topic(struct dlq_feed *feed, struct feed_topic *topic,
@@ -173,8 +199,10 @@ static bool open_clients(struct dlq_feed *feed, struct err *err)
         const struct feed_topic *topic = &feed->topics[i];
 
         for (int32_t p = 0; topic->exists && p < topic->partitions; p++) {
-            struct feed_part *part = &feed->parts[feed->part_count++];
+            struct feed_part *part = &feed->parts[feed->part_count];
+            int64_t end = feed->bounds[feed->part_count++].end; /* asked for in this order */
 
+            part->end = end >= 0 ? end : INT64_MAX;
             part->topic = topic;
             part->partition = p;
             if (!set_up_part(feed, part, err))
@@ -314,6 +342,15 @@ static void look(void *arg)
     kafka_admin_describe(feed->admin, feed->names, feed->topic_count, false, on_described, feed);
 }
 
+static bool set_up_words(struct dlq_feed *feed, struct err *err)
+{
+    const char *text = feed->options.only ? feed->options.only->text : NULL;
+
+    if (text)
+        feed->words = dlq_words_new(text, err);
+    return !text || feed->words;
+}
+
 struct dlq_feed *dlq_feed_new(struct loop *loop, const struct config *config,
                               struct dlq_index *index, const struct dlq_feed_options *options,
                               struct err *err)
@@ -328,10 +365,7 @@ struct dlq_feed *dlq_feed_new(struct loop *loop, const struct config *config,
     loop_timer_init(&feed->look_timer, loop, look, feed);
     loop_task_init(&feed->rows_task, feed_rows_run, feed);
     loop_task_init(&feed->text_task, feed_text_run, feed);
-    find_topics(feed);
-    if (options->only && options->only->text)
-        feed->words = dlq_words_new(options->only->text, err);
-    if (!options->only || !options->only->text || feed->words)
+    if (find_topics(feed, err) && set_up_words(feed, err))
         feed->admin = kafka_admin_new(loop, config, err);
     if (feed->admin == NULL) {
         dlq_feed_free(&feed);

@@ -25,7 +25,7 @@
 struct dlq_feed;
 
 struct dlq_feed_options {
-    bool follow;    /* go on after the ends that the topics had at the start */
+    bool follow;    /* go on after the ends that the topics had when they were first looked at */
     bool with_text; /* also the words */
     /* Called after each transaction; caught_up is true from when all rows, and where they are
      * wanted all words, were read up to the ends that there were (or there is nothing to read).
@@ -35,8 +35,9 @@ struct dlq_feed_options {
      * and this is said once until it has succeeded. May be NULL. */
     void (*failed)(void *arg, const struct err *err);
     void *arg;
-    /* Where text is searched without a text index (commands): only letters that hold all words of
-     * only->text are added, the rest of the filter is the index' business. Borrowed, or NULL. */
+    /* For one who asks a single question: only the topics of only->route and only->topic are read
+     * (none that fits is ERR_USAGE), and words are kept of letters only that hold at least one of
+     * only->text. What this filter finds is what it finds in a whole index. Borrowed, or NULL. */
     const struct dlq_filter *only;
 };
 

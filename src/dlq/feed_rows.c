@@ -45,16 +45,12 @@ static bool add_letter(struct dlq_feed *feed, struct feed_part *part, const stru
 {
     struct dead_letter letter;
 
-    if (feed->words && !dlq_words_match(feed->words, rec))
-        return dlq_index_skip(feed->index, part->topic->name, part->partition, DLQ_READ_ROWS,
-                              rec->offset + 1, err);
     dead_letter_read(rec, &letter);
     if (!dlq_index_add(feed->index, rec, &letter, err))
         return false;
     if (!part->joined || !feed->options.with_text)
         return true;
-    part->text = rec->offset + 1;
-    return dlq_index_add_text(feed->index, rec, err);
+    return feed_add_text(feed, part, rec, err);
 }
 
 /* What is no state of ours is passed over: anybody may write there. */
@@ -87,6 +83,8 @@ static bool take_record(struct dlq_feed *feed, struct feed_part *part, const str
     ok = part->topic->kind == DLQ_LETTERS ? add_letter(feed, part, rec, err)
                                           : add_state(feed, part, rec, err);
     part->rows = rec->offset + 1;
+    /* Who does not follow does not run after a topic that grows while it is read. */
+    part->rows_ended = part->rows_ended || (!feed->options.follow && part->rows >= part->end);
     feed->records++;
     feed->open_records++;
     return ok;
@@ -134,6 +132,10 @@ static bool take_some(struct dlq_feed *feed, struct err *err)
             log_warn("dlq_feed_unread", LOG_STR("topic", feed->parts[at].topic->name),
                      LOG_INT("partition", feed->parts[at].partition),
                      LOG_STR("reason", unread.text), LOG_END);
+            if (!feed->options.follow) {
+                *err = unread;
+                return false;
+            }
             feed_look_soon(feed);
             break;
         case KAFKA_FOLLOW_EMPTY:

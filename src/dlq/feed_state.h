@@ -22,6 +22,7 @@ struct feed_part {
     int32_t partition;
     int64_t rows;    /* the offset that is read next */
     int64_t text;    /* the same of the words; letters only */
+    int64_t end;     /* that there was when it was set up */
     bool rows_ended; /* read to an end at least once */
     bool joined;     /* its words are at its rows: they are added together from now on */
 };
@@ -43,7 +44,7 @@ struct dlq_feed {
     struct kafka_follower *rows;
     struct kafka_follower *text;
     size_t *text_parts;      /* range of text: index in parts */
-    struct dlq_words *words; /* what a letter must hold to be added; NULL: nothing */
+    struct dlq_words *words; /* of letters without any of them no words are kept; NULL: of all */
     struct buf store;        /* of a state that is being read */
 
     struct loop_timer look_timer;
@@ -85,6 +86,10 @@ void feed_rows_close(struct dlq_feed *feed);
 void feed_rows_run(void *arg); /* the task */
 
 /* feed_text.c */
+
+/* The words of a letter whose row is there. */
+bool feed_add_text(struct dlq_feed *feed, struct feed_part *part, const struct record *rec,
+                   struct err *err) MUST_CHECK;
 
 /* Follows what is missing of the words; where nothing is, the feed has caught up. */
 bool feed_text_open(struct dlq_feed *feed, struct err *err) MUST_CHECK;

@@ -70,6 +70,16 @@ static size_t fill_ranges(struct dlq_feed *feed, struct kafka_reader_range *rang
     return count;
 }
 
+bool feed_add_text(struct dlq_feed *feed, struct feed_part *part, const struct record *rec,
+                   struct err *err)
+{
+    part->text = rec->offset + 1;
+    if (feed->words && !dlq_words_touch(feed->words, rec))
+        return dlq_index_skip(feed->index, part->topic->name, part->partition, DLQ_READ_TEXT,
+                              part->text, err);
+    return dlq_index_add_text(feed->index, rec, err);
+}
+
 bool feed_text_open(struct dlq_feed *feed, struct err *err)
 {
     struct kafka_reader_range *ranges;
@@ -105,9 +115,8 @@ static bool take_words(struct dlq_feed *feed, struct feed_part *part, const stru
         return true;
     if (rec->offset >= part->rows)
         return join(feed, part, err);
-    if (!feed_begin(feed, err) || !dlq_index_add_text(feed->index, rec, err))
+    if (!feed_begin(feed, err) || !feed_add_text(feed, part, rec, err))
         return false;
-    part->text = rec->offset + 1;
     feed->records++;
     feed->open_records++;
     return part->text < part->rows || join(feed, part, err);

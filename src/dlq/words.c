@@ -26,6 +26,7 @@ struct dlq_words {
     Fts5Tokenizer *cutter;
     struct word words[WORDS_MAX];
     size_t count, left;
+    size_t enough; /* that are left when no more need to be looked for */
     bool too_many;
     struct buf text;
 };
@@ -209,19 +210,30 @@ static int on_word(void *arg, int flags, const char *text, int len, int begin, i
         word->found = true;
         words->left--;
     }
-    return words->left ? SQLITE_OK : SQLITE_DONE;
+    return words->left > words->enough ? SQLITE_OK : SQLITE_DONE;
 }
 
-bool dlq_words_match(struct dlq_words *words, const struct record *rec)
+static bool look(struct dlq_words *words, const struct record *rec, size_t enough)
 {
     buf_reset(&words->text);
     dlq_words_of(rec, &words->text);
     if (words->text.len == 0 || words->text.len > INT32_MAX)
         return false;
     words->left = words->count;
+    words->enough = enough;
     for (size_t i = 0; i < words->count; i++)
         words->words[i].found = false;
     words->tokenizer.xTokenize(words->cutter, words, FTS5_TOKENIZE_DOCUMENT, words->text.data,
                                (int)words->text.len, on_word);
-    return words->left == 0;
+    return words->left <= enough;
+}
+
+bool dlq_words_match(struct dlq_words *words, const struct record *rec)
+{
+    return look(words, rec, 0);
+}
+
+bool dlq_words_touch(struct dlq_words *words, const struct record *rec)
+{
+    return look(words, rec, words->count - 1);
 }

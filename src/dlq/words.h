@@ -19,7 +19,10 @@ struct dlq_words;
  * more than 32. */
 struct dlq_words *dlq_words_new(const char *text, struct err *err) MUST_CHECK;
 void dlq_words_free(struct dlq_words **words);
+/* Whether all of them occur in the record. */
 bool dlq_words_match(struct dlq_words *words, const struct record *rec);
+/* Whether at least one does. */
+bool dlq_words_touch(struct dlq_words *words, const struct record *rec);
 
 /* Appends what of a record is searched: key, value, headers; of our own the error's code and
  * detail. */

@@ -110,7 +110,7 @@ static void on_failed(void *arg, const struct err *err)
 static void feed_start(struct world *world, bool follow, const struct dlq_filter *only)
 {
     struct dlq_feed_options options = {.follow = follow,
-                                       .with_text = only == NULL,
+                                       .with_text = true,
                                        .moved = on_moved,
                                        .failed = on_failed,
                                        .arg = world,
@@ -492,19 +492,48 @@ static void test_feed_without_a_broker_says_so_once(void **state)
     assert_false(world->caught_up);
 }
 
-static void test_feed_adds_only_letters_that_hold_the_words(void **state)
+/* The same answer as of a whole index, from a few words of it. */
+static void test_feed_keeps_the_words_that_are_asked_for_and_all_rows(void **state)
 {
     struct world *world = *state;
     struct dlq_filter only;
+    uint64_t others;
 
     make_topics(world);
     produce(world, 0, 30);
     dlq_filter_init(&only);
     check(world, dlq_filter_set(&only, "text", SLICE_LIT("card w1"), NOW_MS, &world->err));
     open_index(world, NULL);
+    feed_start(world, false, NULL);
+    await_caught_up(world);
+    assert_int_equal(count(world, "text", "card w1"), 4); /* 1, 7, 13 and 25; 19 is Spring's */
+    others = count(world, "text", "w2");
+    assert_int_equal(others, 10);
+    open_index(world, NULL);
     feed_start(world, false, &only);
     await_caught_up(world);
-    assert_int_equal(count(world, NULL, NULL), 4); /* 1, 7, 13 and 25; 19 is Spring's */
+    assert_int_equal(count(world, "text", "card w1"), 4);
+    assert_int_equal(count(world, NULL, NULL), 30);
+    assert_true(count(world, "text", "w2") < others);
+    dlq_feed_free(&world->feed);
+    dlq_filter_deinit(&only);
+}
+
+static void test_feed_of_a_topic_that_is_none_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct dlq_filter only;
+    struct dlq_feed_options options = {.only = &only};
+
+    dlq_filter_init(&only);
+    open_index(world, NULL);
+    check(world, dlq_filter_set(&only, "topic", SLICE_LIT("elsewhere"), NOW_MS, &world->err));
+    assert_null(dlq_feed_new(world->rig.loop, world->config, world->index, &options, &world->err));
+    assert_int_equal(world->err.code, ERR_USAGE);
+    assert_non_null(strstr(world->err.text, "elsewhere is no dead-letter topic"));
+    check(world, dlq_filter_set(&only, "topic", slice_of(world->letters), NOW_MS, &world->err));
+    feed_start(world, false, &only);
+    await_caught_up(world);
     dlq_feed_free(&world->feed);
     dlq_filter_deinit(&only);
 }
@@ -519,7 +548,8 @@ int main(void)
         FED(test_feed_drops_what_retention_took),
         FED(test_feed_goes_on_from_a_file),
         FED(test_feed_of_topics_that_are_made_later_and_again),
-        FED(test_feed_adds_only_letters_that_hold_the_words),
+        FED(test_feed_keeps_the_words_that_are_asked_for_and_all_rows),
+        FED(test_feed_of_a_topic_that_is_none_is_refused),
         FED(test_feed_without_a_broker_says_so_once),
         FED(test_feed_waits_for_a_broker_that_is_away),
     };

@@ -519,14 +519,17 @@ static void test_words_without_an_index_find_the_same(void **state)
                          .header_count = 3};
     static const struct {
         const char *text;
-        bool found;
-    } cases[] = {{"17 green", true},    {"gre*", true},    {"gre", false},
-                 {"stock WHALE", true}, {"hidden", false}, {"order-17 blue", true},
-                 {"order-18", false},   {"x", true}};
+        bool found, touched; /* all of it, any of it */
+    } cases[] = {{"17 green", true, true},      {"gre*", true, true},
+                 {"gre", false, false},         {"stock WHALE", true, true},
+                 {"hidden", false, false},      {"order-17 blue", true, true},
+                 {"order-18", false, true},     {"x", true, true},
+                 {"hidden green", false, true}, {"hidden secret", false, false}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct dlq_words *words = dlq_words_new(cases[i].text, &err);
         assert_non_null(words);
-        if (dlq_words_match(words, &rec) != cases[i].found)
+        if (dlq_words_match(words, &rec) != cases[i].found ||
+            dlq_words_touch(words, &rec) != cases[i].touched)
             fail_msg("%s", cases[i].text);
         dlq_words_free(&words);
     }
