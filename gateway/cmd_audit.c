@@ -3,16 +3,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <json-c/json.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli.h"
+#include "console_ask.h"
+#include "console_route.h"
 #include "dlq/filter.h"
 #include "dlq/redrive_scan.h"
 #include "kafka/admin.h"
 #include "kafka/reader.h"
 #include "record/audit_entry.h"
+
+#define CONSOLE_MOST 500 /* the most that the API gives at once */
 
 struct auditing {
     struct cli *cli;
@@ -185,22 +191,91 @@ static int list(struct auditing *audit)
     return ok ? EXIT_OK : cli_fail(&audit->err);
 }
 
+/* ---- by a console ---- */
+
+static void take_entry(struct auditing *audit, struct json_object *object)
+{
+    struct json_object *details = answer_member(object, "details");
+    const char *reason = answer_text(object, "reason");
+    audit->items[audit->count++] = (struct audit_entry){
+        .at_ms = answer_ms(object, "at"),
+        .by = mem_strdup(answer_text(object, "by")),
+        .action = mem_strdup(answer_text(object, "action")),
+        .on = mem_strdup(answer_text(object, "on")),
+        .reason = reason[0] ? mem_strdup(reason) : NULL,
+        .details = details ? mem_strdup(json_object_to_json_string_ext(
+                                 details, JSON_C_TO_STRING_NOSLASHESCAPE))
+                           : NULL,
+        .result = mem_strdup(answer_text(object, "result"))};
+}
+
+/* The newest first there. */
+static void take_entries(struct auditing *audit, struct json_object *answer)
+{
+    struct json_object *list = answer_member(answer, "entries");
+    size_t count = answer_count(list);
+    audit->items = mem_calloc(count + 1, sizeof(*audit->items));
+    for (size_t i = count; i > 0; i--)
+        take_entry(audit, json_object_array_get_idx(list, i - 1));
+    if (answer_bool(answer, "more"))
+        fprintf(stderr,
+                "oncegate: older entries than these %zu are left out: --since narrows, and "
+                "without --console all are read\n",
+                count);
+}
+
+static int list_of_console(struct auditing *audit, struct console_client *console)
+{
+    const char *since = cli_option(audit->cli, "--since");
+    struct json_object *answer = NULL;
+    struct buf path = {0}, group = {0};
+    buf_printf(&path, "/api/v1/audit?limit=%d", CONSOLE_MOST);
+    if (since)
+        console_client_add_param(&path, "since", slice_of(since));
+    if (console_route_group(audit->cli, console, &group, &audit->err)) {
+        if (group.len > 0)
+            console_client_add_param(&path, "group", buf_slice(&group));
+        answer = console_ask(console, path.data, NULL, &audit->err);
+    }
+    buf_deinit(&path);
+    buf_deinit(&group);
+    if (!answer)
+        return cli_fail(&audit->err);
+    take_entries(audit, answer);
+    json_object_put(answer);
+    print(audit);
+    return EXIT_OK;
+}
+
+/* ---- the command ---- */
+
+static int list_here(struct auditing *audit)
+{
+    int code = EXIT_OK;
+    struct config *config = cli_load_config(audit->cli, &code);
+    if (!config)
+        return code;
+    audit->config = config;
+    audit->loop = loop_new(&audit->err);
+    code = audit->loop ? list(audit) : cli_fail(&audit->err);
+    if (audit->loop)
+        loop_free(&audit->loop);
+    config_free(&config);
+    return code;
+}
+
 int cmd_audit(struct cli *cli)
 {
     struct auditing audit = {.cli = cli};
-    int code = EXIT_OK;
-    struct config *config = cli_load_config(cli, &code);
-    if (!config)
-        return code;
-    audit.config = config;
-    audit.loop = loop_new(&audit.err);
-    code = audit.loop ? list(&audit) : cli_fail(&audit.err);
+    struct console_client *console;
+    int code;
+    if (!console_ask_open(cli, &console, &audit.err))
+        return cli_fail(&audit.err);
+    code = console ? list_of_console(&audit, console) : list_here(&audit);
+    console_client_free(&console);
     for (size_t i = 0; i < audit.count; i++)
         audit_entry_deinit(&audit.items[i]);
     mem_free(audit.items);
     mem_free(audit.topic);
-    if (audit.loop)
-        loop_free(&audit.loop);
-    config_free(&config);
     return code;
 }

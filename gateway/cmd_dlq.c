@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "console_ask.h"
 #include "dlq/snapshot.h"
 #include "filter_options.h"
 #include "progress.h"
@@ -19,13 +20,19 @@
 
 #define SLOW_MS 3000
 
-static const struct {
+static const struct verb {
     const char *name;
     int (*run)(struct dlq *dlq);
+    bool by_console; /* a console can be asked for it */
 } VERBS[] = {
-    {"groups", dlq_groups},         {"list", dlq_list},     {"show", dlq_show},
-    {"export", dlq_export},         {"import", dlq_import}, {"archive", dlq_archive},
-    {"archive-to", dlq_archive_to}, {"purge", dlq_purge},
+    {"groups", dlq_groups, true},
+    {"list", dlq_list, true},
+    {"show", dlq_show, true},
+    {"export", dlq_export, false},
+    {"import", dlq_import, false},
+    {"archive", dlq_archive, false},
+    {"archive-to", dlq_archive_to, false},
+    {"purge", dlq_purge, false},
 };
 
 bool dlq_filter_of(struct dlq *dlq, struct dlq_filter *filter, int *code)
@@ -70,8 +77,9 @@ struct dlq_index *dlq_read_letters(struct dlq *dlq, const struct dlq_filter *fil
     if (index && ms > SLOW_MS)
         fprintf(stderr,
                 "oncegate: %" PRIu64 " dead letters and states were read from Kafka for this, in "
-                "%" PRIu64 ".%" PRIu64 " s; --route or --topic reads fewer\n",
-                reading.records, ms / 1000, ms % 1000 / 100);
+                "%" PRIu64 ".%" PRIu64 " s; --route or --topic reads fewer%s\n",
+                reading.records, ms / 1000, ms % 1000 / 100,
+                dlq->by_console ? ", and --console asks one that has read them" : "");
     return index;
 }
 
@@ -153,26 +161,36 @@ void dlq_by(char out[DLQ_BY_MAX])
         snprintf(out, DLQ_BY_MAX, "uid %u@%s", (unsigned)getuid(), host);
 }
 
-int cmd_dlq(struct cli *cli)
+/* By the topics themselves. */
+static int run_here(struct dlq *dlq, const struct verb *verb)
 {
-    struct dlq dlq = {.cli = cli, .output = json_output_of(cli)};
-    struct config *config;
     struct err err = {0};
     int code = EXIT_USAGE;
-    config = cli_load_config(cli, &code);
+    struct config *config = cli_load_config(dlq->cli, &code);
     if (!config)
         return code;
     log_setup(LOG_ERROR, LOG_FORMAT_AUTO);
-    signal(SIGPIPE, SIG_IGN);
-    dlq.config = config;
-    dlq.loop = loop_new(&err);
-    if (!dlq.loop)
-        code = cli_fail(&err);
-    for (size_t i = 0; dlq.loop && i < sizeof(VERBS) / sizeof(*VERBS); i++) {
-        if (strcmp(cli->argv[0], VERBS[i].name) == 0)
-            code = VERBS[i].run(&dlq);
-    }
-    loop_free(&dlq.loop);
+    dlq->config = config;
+    dlq->loop = loop_new(&err);
+    code = dlq->loop ? verb->run(dlq) : cli_fail(&err);
+    loop_free(&dlq->loop);
     config_free(&config);
+    return code;
+}
+
+int cmd_dlq(struct cli *cli)
+{
+    struct dlq dlq = {.cli = cli, .output = json_output_of(cli)};
+    const struct verb *verb = VERBS;
+    struct err err = {0};
+    int code;
+    while (strcmp(cli->argv[0], verb->name) != 0)
+        verb++; /* it is one of them: the table of commands has looked */
+    dlq.by_console = verb->by_console;
+    signal(SIGPIPE, SIG_IGN);
+    if (verb->by_console && !console_ask_open(cli, &dlq.console, &err))
+        return cli_fail(&err);
+    code = dlq.console ? verb->run(&dlq) : run_here(&dlq, verb);
+    console_client_free(&dlq.console);
     return code;
 }

@@ -8,15 +8,18 @@
 #include "base/loop.h"
 #include "cli.h"
 #include "config/config.h"
+#include "console/client.h"
 #include "dlq/filter.h"
 #include "dlq/index.h"
 #include "json_print.h"
 
 struct dlq {
-    struct cli *cli; /* argv[0] is the verb */
-    const struct config *config;
+    struct cli *cli;                /* argv[0] is the verb */
+    struct console_client *console; /* that is asked; NULL: the topics are read */
+    const struct config *config;    /* NULL where a console is asked, as the next */
     struct loop *loop;
     enum output output;
+    bool by_console; /* a console could be asked for it */
 };
 
 /* One file each; the exit code. */

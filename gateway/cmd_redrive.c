@@ -15,14 +15,18 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli.h"
+#include "console_ask.h"
 #include "dlq/filter.h"
 #include "dlq/jobs.h"
+#include "dlq/redrive_ahead.h"
 #include "dlq/redrive_scan.h"
 #include "filter_options.h"
-#include "redrive_ahead.h"
-#include "redrive_print.h"
+#include "redis_task.h"
+#include "redrive_by_console.h"
+#include "redrive_tell.h"
 
 #define EXIT_INTERRUPTED 130
+#define AHEAD_MS         5000
 
 struct redriving {
     struct cli *cli;
@@ -36,8 +40,8 @@ struct redriving {
     struct redrive_job job; /* that is asked for */
     const char *watched;    /* the job that is waited for; NULL: none */
     bool all;               /* until no job is left */
-    bool done, asked, interrupted, printed;
-    struct buf line; /* what was told last */
+    bool done, asked, interrupted;
+    struct redrive_tell tell;
     struct err err;
 };
 
@@ -51,11 +55,6 @@ static void set_names(struct redriving *r, const char *by)
         host[0] = '\0';
     r->by = by ? mem_strdup(by) : mem_printf("%s@%s", user && *user ? user : "unknown", host);
     r->owner = mem_printf("%s/%ld", host, (long)getpid());
-}
-
-static bool is_machine(const struct redriving *r)
-{
-    return r->cli->output && strcmp(r->cli->output, "table") != 0;
 }
 
 /* ---- the loop ---- */
@@ -117,36 +116,6 @@ static bool wait_done(struct redriving *r)
 
 /* ---- telling ---- */
 
-static void print(struct redriving *r, const struct redrive_job *job, bool cancel_asked)
-{
-    struct buf out = {0};
-    if (is_machine(r)) {
-        redrive_job_write(&out, job);
-        buf_add_char(&out, '\n');
-    } else {
-        redrive_print_job(job, cancel_asked, &out);
-    }
-    fwrite(out.data, 1, out.len, stdout);
-    buf_deinit(&out);
-}
-
-/* A line whenever something is new; on a terminal always the same line. */
-static void progress(struct redriving *r, const struct redrive_job *job, bool cancel_asked)
-{
-    bool live = isatty(STDERR_FILENO);
-    struct buf line = {0};
-    buf_printf(&line, "%s: ", redrive_print_status(job, cancel_asked));
-    redrive_print_progress(job, &line);
-    if (job->note)
-        buf_printf(&line, " (%s)", job->note);
-    if (!slice_equal(buf_slice(&line), buf_slice(&r->line)))
-        fprintf(stderr, live ? "\r\033[K%s" : "%s\n", line.data);
-    r->printed = r->printed || live;
-    fflush(stderr);
-    buf_deinit(&r->line);
-    r->line = line;
-}
-
 static bool any_left(const struct redriving *r)
 {
     for (size_t i = 0; i < jobs_count(r->jobs); i++) {
@@ -169,7 +138,7 @@ static void on_changed(void *arg, const struct redrive_job *job, bool cancel_ask
     if (!r->asked)
         return;
     if (mine || r->all)
-        progress(r, job, cancel_asked);
+        redrive_tell_progress(&r->tell, job, cancel_asked);
     if (mine ? redrive_status_is_end(job->status) : r->all && !any_left(r))
         stop(r);
 }
@@ -218,38 +187,19 @@ static bool choose_group(struct redriving *r, const char *given)
     return true;
 }
 
-static bool read_number(struct redriving *r, const char *option, uint64_t most, uint64_t *out)
-{
-    const char *text = cli_option(r->cli, option);
-    *out = 0;
-    if (!text || (str_to_u64(slice_of(text), out) && *out > 0 && *out <= most))
-        return true;
-    return err_set(&r->err, ERR_USAGE, "%s takes a number from 1 to %" PRIu64 ", not %s", option,
-                   most, text);
-}
-
 static bool make_job(struct redriving *r)
 {
     struct redrive_job *job = &r->job;
     struct buf filter = {0};
     char id[REDRIVE_ID_MAX];
-    uint64_t rate;
-    const char *mode = cli_option(r->cli, "--mode");
-    if (!read_number(r, "--rate", 1000000, &rate) ||
-        !read_number(r, "--limit", UINT32_MAX, &job->limit))
+    if (!redrive_order_read(r->cli, job, &r->err))
         return false;
-    if (mode && !redrive_mode_parse(slice_of(mode), &job->mode))
-        return err_set(&r->err, ERR_USAGE, "--mode takes if-newer or force, not %s", mode);
-    if (job->mode == REDRIVE_FORCE && !r->reason)
-        return err_set(&r->err, ERR_USAGE, "--mode force takes a --reason, for the audit log");
-    job->rate_per_s = (uint32_t)rate;
     job->created_ms = job->updated_ms = clock_wall_ms();
     redrive_job_id(job->created_ms, id);
     dlq_filter_to_json(&r->filter, &filter);
     job->id = mem_strdup(id);
     job->group = mem_strdup(r->group);
     job->filter = filter.data;
-    job->reason = mem_strdup(r->reason);
     job->by = mem_strdup(r->by);
     if (filter.len <= REDRIVE_JOB_MAX / 2)
         return true;
@@ -267,41 +217,36 @@ static void scanned(void *arg, const struct err *err)
     stop(r);
 }
 
-static void add_ahead(struct redriving *r, struct redrive_scan *scan, struct buf *out)
+struct looking {
+    struct redis_task task;
+    struct redrive_ahead *out;
+};
+
+static void looked(void *arg, const struct redrive_ahead *ahead)
 {
-    struct redrive_ahead ahead = {0};
-    redrive_ahead_look(r->config, scan, &ahead);
-    if (is_machine(r)) {
-        out->len--; /* the object goes on */
-        buf_printf(out, ",\"overtaken\":%" PRIu64 ",\"overtaken_unknown\":%" PRIu64 "}",
-                   ahead.overtaken, ahead.unknown);
-        return;
-    }
-    buf_printf(out, "  %-10s %10" PRIu64 "  %s\n", "overtaken", ahead.overtaken,
-               r->job.mode == REDRIVE_FORCE
-                   ? "a later number of their key has succeeded: delivered all the same (force)"
-                   : "a later number of their key has succeeded: superseded, not delivered");
-    if (ahead.unknown > 0)
-        buf_printf(out, "  %-10s %10" PRIu64 "  whether their key has moved on is not known%s%s\n",
-                   "unknown", ahead.unknown, ahead.why[0] ? ": " : "", ahead.why);
+    struct looking *looking = arg;
+    *looking->out = *ahead;
+    looking->task.done = true;
 }
 
-/* What is said before anything is done. */
-static void print_plan(struct redriving *r, struct redrive_scan *scan, bool dry)
+/* Waits for it; a dry run does not fail because Redis is away. */
+static void look_ahead(const struct config *config, struct redrive_scan *scan,
+                       struct redrive_ahead *out)
 {
-    struct redrive_job would = r->job;
-    struct buf out = {0};
-    would.counts = *redrive_scan_counts(scan);
-    if (dry && is_machine(r))
-        redrive_job_write(&out, &would);
-    else
-        redrive_print_plan(&would.counts, &r->job, &out);
-    if (dry)
-        add_ahead(r, scan, &out);
-    if (dry && is_machine(r))
-        buf_add_char(&out, '\n');
-    fwrite(out.data, 1, out.len, dry ? stdout : stderr);
-    buf_deinit(&out);
+    struct looking looking = {.out = out};
+    struct redrive_ahead_ask *ask;
+    struct err err = {0};
+    if (redis_task_init(&looking.task, config, &err)) {
+        ask = redrive_ahead_ask(looking.task.loop, looking.task.ledger, config, scan, AHEAD_MS,
+                                looked, &looking);
+        if (!redis_task_wait(&looking.task, 2 * AHEAD_MS, &err))
+            redrive_ahead_cancel(ask);
+        redis_task_deinit(&looking.task); /* what is not answered ends now */
+    }
+    if (err.code) {
+        out->unknown = redrive_scan_list(scan)->count;
+        snprintf(out->why, sizeof(out->why), "%.280s", err.text);
+    }
 }
 
 /* Says what would be sent; false: nothing is to be done, or it went wrong. */
@@ -318,39 +263,16 @@ static bool plan(struct redriving *r, bool dry)
     struct redrive_scan *scan = redrive_scan_new(&config, &r->err);
     bool any = false;
     if (scan && wait_done(r) && !r->interrupted) {
+        struct redrive_ahead ahead = {0};
         any = redrive_scan_counts(scan)->eligible > 0;
-        print_plan(r, scan, dry);
+        if (dry)
+            look_ahead(r->config, scan, &ahead);
+        redrive_tell_plan(&r->tell, &r->job, redrive_scan_counts(scan), dry ? &ahead : NULL);
         if (!any && !dry)
             fputs("nothing is to be sent\n", stderr);
     }
     redrive_scan_free(&scan);
     return any;
-}
-
-static bool may_force(struct redriving *r, const char *confirm)
-{
-    char answer[32] = "";
-    if (r->job.mode != REDRIVE_FORCE || r->cli->yes || (confirm && strcmp(confirm, "force") == 0))
-        return true;
-    if (!confirm && isatty(STDIN_FILENO)) {
-        fputs("force delivers records although later ones of their keys have succeeded.\n"
-              "Type force to go on: ",
-              stderr);
-        if (fgets(answer, sizeof(answer), stdin) && strcmp(answer, "force\n") == 0)
-            return true;
-    }
-    return err_set(&r->err, ERR_USAGE,
-                   "nothing is sent: --mode force wants \"force\" typed, or --yes");
-}
-
-static int result_of(const struct redrive_job *job)
-{
-    if (job->status == REDRIVE_FAILED)
-        return EXIT_FAIL;
-    return job->status == REDRIVE_CANCELLED || job->counts.failed > 0 ||
-                   redrive_counts_on_their_way(&job->counts) > 0
-               ? EXIT_PARTLY
-               : EXIT_OK;
 }
 
 /* Joins, stays until the watched job has ended, says how. */
@@ -359,15 +281,14 @@ static int stay(struct redriving *r)
     const struct redrive_job *job;
     if (jobs_join(r->jobs, &r->err))
         (void)wait_done(r);
-    if (r->printed)
-        fputc('\n', stderr);
+    redrive_tell_end(&r->tell);
     if (r->err.code != ERR_NONE)
         return cli_fail(&r->err);
     job = r->watched ? jobs_find(r->jobs, r->watched) : NULL;
     if (!job || !redrive_status_is_end(job->status))
         return r->interrupted ? EXIT_INTERRUPTED : EXIT_OK;
-    print(r, job, false);
-    return result_of(job);
+    redrive_tell_job(&r->tell, job, false);
+    return redrive_exit_code(job);
 }
 
 static void started(void *arg, const struct err *err)
@@ -384,7 +305,7 @@ static int start(struct redriving *r)
     const char *confirm = cli_option(r->cli, "--confirm");
     if (!make_job(r))
         return cli_fail(&r->err);
-    if (!plan(r, dry) || dry || !may_force(r, confirm)) {
+    if (!plan(r, dry) || dry || !redrive_may_force(r->cli, &r->job, confirm, &r->err)) {
         if (r->err.code != ERR_NONE)
             return cli_fail(&r->err);
         return r->interrupted ? EXIT_INTERRUPTED : EXIT_OK;
@@ -408,17 +329,8 @@ static int list(struct redriving *r)
         return cli_fail(&r->err);
     for (size_t i = jobs_count(r->jobs); i > 0; i--) {
         const struct redrive_job *job = jobs_at(r->jobs, i - 1);
-        struct buf line = {0};
-        if (!job)
-            continue;
-        if (is_machine(r)) {
-            print(r, job, false);
-            continue;
-        }
-        redrive_print_progress(job, &line);
-        printf("%s  %-10s %-8s  %s\n", job->id, redrive_status_name(job->status),
-               redrive_mode_name(job->mode), line.data);
-        buf_deinit(&line);
+        if (job)
+            redrive_tell_line(&r->tell, job, jobs_cancel_asked(r->jobs, job->id));
     }
     return EXIT_OK;
 }
@@ -441,14 +353,14 @@ static int status(struct redriving *r)
         return cli_fail(&r->err);
     if (watch && !redrive_status_is_end(job->status)) {
         r->watched = r->cli->argv[1];
-        progress(r, job, false);
+        redrive_tell_progress(&r->tell, job, false);
         r->asked = true;
         r->interrupted = true; /* ^C ends the watching alone */
         if (!wait_done(r))
             return cli_fail(&r->err);
         job = jobs_find(r->jobs, r->watched);
     }
-    print(r, job, false);
+    redrive_tell_job(&r->tell, job, false);
     return job->counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
 }
 
@@ -459,7 +371,7 @@ static int cancel(struct redriving *r)
         return cli_fail(&r->err);
     if (redrive_status_is_end(job->status)) {
         fputs("it has ended already\n", stderr);
-        print(r, job, false);
+        redrive_tell_job(&r->tell, job, false);
         return EXIT_OK;
     }
     r->watched = r->cli->argv[1];
@@ -490,9 +402,11 @@ static int run(struct redriving *r)
     const char *verb = r->cli->argv[0];
     const char *group = cli_option(r->cli, "--group");
     const char *by = cli_option(r->cli, "--by");
-    r->reason = cli_option(r->cli, "--reason");
+    if (strcmp(verb, "start") != 0)
+        r->reason = cli_option(r->cli, "--reason"); /* an order has its own */
     set_names(r, by);
-    if (!filter_options_read(r->cli, &r->filter, &r->err) || !choose_group(r, group) || !watch_signals(r, &r->err))
+    if (!filter_options_read(r->cli, &r->filter, &r->err) || !choose_group(r, group) ||
+        !watch_signals(r, &r->err))
         return cli_fail(&r->err);
     if (strcmp(verb, "start") == 0)
         return start(r);
@@ -505,9 +419,17 @@ static int run(struct redriving *r)
 
 int cmd_redrive(struct cli *cli)
 {
-    struct redriving r = {.cli = cli};
+    struct redriving r = {.cli = cli, .tell.cli = cli};
+    struct console_client *console = NULL;
     struct config *config;
     int code = EXIT_OK;
+    if (strcmp(cli->argv[0], "resume") != 0 && !console_ask_open(cli, &console, &r.err))
+        return cli_fail(&r.err);
+    if (console) {
+        code = redrive_by_console(cli, console);
+        console_client_free(&console);
+        return code;
+    }
     config = cli_load_config(cli, &code);
     if (!config)
         return code;
@@ -524,7 +446,7 @@ int cmd_redrive(struct cli *cli)
     redrive_job_deinit(&r.job);
     mem_free(r.by);
     mem_free(r.owner);
-    buf_deinit(&r.line);
+    redrive_tell_deinit(&r.tell);
     config_free(&config);
     return code;
 }

@@ -32,6 +32,24 @@
         "--id", "ID", WORD_TEXT, NULL, "this dead letter; may be repeated", true                   \
     }
 
+#define CONSOLE_OPTIONS                                                                            \
+    {"--console",                                                                                  \
+     "URL",                                                                                        \
+     WORD_TEXT,                                                                                    \
+     NULL,                                                                                         \
+     "asks this console instead of reading the topics; else $ONCEGATE_CONSOLE",                    \
+     false},                                                                                       \
+        {"--token-file",                                                                           \
+         "FILE",                                                                                   \
+         WORD_FILE,                                                                                \
+         NULL,                                                                                     \
+         "its first line is the token; else $ONCEGATE_CONSOLE_TOKEN_FILE",                         \
+         false},                                                                                   \
+    {                                                                                              \
+        "--ca-file", "FILE", WORD_FILE, NULL,                                                      \
+            "who signed its certificate; else $ONCEGATE_CONSOLE_CA_FILE", false                    \
+    }
+
 #define REASON_OPTION                                                                              \
     {                                                                                              \
         "--reason", "TEXT", WORD_TEXT, NULL, "why, for the audit log", false                       \
@@ -121,16 +139,19 @@ static const struct command_verb LEDGER[] = {
 
 static const struct command_option GROUPS_OPTIONS[] = {
     FILTER_OPTIONS,
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option LIST_OPTIONS[] = {
     FILTER_OPTIONS,
     {"--limit", "N", WORD_NUMBER, NULL, "at most so many (default 50; 0: all)", false},
     {"--after", "CURSOR", WORD_TEXT, NULL, "goes on where the page before said", false},
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option SHOW_OPTIONS[] = {
     {"--raw", NULL, WORD_TEXT, NULL, "the value's bytes, and nothing else, to stdout", false},
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option EXPORT_OPTIONS[] = {
@@ -192,6 +213,7 @@ static const struct command_option REDRIVE_OPTIONS[] = {
     {"--dry-run", NULL, WORD_TEXT, NULL, "says what would happen, and sends nothing", false},
     REASON_OPTION,
     JOB_OPTIONS,
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option JOBS_OPTIONS[] = {
@@ -199,16 +221,24 @@ static const struct command_option JOBS_OPTIONS[] = {
     JOB_OPTIONS,
     {0},
 };
+static const struct command_option JOB_LIST_OPTIONS[] = {
+    {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
+    JOB_OPTIONS,
+    CONSOLE_OPTIONS,
+    {0},
+};
 static const struct command_option JOB_STATUS_OPTIONS[] = {
     {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
     {"--watch", NULL, WORD_TEXT, NULL, "stays until it has ended", false},
     JOB_OPTIONS,
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option JOB_CANCEL_OPTIONS[] = {
     {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
     REASON_OPTION,
     JOB_OPTIONS,
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_verb REDRIVE[] = {
@@ -219,7 +249,7 @@ static const struct command_verb REDRIVE[] = {
      "Ends with 3 where some failed again, are on their way, or the job was cancelled; with 1\n"
      "where the job failed.",
      false},
-    {"list", "", "jobs, the newest first", JOBS_OPTIONS, NULL, false},
+    {"list", "", "jobs, the newest first", JOB_LIST_OPTIONS, NULL, false},
     {"status", "JOB", "one job and its results", JOB_STATUS_OPTIONS, NULL, false},
     {"cancel", "JOB", "ends a job; what it has sent is sent", JOB_CANCEL_OPTIONS, NULL, false},
     {"resume", "", "runs the jobs that wait, or whose runner is gone", JOBS_OPTIONS, NULL, false},
@@ -230,6 +260,7 @@ static const struct command_option AUDIT_OPTIONS[] = {
     {"--since", "TIME", WORD_TIME, NULL, "then or later: RFC 3339, or an age: 2h", false},
     {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
     {"--group", "GROUP", WORD_TEXT, NULL, "of this consumer group", false},
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_verb AUDIT[] = {
@@ -253,12 +284,12 @@ static const struct command_verb DEMO[] = {
     {0},
 };
 
-static const struct command_option CONSOLE_OPTIONS[] = {
+static const struct command_option SERVE_OPTIONS[] = {
     {"--print-openapi", NULL, WORD_TEXT, NULL, "prints the OpenAPI document and ends", false},
     {0},
 };
 static const struct command_verb CONSOLE[] = {
-    {"", "", "follows the dead-letter topics and serves what is in them", CONSOLE_OPTIONS,
+    {"", "", "follows the dead-letter topics and serves what is in them", SERVE_OPTIONS,
      "Listens on console.listen (127.0.0.1:9465). The index is a file (console.index) that is\n"
      "made from the topics: it can be deleted at any time. Ends on SIGTERM.",
      false},

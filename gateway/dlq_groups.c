@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cmd_dlq.h"
+#include "console_letters.h"
 #include "table.h"
 #include "text_out.h"
 
@@ -122,9 +123,14 @@ static bool take_group(void *arg, const struct dlq_group *group)
 
 static bool ask(struct groups *groups, const struct dlq_filter *filter, struct err *err)
 {
-    struct dlq_index *index = dlq_read_letters(groups->dlq, filter, err);
-    bool ok = index && dlq_index_groups(index, filter, clock_wall_ms(), take_group, groups,
-                                        &groups->covered, err);
+    struct dlq_index *index;
+    bool ok;
+    if (groups->dlq->console)
+        return console_groups(groups->dlq->console, filter, take_group, groups, &groups->covered,
+                              err);
+    index = dlq_read_letters(groups->dlq, filter, err);
+    ok = index && dlq_index_groups(index, filter, clock_wall_ms(), take_group, groups,
+                                   &groups->covered, err);
     dlq_index_close(&index);
     return ok;
 }

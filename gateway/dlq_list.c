@@ -1,6 +1,7 @@
 /*
  * oncegate dlq list: dead letters, the newest first. The topics are read anew for each page, so a
- * page begins behind a place that stays the same: that of the last line, "<ms>~<id>".
+ * page begins behind a place that stays the same: that of the last line, "<ms>~<id>". A console
+ * gives cursors of its own.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd_dlq.h"
+#include "console_letters.h"
 #include "dlq/snapshot.h"
 #include "dlq_row_json.h"
 #include "table.h"
@@ -215,6 +217,33 @@ static int list(struct dlq *dlq, struct dlq_filter *filter, const struct place *
     return code;
 }
 
+/* ---- a page of a console's ---- */
+
+static bool print_each(void *arg, const struct dlq_row *row)
+{
+    print_row(arg, row);
+    return ((struct listing *)arg)->ok;
+}
+
+static int list_of_console(struct dlq *dlq, const struct dlq_filter *filter, const char *after,
+                           uint64_t limit)
+{
+    struct dlq_covered covered = {0};
+    struct listing listing;
+    struct buf next = {0};
+    struct err err = {0};
+    int code;
+    begin(&listing, dlq);
+    if (console_list(dlq->console, filter, after, limit, print_each, &listing, &next, &covered,
+                     &err))
+        code = end(&listing, next.len > 0 ? next.data : NULL, &covered);
+    else
+        code = cli_fail(&err);
+    drop(&listing);
+    buf_deinit(&next);
+    return code;
+}
+
 /* ---- the command ---- */
 
 static bool read_after(const char *text, struct place *after, struct err *err)
@@ -235,10 +264,11 @@ int dlq_list(struct dlq *dlq)
     int code = EXIT_USAGE;
     if (!dlq_number(dlq, "--limit", LIMIT, 10000000, &limit))
         return EXIT_USAGE;
-    if (text && !read_after(text, &after, &err))
+    if (text && !dlq->console && !read_after(text, &after, &err))
         return cli_usage("dlq list", "%s", err.text);
     if (dlq_filter_of(dlq, &filter, &code))
-        code = list(dlq, &filter, text ? &after : NULL, limit);
+        code = dlq->console ? list_of_console(dlq, &filter, text, limit)
+                            : list(dlq, &filter, text ? &after : NULL, limit);
     dlq_filter_deinit(&filter);
     dlq_id_deinit(&after.id);
     return code;

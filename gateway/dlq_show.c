@@ -9,88 +9,24 @@
 
 #include <json-c/json.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "cmd_dlq.h"
-#include "curl_text.h"
-#include "dlq/snapshot.h"
-#include "dlq/topic_route.h"
-#include "dlq_kafka.h"
+#include "base/str.h"
 #include "dlq_row_json.h"
-#include "ledger_key.h"
+#include "dlq_shown.h"
+#include "json_print.h"
 #include "letter_value.h"
-#include "record/identity.h"
-#include "record/letter_state.h"
+#include "record/headers.h"
 #include "text_out.h"
 
-#define REDIS_MS   3000
 #define VALUE_MOST (64u << 10) /* bytes of it that are shown */
 #define SMALL_MOST 2048        /* of a header or a key */
 #define SAME_MOST  20
 
-struct shown {
-    struct dlq *dlq;
-    struct dlq_id id;
-    struct kept_record kept;
-    struct dead_letter letter;
-    const struct route_config *route; /* NULL: none of the configuration */
-    /* Of its line; nothing of it where it is not known (it came a moment ago). */
-    struct json_object *row;
-    const char *state; /* "open" ...; NULL: not known */
-    uint32_t redrive_count;
-    char *redrive_id;
-    struct buf line_id; /* of the line: of the first letter, where this one continues another */
-    /* Lines of the same key, the newest first. */
-    struct json_object *same;
-    struct buf same_text;
-    size_t same_count;
-    struct buf id_text, ledger, curl;
-};
+/* ---- for the sources ---- */
 
-static bool is_own_header(struct slice name)
+void shown_line(struct shown *shown, const struct dlq_row *row)
 {
-    return headers_is_own(name);
-}
-
-/* ---- what is asked for ---- */
-
-/* The order key and its words; what cannot be asked is said in their place. */
-static void ask_ledger(struct shown *shown)
-{
-    struct identity identity;
-    struct buf store = {0};
-    struct err err = {0};
-    char *topic;
-    bool found = false;
-    if (!shown->route || slice_is_null(shown->letter.origin.topic)) {
-        buf_add_text(&shown->ledger, "not known: it belongs to no route of this configuration\n");
-        return;
-    }
-    identity_read(&shown->route->dedup.rule, &shown->kept.rec, &store, &identity);
-    topic = mem_strndup(shown->letter.origin.topic.data, shown->letter.origin.topic.len);
-    if (slice_is_null(identity.key))
-        buf_add_text(&shown->ledger, "not asked for: a null key has its state by partition\n");
-    else if (!ledger_key_words(shown->dlq->config, shown->route, topic, identity.key, REDIS_MS,
-                               &shown->ledger, &found, &err))
-        buf_printf(&shown->ledger, "not known: %s\n", err.text);
-    else if (!found)
-        buf_add_text(&shown->ledger, "nothing is known of this key\n");
-    mem_free(topic);
-    buf_deinit(&store);
-}
-
-static void ask_curl(struct shown *shown)
-{
-    struct err err = {0};
-    if (!shown->route)
-        buf_add_text(&shown->curl, "# it belongs to no route of this configuration\n");
-    else if (!curl_add_delivery(&shown->curl, shown->route, &shown->kept.rec, shown->id_text.data,
-                                &err))
-        buf_printf(&shown->curl, "# not possible: %s\n", err.text);
-}
-
-static void take_line(void *arg, const struct dlq_row *row)
-{
-    struct shown *shown = arg;
     shown->row = dlq_row_json(row);
     shown->state = dlq_state_name(row->state);
     shown->redrive_count = row->redrive_count;
@@ -98,45 +34,10 @@ static void take_line(void *arg, const struct dlq_row *row)
     dlq_row_id(row, &shown->line_id);
 }
 
-static bool take_same(void *arg, const struct dlq_row *row)
+void shown_same(struct shown *shown, const struct dlq_row *row)
 {
-    struct shown *shown = arg;
-    struct buf id = {0};
-    char time[TEXT_TIME_MAX];
     json_object_array_add(shown->same, dlq_row_json(row));
-    if (shown->same_count++ >= SAME_MOST)
-        return true;
-    dlq_row_id(row, &id);
-    text_time_short(row->written_ms, time);
-    buf_printf(&shown->same_text, "%s %s  %s  %s  ",
-               slice_equal(buf_slice(&id), buf_slice(&shown->line_id)) ? "*" : " ", id.data, time,
-               dlq_state_name(row->state));
-    text_add_safe(&shown->same_text, slice_of(row->code), false);
-    buf_add_char(&shown->same_text, '\n');
-    buf_deinit(&id);
-    return true;
-}
-
-/* Its line, and what else its key has in the topic. */
-static bool ask_lines(struct shown *shown, struct err *err)
-{
-    struct slice key = shown->kept.rec.key;
-    struct dlq_covered covered;
-    struct dlq_filter filter;
-    struct dlq_index *index;
-    bool found, ok;
-    dlq_filter_init(&filter);
-    filter.topic = mem_strdup(shown->id.topic);
-    filter.states = DLQ_STATE_ANY;
-    filter.key = slice_is_null(key) ? NULL : mem_strndup(key.data, key.len);
-    filter.key_len = key.len;
-    shown->same = json_object_new_array();
-    index = dlq_read_letters(shown->dlq, &filter, err);
-    ok = index && dlq_index_get(index, &shown->id, take_line, shown, &found, err) &&
-         (!filter.key || dlq_snapshot_each(index, &filter, take_same, shown, &covered, err));
-    dlq_index_close(&index);
-    dlq_filter_deinit(&filter);
-    return ok;
+    shown->same_count++;
 }
 
 /* ---- the page ---- */
@@ -167,7 +68,7 @@ static void line_time(struct buf *out, const char *name, int64_t ms)
 
 static void add_head(struct shown *shown, struct buf *out)
 {
-    const struct record *rec = &shown->kept.rec;
+    const struct record *rec = &shown->rec;
     const struct dead_letter *letter = &shown->letter;
     struct buf text = {0};
     buf_add_text(out, "dead letter ");
@@ -210,17 +111,17 @@ static void add_error(struct shown *shown, struct buf *out)
     line(out, "attempts", slice_of(letter->attempts ? number : "not known"));
     line_time(out, "first failed", letter->first_failed_at_ms);
     line_time(out, "last failed",
-              letter->last_failed_at_ms ? letter->last_failed_at_ms : shown->kept.rec.timestamp_ms);
+              letter->last_failed_at_ms ? letter->last_failed_at_ms : shown->rec.timestamp_ms);
 }
 
 static void add_headers(struct shown *shown, struct buf *out, bool own)
 {
-    const struct record *rec = &shown->kept.rec;
+    const struct record *rec = &shown->rec;
     bool any = false;
     title(shown, out, own ? "headers of oncegate" : "headers of the app");
     for (size_t i = 0; i < rec->header_count; i++) {
         const struct record_header *header = &rec->headers[i];
-        if (is_own_header(header->name) != own)
+        if (headers_is_own(header->name) != own)
             continue;
         any = true;
         buf_add_text(out, "  ");
@@ -243,16 +144,45 @@ static void add_headers(struct shown *shown, struct buf *out, bool own)
         buf_add_text(out, "  none\n");
 }
 
+static const char *member(struct json_object *object, const char *name)
+{
+    return json_object_get_string(json_object_object_get(object, name));
+}
+
+static void add_same(struct shown *shown, struct json_object *row, struct buf *out)
+{
+    char time[TEXT_TIME_MAX] = "";
+    uint64_t written_ns = 0;
+    const char *id = member(row, "id"), *written = member(row, "written");
+    if (written && str_rfc3339_to_ns(slice_of(written), &written_ns))
+        text_time_short((int64_t)(written_ns / NS_PER_MS), time);
+    buf_printf(out, "%s ", slice_equal(slice_of(id), buf_slice(&shown->line_id)) ? "*" : " ");
+    text_add_safe(out, slice_of(id), false);
+    buf_printf(out, "  %s  %s  ", time, member(row, "state"));
+    text_add_safe(out, slice_of(member(row, "code")), false);
+    buf_add_char(out, '\n');
+}
+
 static void add_same_key(struct shown *shown, struct buf *out)
 {
     title(shown, out, "dead letters of the same key in this topic, the newest first");
-    if (slice_is_null(shown->kept.rec.key)) {
+    if (slice_is_null(shown->rec.key)) {
         buf_add_text(out, "  not asked for: the key is null\n");
         return;
     }
-    buf_add_slice(out, buf_slice(&shown->same_text));
+    for (size_t i = 0; i < shown->same_count && i < SAME_MOST; i++)
+        add_same(shown, json_object_array_get_idx(shown->same, i), out);
     if (shown->same_count > SAME_MOST)
-        buf_printf(out, "  and %zu more\n", shown->same_count - SAME_MOST);
+        buf_printf(out, "  and %zu more%s\n", shown->same_count - SAME_MOST,
+                   shown->same_more ? " at least" : "");
+}
+
+static void add_hidden(struct shown *shown, struct buf *out)
+{
+    if (shown->hidden.len == 0)
+        return;
+    title(shown, out, "kept back");
+    text_add_safe(out, buf_slice(&shown->hidden), true);
 }
 
 static int show_page(struct shown *shown)
@@ -264,9 +194,10 @@ static int show_page(struct shown *shown)
     add_headers(shown, &out, false);
     add_headers(shown, &out, true);
     title(shown, &out, "value");
-    letter_value_say(shown->kept.rec.value, &out);
+    letter_value_say(shown->rec.value, &out);
     buf_add_char(&out, '\n');
-    letter_value_show(shown->kept.rec.value, VALUE_MOST, &out);
+    letter_value_show(shown->rec.value, VALUE_MOST, &out);
+    add_hidden(shown, &out);
     title(shown, &out, "the key in the ledger");
     text_add_safe(&out, buf_slice(&shown->ledger), true);
     add_same_key(shown, &out);
@@ -284,7 +215,7 @@ static struct json_object *headers_json(const struct record *rec, bool own)
     struct json_object *list = json_object_new_array();
     for (size_t i = 0; i < rec->header_count; i++) {
         struct json_object *item;
-        if (is_own_header(rec->headers[i].name) != own)
+        if (headers_is_own(rec->headers[i].name) != own)
             continue;
         item = json_object_new_object();
         json_add_bytes(item, "name", rec->headers[i].name);
@@ -297,7 +228,7 @@ static struct json_object *headers_json(const struct record *rec, bool own)
 static int show_json(struct shown *shown)
 {
     static const char *const kinds[] = {"null", "empty", "json", "text", "binary"};
-    const struct record *rec = &shown->kept.rec;
+    const struct record *rec = &shown->rec;
     struct json_object *object = shown->row ? shown->row : json_object_new_object();
     bool ok;
     shown->row = NULL;
@@ -312,6 +243,8 @@ static int show_json(struct shown *shown)
     json_add_bytes(object, "ledger", buf_slice(&shown->ledger));
     json_add_bytes(object, "curl", buf_slice(&shown->curl));
     json_object_object_add(object, "same_key", json_object_get(shown->same));
+    if (shown->hidden.len > 0)
+        json_add_bytes(object, "kept_back", buf_slice(&shown->hidden));
     ok = json_print(object, shown->dlq->output == OUTPUT_JSON);
     json_object_put(object);
     return ok ? EXIT_OK : EXIT_FAIL;
@@ -321,7 +254,7 @@ static int show_json(struct shown *shown)
 
 static int show_raw(const struct shown *shown)
 {
-    struct slice value = shown->kept.rec.value;
+    struct slice value = shown->rec.value;
     if (slice_is_null(value))
         fputs("the value is null\n", stderr);
     if (isatty(STDOUT_FILENO))
@@ -332,58 +265,36 @@ static int show_raw(const struct shown *shown)
     return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAIL;
 }
 
-static int show_letter(struct shown *shown)
+static int show(struct shown *shown)
 {
-    struct err err = {0};
-    dead_letter_read(&shown->kept.rec, &shown->letter);
-    if (!ask_lines(shown, &err))
-        return cli_fail(&err);
-    ask_ledger(shown);
-    ask_curl(shown);
+    if (shown->raw)
+        return show_raw(shown);
     return shown->dlq->output == OUTPUT_TABLE ? show_page(shown) : show_json(shown);
-}
-
-static int show_found(struct shown *shown, bool raw)
-{
-    struct err err = {0};
-    bool found = false;
-    if (!dlq_read_one(shown->dlq->loop, shown->dlq->config, shown->id.topic, shown->id.partition,
-                      shown->id.offset, &shown->kept, &found, &err))
-        return cli_fail(&err);
-    if (!found) {
-        (void)err_set(&err, ERR_NO_FILE,
-                      "there is no dead letter %s: retention or a purge has "
-                      "taken it, or it never was",
-                      shown->id_text.data);
-        return cli_fail(&err);
-    }
-    return raw ? show_raw(shown) : show_letter(shown);
 }
 
 int dlq_show(struct dlq *dlq)
 {
-    struct shown shown = {.dlq = dlq};
+    const struct shown_source *source = dlq->console ? &shown_from_console : &shown_from_topics;
+    struct shown shown = {.dlq = dlq, .raw = cli_flag(dlq->cli, "--raw")};
     struct err err = {0};
-    bool raw = cli_flag(dlq->cli, "--raw");
-    int code;
+    void *behind = NULL;
+    int code = EXIT_FAIL;
     if (!dlq_id_parse(slice_of(dlq->cli->argv[1]), &shown.id, &err))
         return cli_usage("dlq show", "%s", err.text);
     dlq_id_write(&shown.id, &shown.id_text);
-    shown.route = dlq_topic_route(dlq->config, shown.id.topic);
-    if (shown.route)
-        code = show_found(&shown, raw);
-    else
-        code = cli_usage("dlq show", "%s is no dead-letter topic of this configuration",
-                         shown.id.topic);
-    kept_record_deinit(&shown.kept);
+    shown.same = json_object_new_array();
+    if (source->fill(&shown, &behind, &code))
+        code = show(&shown);
+    if (behind)
+        source->release(behind);
     json_object_put(shown.row);
     json_object_put(shown.same);
     mem_free(shown.redrive_id);
-    buf_deinit(&shown.line_id);
-    buf_deinit(&shown.same_text);
     dlq_id_deinit(&shown.id);
     buf_deinit(&shown.id_text);
+    buf_deinit(&shown.line_id);
     buf_deinit(&shown.ledger);
     buf_deinit(&shown.curl);
+    buf_deinit(&shown.hidden);
     return code;
 }

@@ -40,6 +40,7 @@ void json_add_group(struct buf *out, const struct dlq_group *group)
     add_number(out, "archived", (int64_t)group->archived);
     add_number(out, "keys", (int64_t)group->keys);
     add_number(out, "attempts", (int64_t)group->attempts);
+    add_number(out, "letters", (int64_t)group->letters);
     add_time(out, "first", group->first_ms);
     add_time(out, "last", group->last_ms);
     add_number(out, "http_status", group->http_status);

@@ -9,13 +9,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "console/console_parts.h"
+#include "dlq/topic_route.h"
 
 #define SAME_KEY_MAX 50
 
 struct letter {
     struct dlq_id id;
     bool found;
-    char *route;       /* of its line */
     struct buf record; /* JSON members about the record */
     struct slice key;  /* owned */
     bool has_key;
@@ -27,7 +27,6 @@ static void end(struct query *query)
 {
     struct letter *letter = query->extra;
     dlq_id_deinit(&letter->id);
-    mem_free(letter->route);
     mem_free((char *)(uintptr_t)letter->key.data);
     buf_deinit(&letter->record);
     buf_deinit(&letter->same);
@@ -74,7 +73,7 @@ static void add_curl(struct query *query, const struct record *rec)
 {
     const struct console_options *options = &query->console->options;
     struct letter *letter = query->extra;
-    const struct route_config *route = config_find_route(query->console->config, letter->route);
+    const struct route_config *route = dlq_topic_route(query->console->config, letter->id.topic);
     struct buf curl = {0}, id = {0};
     struct err err = {0};
     if (!options->curl)
@@ -85,7 +84,7 @@ static void add_curl(struct query *query, const struct record *rec)
         buf_add_text(&letter->record, "null,\"curl_why\":\"parts of records are hidden\"");
     else if (!route)
         buf_add_text(&letter->record,
-                     "null,\"curl_why\":\"its route is not in the configuration\"");
+                     "null,\"curl_why\":\"it belongs to no route of this configuration\"");
     else if (options->curl(&curl, route, rec, id.data, &err))
         buf_add_json(&letter->record, buf_slice(&curl));
     else {
@@ -154,8 +153,6 @@ static void read_record(struct query *query)
 static void take_row(void *arg, const struct dlq_row *row)
 {
     struct query *query = arg;
-    struct letter *letter = query->extra;
-    letter->route = mem_strdup(row->route);
     buf_add_text(&query->body, "{\"letter\":");
     json_add_row(&query->body, row);
 }

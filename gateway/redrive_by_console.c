@@ -1,0 +1,362 @@
+/*
+ * Redrive jobs of a console; see redrive_by_console.h. A job is watched by asking for it again, and
+ * goes on where the command is ended.
+ */
+#include "redrive_by_console.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <json-c/json.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "console_ask.h"
+#include "console_route.h"
+#include "filter_options.h"
+#include "redrive_tell.h"
+
+#define LIST_MOST 500 /* the most that the API gives at once */
+#define WATCH_MS  500
+
+struct asking {
+    struct cli *cli;
+    struct console_client *console;
+    struct redrive_tell tell;
+    struct err err;
+};
+
+/* ---- jobs of the API ---- */
+
+static char *text_or_null(struct json_object *object, const char *name)
+{
+    return json_object_is_type(answer_member(object, name), json_type_string)
+               ? mem_strdup(answer_text(object, name))
+               : NULL;
+}
+
+static void read_counts(struct json_object *job, struct redrive_counts *counts)
+{
+    struct json_object *object = answer_member(job, "counts");
+    struct json_object *skipped = answer_member(object, "skipped");
+    counts->total = (uint64_t)answer_number(object, "total");
+    counts->eligible = (uint64_t)answer_number(object, "eligible");
+    counts->sent = (uint64_t)answer_number(object, "sent");
+    counts->resolved = (uint64_t)answer_number(object, "resolved");
+    counts->superseded = (uint64_t)answer_number(object, "superseded");
+    counts->dropped = (uint64_t)answer_number(object, "dropped");
+    counts->duplicate = (uint64_t)answer_number(object, "duplicate");
+    counts->failed = (uint64_t)answer_number(object, "failed");
+    for (int i = 0; i < REDRIVE_SKIPS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%s", redrive_skip_name((enum redrive_skip)i));
+        for (char *c = name; *c; c++)
+            *c = *c == '-' ? '_' : *c;
+        counts->skipped[i] = (uint64_t)answer_number(skipped, name);
+    }
+}
+
+static enum redrive_status status_of(const char *name)
+{
+    for (int i = REDRIVE_WAITING; i < REDRIVE_FAILED; i++) {
+        if (strcmp(name, redrive_status_name((enum redrive_status)i)) == 0)
+            return (enum redrive_status)i;
+    }
+    return REDRIVE_FAILED;
+}
+
+static void read_job(struct json_object *object, struct redrive_job *job)
+{
+    const char *filter = json_object_to_json_string_ext(answer_member(object, "filter"),
+                                                        JSON_C_TO_STRING_NOSLASHESCAPE);
+    *job = (struct redrive_job){.id = mem_strdup(answer_text(object, "id")),
+                                .group = mem_strdup(answer_text(object, "group")),
+                                .filter = mem_strdup(filter),
+                                .rate_per_s = (uint32_t)answer_number(object, "rate"),
+                                .limit = (uint64_t)answer_number(object, "limit"),
+                                .reason = text_or_null(object, "reason"),
+                                .by = text_or_null(object, "by"),
+                                .created_ms = answer_ms(object, "created"),
+                                .updated_ms = answer_ms(object, "updated"),
+                                .status = status_of(answer_text(object, "status")),
+                                .owner = text_or_null(object, "owner"),
+                                .note = text_or_null(object, "note")};
+    if (!redrive_mode_parse(answer_bytes(object, "mode"), &job->mode))
+        job->mode = REDRIVE_IF_NEWER;
+    read_counts(object, &job->counts);
+}
+
+/* No such job is what it is without a console. */
+static void explain(struct asking *asking, const char *id)
+{
+    if (asking->err.code == ERR_NO_FILE)
+        (void)err_set(&asking->err, ERR_INPUT, "no such job: %s (see oncegate redrive list)", id);
+}
+
+/* redrive_job_deinit where it is true. */
+static bool ask_job(struct asking *asking, const char *id, const char *verb, const char *body,
+                    struct redrive_job *job)
+{
+    struct json_object *answer;
+    struct buf path = {0};
+    buf_add_text(&path, "/api/v1/jobs");
+    console_client_add_segment(&path, slice_of(id));
+    buf_add_text(&path, verb);
+    answer = console_ask(asking->console, path.data, body, &asking->err);
+    buf_deinit(&path);
+    if (answer)
+        read_job(answer, job);
+    json_object_put(answer);
+    return answer != NULL;
+}
+
+/* Until its end; *job is that of the last answer. */
+static bool watch(struct asking *asking, struct redrive_job *job)
+{
+    struct timespec pause = {0, WATCH_MS * 1000000L};
+    bool ok = true;
+    while (ok && !redrive_status_is_end(job->status)) {
+        struct redrive_job now;
+        redrive_tell_progress(&asking->tell, job, false);
+        nanosleep(&pause, NULL);
+        ok = ask_job(asking, job->id, "", NULL, &now);
+        if (!ok)
+            break;
+        redrive_job_deinit(job);
+        *job = now;
+    }
+    if (ok)
+        redrive_tell_progress(&asking->tell, job, false);
+    redrive_tell_end(&asking->tell);
+    return ok;
+}
+
+/* ---- start ---- */
+
+struct order {
+    struct redrive_job job;
+    struct dlq_filter filter;
+    const char *group, *confirm;
+    bool dry;
+};
+
+static struct buf order_text(const struct order *order, bool start)
+{
+    struct json_object *object = json_object_new_object();
+    struct buf filter = {0}, text = {0};
+    dlq_filter_to_json(&order->filter, &filter);
+    json_object_object_add(object, "filter", json_tokener_parse(filter.data));
+    json_object_object_add(object, "mode",
+                           json_object_new_string(redrive_mode_name(order->job.mode)));
+    if (order->group)
+        json_object_object_add(object, "group", json_object_new_string(order->group));
+    if (order->job.rate_per_s)
+        json_object_object_add(object, "rate", json_object_new_int64(order->job.rate_per_s));
+    if (order->job.limit)
+        json_object_object_add(object, "limit", json_object_new_uint64(order->job.limit));
+    if (order->job.reason)
+        json_object_object_add(object, "reason", json_object_new_string(order->job.reason));
+    if (start && order->job.mode == REDRIVE_FORCE)
+        json_object_object_add(object, "confirm", json_object_new_string("force"));
+    buf_add_text(&text, json_object_to_json_string(object));
+    json_object_put(object);
+    buf_deinit(&filter);
+    return text;
+}
+
+static bool plan(struct asking *asking, struct order *order, bool *any)
+{
+    struct buf body = order_text(order, false);
+    struct json_object *answer = console_ask(asking->console, "/api/v1/jobs/dry-run", body.data,
+                                             &asking->err);
+    struct redrive_ahead ahead = {0};
+    struct redrive_counts counts = {0};
+    buf_deinit(&body);
+    if (!answer)
+        return false;
+    read_counts(answer, &counts);
+    ahead.overtaken = (uint64_t)answer_number(answer, "overtaken");
+    ahead.unknown = (uint64_t)answer_number(answer, "overtaken_unknown");
+    (void)snprintf(ahead.why, sizeof(ahead.why), "%.290s", answer_text(answer, "overtaken_why"));
+    order->job.group = mem_strdup(answer_text(answer, "group"));
+    redrive_tell_plan(&asking->tell, &order->job, &counts, order->dry ? &ahead : NULL);
+    *any = counts.eligible > 0;
+    json_object_put(answer);
+    return true;
+}
+
+static bool send_order(struct asking *asking, const struct order *order, struct redrive_job *job)
+{
+    struct buf body = order_text(order, true);
+    struct json_object *answer = console_ask(asking->console, "/api/v1/jobs", body.data,
+                                             &asking->err);
+    buf_deinit(&body);
+    if (answer)
+        read_job(answer, job);
+    json_object_put(answer);
+    return answer != NULL;
+}
+
+static int start_order(struct asking *asking, struct order *order)
+{
+    struct redrive_job job = {0};
+    bool any = false;
+    int code;
+    if (!plan(asking, order, &any))
+        return cli_fail(&asking->err);
+    if (!any && !order->dry)
+        fputs("nothing is to be sent\n", stderr);
+    if (!any || order->dry)
+        return EXIT_OK;
+    if (!redrive_may_force(asking->cli, &order->job, order->confirm, &asking->err) ||
+        !send_order(asking, order, &job))
+        return cli_fail(&asking->err);
+    fprintf(stderr, "job %s\n", job.id);
+    code = watch(asking, &job) ? redrive_exit_code(&job) : cli_fail(&asking->err);
+    if (redrive_status_is_end(job.status))
+        redrive_tell_job(&asking->tell, &job, false);
+    redrive_job_deinit(&job);
+    return code;
+}
+
+static int start(struct asking *asking)
+{
+    struct order order = {.group = cli_option(asking->cli, "--group"),
+                          .confirm = cli_option(asking->cli, "--confirm"),
+                          .dry = cli_flag(asking->cli, "--dry-run")};
+    struct buf filter = {0};
+    char id[REDRIVE_ID_MAX];
+    int code;
+    dlq_filter_init(&order.filter);
+    order.job.created_ms = order.job.updated_ms = clock_wall_ms();
+    if (filter_options_read(asking->cli, &order.filter, &asking->err) &&
+        redrive_order_read(asking->cli, &order.job, &asking->err)) {
+        dlq_filter_to_json(&order.filter, &filter);
+        order.job.filter = filter.data;
+        redrive_job_id(order.job.created_ms, id); /* of a dry run */
+        order.job.id = mem_strdup(id);
+        code = start_order(asking, &order);
+    } else {
+        code = cli_fail(&asking->err);
+    }
+    redrive_job_deinit(&order.job);
+    dlq_filter_deinit(&order.filter);
+    return code;
+}
+
+/* ---- the other verbs ---- */
+
+static void tell_trouble(struct json_object *groups)
+{
+    for (size_t i = 0; i < answer_count(groups); i++) {
+        struct json_object *group = json_object_array_get_idx(groups, i);
+        if (answer_text(group, "trouble")[0])
+            fprintf(stderr, "oncegate: jobs of %s: %s\n", answer_text(group, "group"),
+                    answer_text(group, "trouble"));
+    }
+}
+
+static int list(struct asking *asking)
+{
+    struct buf path = {0}, group = {0};
+    struct json_object *answer = NULL, *jobs;
+    buf_printf(&path, "/api/v1/jobs?limit=%d", LIST_MOST);
+    if (console_route_group(asking->cli, asking->console, &group, &asking->err)) {
+        if (group.len > 0)
+            console_client_add_param(&path, "group", buf_slice(&group));
+        answer = console_ask(asking->console, path.data, NULL, &asking->err);
+    }
+    buf_deinit(&path);
+    buf_deinit(&group);
+    if (!answer)
+        return cli_fail(&asking->err);
+    jobs = answer_member(answer, "jobs");
+    for (size_t i = 0; i < answer_count(jobs); i++) {
+        struct redrive_job job;
+        read_job(json_object_array_get_idx(jobs, i), &job);
+        redrive_tell_line(&asking->tell, &job, false);
+        redrive_job_deinit(&job);
+    }
+    tell_trouble(answer_member(answer, "groups"));
+    json_object_put(answer);
+    return EXIT_OK;
+}
+
+static int status(struct asking *asking)
+{
+    const char *id = asking->cli->argv[1];
+    bool stay = cli_flag(asking->cli, "--watch");
+    struct redrive_job job;
+    int code;
+    if (!ask_job(asking, id, "", NULL, &job)) {
+        explain(asking, id);
+        return cli_fail(&asking->err);
+    }
+    if (stay && !redrive_status_is_end(job.status) && !watch(asking, &job)) {
+        code = cli_fail(&asking->err);
+    } else {
+        redrive_tell_job(&asking->tell, &job, false);
+        code = job.counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
+    }
+    redrive_job_deinit(&job);
+    return code;
+}
+
+static bool order_cancel(struct asking *asking, const char *id, struct redrive_job *job)
+{
+    const char *reason = cli_option(asking->cli, "--reason");
+    struct buf body = {0};
+    bool ok;
+    buf_add_char(&body, '{');
+    if (reason) {
+        buf_add_text(&body, "\"reason\":");
+        buf_add_json(&body, slice_of(reason));
+    }
+    buf_add_char(&body, '}');
+    ok = ask_job(asking, id, "/cancel", body.data, job);
+    buf_deinit(&body);
+    return ok;
+}
+
+static int cancel(struct asking *asking)
+{
+    const char *id = asking->cli->argv[1];
+    struct redrive_job job;
+    int code;
+    if (!order_cancel(asking, id, &job)) {
+        if (asking->err.code == ERR_INPUT) { /* 409 */
+            fputs("it has ended already\n", stderr);
+            return status(asking);
+        }
+        explain(asking, id);
+        return cli_fail(&asking->err);
+    }
+    if (watch(asking, &job)) {
+        redrive_tell_job(&asking->tell, &job, false);
+        code = job.status == REDRIVE_FAILED ? EXIT_FAIL : EXIT_OK;
+    } else {
+        code = cli_fail(&asking->err);
+    }
+    redrive_job_deinit(&job);
+    return code;
+}
+
+int redrive_by_console(struct cli *cli, struct console_client *console)
+{
+    struct asking asking = {.cli = cli, .console = console, .tell.cli = cli};
+    int code;
+    if (cli_option(cli, "--by"))
+        return cli_usage("redrive", "--by is not taken with --console: it knows who asks");
+    if (strcmp(cli->argv[0], "start") == 0)
+        code = start(&asking);
+    else if (strcmp(cli->argv[0], "list") == 0)
+        code = list(&asking);
+    else if (strcmp(cli->argv[0], "status") == 0)
+        code = status(&asking);
+    else
+        code = cancel(&asking);
+    redrive_tell_deinit(&asking.tell);
+    return code;
+}
