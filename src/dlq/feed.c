@@ -183,8 +183,20 @@ static bool set_up_part(struct dlq_feed *feed, struct feed_part *part, struct er
                                err));
 }
 
+/* Where the log of a part ends now; INT64_MAX where that is not known. */
+static int64_t end_of(const struct feed_part *part, const struct kafka_bounds *bounds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bounds[i].partition == part->partition && bounds[i].end >= 0 &&
+            strcmp(bounds[i].topic, part->topic->name) == 0)
+            return bounds[i].end;
+    }
+    return INT64_MAX;
+}
+
 /* Sets up what is read, from the index' positions. */
-static bool open_clients(struct dlq_feed *feed, struct err *err)
+static bool open_clients(struct dlq_feed *feed, const struct kafka_bounds *bounds,
+                         size_t bound_count, struct err *err)
 {
     size_t count = 0;
 
@@ -200,11 +212,11 @@ static bool open_clients(struct dlq_feed *feed, struct err *err)
 
         for (int32_t p = 0; topic->exists && p < topic->partitions; p++) {
             struct feed_part *part = &feed->parts[feed->part_count];
-            int64_t end = feed->bounds[feed->part_count++].end; /* asked for in this order */
 
-            part->end = end >= 0 ? end : INT64_MAX;
+            feed->part_count++;
             part->topic = topic;
             part->partition = p;
+            part->end = end_of(part, bounds, bound_count);
             if (!set_up_part(feed, part, err))
                 return false;
         }
@@ -255,7 +267,7 @@ static bool bounded(struct dlq_feed *feed, const struct kafka_bounds *bounds, si
 
     if (!feed_begin(feed, err) || !learn_bounds(feed, bounds, count, err))
         return false;
-    if (reopen && !open_clients(feed, err))
+    if (reopen && !open_clients(feed, bounds, count, err))
         return false;
     feed->reopen = false;
     return feed_commit(feed, err);

@@ -110,7 +110,7 @@ static void on_failed(void *arg, const struct err *err)
 static void feed_start(struct world *world, bool follow, const struct dlq_filter *only)
 {
     struct dlq_feed_options options = {.follow = follow,
-                                       .with_text = true,
+                                       .with_text = only == NULL || only->text != NULL,
                                        .moved = on_moved,
                                        .failed = on_failed,
                                        .arg = world,
@@ -519,6 +519,32 @@ static void test_feed_keeps_the_words_that_are_asked_for_and_all_rows(void **sta
     dlq_filter_deinit(&only);
 }
 
+/* More than are taken in one turn of the loop: the end is that of the log, not of the turn. */
+static void test_feed_that_does_not_follow_reads_to_the_ends(void **state)
+{
+    struct world *world = *state;
+    struct dlq_filter filter;
+    struct dlq_covered covered;
+    uint64_t n;
+
+    make_topics(world);
+    produce(world, 0, 3000);
+    for (int with_words = 0; with_words < 2; with_words++) {
+        dlq_filter_init(&filter);
+        if (with_words)
+            check(world, dlq_filter_set(&filter, "text", SLICE_LIT("w1"), NOW_MS, &world->err));
+        open_index(world, NULL);
+        feed_start(world, false, &filter);
+        await_caught_up(world);
+        dlq_feed_free(&world->feed);
+        check(world, dlq_index_count(world->index, &filter, 0, &n, &covered, &world->err));
+        assert_int_equal(n, with_words ? 1000 : 3000);
+        assert_int_equal(covered.rows_read, 3000);
+        assert_true(covered.complete);
+        dlq_filter_deinit(&filter);
+    }
+}
+
 static void test_feed_of_a_topic_that_is_none_is_refused(void **state)
 {
     struct world *world = *state;
@@ -549,6 +575,7 @@ int main(void)
         FED(test_feed_goes_on_from_a_file),
         FED(test_feed_of_topics_that_are_made_later_and_again),
         FED(test_feed_keeps_the_words_that_are_asked_for_and_all_rows),
+        FED(test_feed_that_does_not_follow_reads_to_the_ends),
         FED(test_feed_of_a_topic_that_is_none_is_refused),
         FED(test_feed_without_a_broker_says_so_once),
         FED(test_feed_waits_for_a_broker_that_is_away),
