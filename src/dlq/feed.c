@@ -172,15 +172,20 @@ static bool learn_topic(struct dlq_feed *feed, struct feed_topic *topic,
                            err);
 }
 
+/* Of a single question words are few, and come with the rows: what continues a letter stands in its
+ * partition behind it. */
 static bool set_up_part(struct dlq_feed *feed, struct feed_part *part, struct err *err)
 {
     const char *topic = part->topic->name;
 
-    return dlq_index_position(feed->index, topic, part->partition, DLQ_READ_ROWS, &part->rows,
-                              err) &&
-           (part->topic->kind != DLQ_LETTERS ||
-            dlq_index_position(feed->index, topic, part->partition, DLQ_READ_TEXT, &part->text,
-                               err));
+    if (!dlq_index_position(feed->index, topic, part->partition, DLQ_READ_ROWS, &part->rows, err))
+        return false;
+    if (part->topic->kind != DLQ_LETTERS)
+        return true;
+    if (!dlq_index_position(feed->index, topic, part->partition, DLQ_READ_TEXT, &part->text, err))
+        return false;
+    part->joined = feed->words && part->text >= part->rows;
+    return true;
 }
 
 /* Where the log of a part ends now; INT64_MAX where that is not known. */
