@@ -16,13 +16,14 @@
 
 #include "base/str.h"
 #include "dlq/index_parts.h"
+#include "dlq/words.h"
 
 static const char writer_pragmas[] =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
     "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=33554432;"
     "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
 static const char reader_pragmas[] =
-    "PRAGMA query_only=1; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
+    "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
 
 enum verdict {
     FILE_GOOD,
@@ -282,8 +283,8 @@ static struct dlq_index *open_once(const char *path, bool writer, bool *damaged,
         err_set(err, ERR_CONFIG, "this SQLite (%s) was built without FTS5 or without threads",
                 sqlite3_libversion());
     ok = ok && (index->writer ? open_writer(index, err) : open_reader(index, err));
-    if (ok && index->writer)
-        ok = learn(index, err);
+    ok = ok && exec(index, dlq_words_prepare, "open it", err) &&
+         (index->writer ? learn(index, err) : exec(index, "PRAGMA query_only=1", "open it", err));
     *damaged = index->damaged && index->writer;
     if (!ok)
         dlq_index_close(&index);

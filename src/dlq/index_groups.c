@@ -74,9 +74,8 @@ static bool count_pages(struct dlq_plan *plan, unsigned states, bool *stopped, s
                 counts[bucket - plan->buckets][dlq_state_slot(line.state)]++;
         }
         more = ok && page.more;
-        *stopped = *stopped || (ok && page.stopped);
-        more = more && !page.stopped;
-        budget -= limit;
+        size_t used = page.looked > limit ? page.looked : limit;
+        budget -= used < budget ? used : budget;
         plan->high = page.next;
         dlq_page_deinit(&page);
     }

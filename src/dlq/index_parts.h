@@ -265,6 +265,7 @@ struct dlq_plan {
     bool has_key;
     int64_t key_hash;
     struct buf match; /* the text as the text index wants it; empty: none */
+    size_t terms;     /* words that it names; 0: more than can be named */
     int64_t *ids;     /* the selection's lines, descending, each once; NULL: none was asked for */
     size_t id_count;
     uint64_t lines; /* that the buckets and states hold: as many at most are taken */
@@ -281,11 +282,13 @@ bool dlq_plan_has(const struct dlq_plan *plan, int64_t bucket);
 struct dlq_page {
     int64_t *ids; /* descending */
     size_t count;
-    bool more;    /* there are, or may be, further ones below `next` */
-    int64_t next; /* exclusive */
-    bool stopped; /* short because enough was looked at */
+    bool more;     /* there are, or may be, further ones below `next` */
+    int64_t next;  /* exclusive */
+    bool stopped;  /* short because enough was looked at */
+    size_t looked; /* of the budget */
 };
-/* At most limit lines below plan->high. budget: text matches to look at. */
+/* At most limit lines below plan->high. budget: text matches to look at; a line that is looked up
+ * among the words counts for ten. */
 bool dlq_plan_page(struct dlq_plan *plan, size_t limit, size_t budget, struct dlq_page *page,
                    struct err *err) MUST_CHECK;
 void dlq_page_deinit(struct dlq_page *page);

@@ -17,7 +17,7 @@
 #include "dlq/index_parts.h"
 #include "dlq/words.h"
 
-enum { FEW_LINES = 2000, FEW_MATCHES = 1000 };
+enum { FEW_LINES = 2000, FEW_MATCHES = 1000, LINE_COST = 10 };
 
 void dlq_plan_deinit(struct dlq_plan *plan)
 {
@@ -204,7 +204,8 @@ bool dlq_plan_make(struct dlq_index *index, const struct dlq_filter *filter, str
     plan->has_key = filter->key != NULL;
     if (plan->has_key)
         plan->key_hash = dlq_key_hash((struct slice){filter->key, filter->key_len});
-    return (!filter->text || dlq_words_expression(index->db, filter->text, &plan->match, err)) &&
+    return (!filter->text ||
+            dlq_words_expression(index->db, filter->text, &plan->match, &plan->terms, err)) &&
            choose_buckets(plan, filter, err) &&
            (!filter->id_count || choose_ids(plan, filter, err));
 }
@@ -355,10 +356,11 @@ static bool page_of_matches(struct dlq_plan *plan, size_t limit, size_t budget,
                                  plan->low, plan->high - 1);
     while ((step = dlq_step(plan->index, stmt, err)) == 1 && !page->more) {
         int64_t id = sqlite3_column_int64(stmt, 0);
-        if (budget-- == 0) {
+        if (page->looked == budget) {
             page->more = page->stopped = true;
             break;
         }
+        page->looked++;
         if (!dlq_plan_takes(plan, id, &takes, &line, err))
             return false;
         if (takes)
@@ -371,42 +373,53 @@ static bool page_of_matches(struct dlq_plan *plan, size_t limit, size_t budget,
     return step >= 0;
 }
 
-/* Few lines: each is asked for its words. *few false: they are many, and nothing is done. */
-static bool page_of_few(struct dlq_plan *plan, size_t limit, struct dlq_page *page, bool *few,
-                        struct err *err)
+/* The newest lines are asked for their words, `most` of them. *all false: there are more, and then
+ * nothing is done unless some will do. */
+static bool page_of_lines(struct dlq_plan *plan, size_t limit, size_t most, bool some, bool *all,
+                          struct dlq_page *page, struct err *err)
 {
-    struct top top = {mem_calloc(FEW_LINES + 1, sizeof(int64_t)), 0, FEW_LINES + 1};
+    struct top top = {mem_calloc(most + 1, sizeof(int64_t)), 0, most + 1};
     bool ok = merge(plan, &top, err);
-    *few = top.count <= FEW_LINES;
-    for (size_t i = 0; ok && *few && i < top.count && !page->more; i++) {
+    *all = top.count <= most;
+    size_t count = *all ? top.count : some ? most : 0;
+    for (size_t i = 0; ok && i < count && !page->more; i++) {
         bool has;
         ok = dlq_plan_text_has(plan, top.ids[i], &has, err);
+        page->looked += LINE_COST;
         if (ok && has)
             add_to_page(page, top.ids[i], limit);
+        if (!page->more)
+            page->next = top.ids[i];
     }
+    if (!*all && some && !page->more)
+        page->more = page->stopped = true;
     mem_free(top.ids);
     return ok;
 }
 
-/* Rare words are walked to their end. Where there are more, few lines are cheaper than many
- * matches. */
+/*
+ * Rare words are walked to their end. Where there are more, few lines are cheaper than many
+ * matches; each costs as much as there are words to look up, and a prefix that begins too many of
+ * them is looked up once only.
+ */
 static bool page_of_text(struct dlq_plan *plan, size_t limit, size_t budget, struct dlq_page *page,
                          struct err *err)
 {
-    bool few = plan->lines <= FEW_LINES;
-    if (plan->has_key) { /* a key has few lines as a rule */
-        bool ok = page_of_few(plan, limit, page, &few, err);
-        if (!ok || few)
+    size_t most = plan->terms ? FEW_LINES / plan->terms : 0;
+    bool narrow = most > 0 && (plan->has_key || plan->lines <= most), all = false;
+    if (most > 0 && plan->has_key) { /* a key has few lines as a rule */
+        bool ok = page_of_lines(plan, limit, most, false, &all, page, err);
+        if (!ok || all)
             return ok;
     }
-    if (!page_of_matches(plan, limit, few ? FEW_MATCHES : budget, page, err))
+    if (!page_of_matches(plan, limit, narrow ? FEW_MATCHES : budget, page, err))
         return false;
-    if (!few || !page->stopped)
+    if (!narrow || !page->stopped)
         return true;
     page->count = 0;
     page->more = page->stopped = false;
     page->next = plan->high;
-    return page_of_few(plan, limit, page, &few, err);
+    return page_of_lines(plan, limit, most, true, &all, page, err);
 }
 
 bool dlq_plan_page(struct dlq_plan *plan, size_t limit, size_t budget, struct dlq_page *page,

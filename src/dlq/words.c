@@ -12,7 +12,10 @@
 #include "base/str.h"
 #include "record/headers.h"
 
-enum { WORDS_MAX = 32, PREFIX_MIN = 2 };
+enum { WORDS_MAX = 32, PREFIX_MIN = 2, PREFIX_WORDS_MAX = 64 };
+
+const char dlq_words_prepare[] =
+    "CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocab USING fts5vocab(main, words, instance);";
 
 struct word {
     char *text;
@@ -179,17 +182,110 @@ void dlq_words_free(struct dlq_words **words_at)
     *words_at = NULL;
 }
 
-bool dlq_words_expression(sqlite3 *db, const char *text, struct buf *out, struct err *err)
+/* ---- as an expression ---- */
+
+struct same {
+    const char *text;
+    size_t len, words;
+    bool all;
+};
+
+static int on_same_word(void *arg, int flags, const char *text, int len, int begin, int end)
+{
+    struct same *same = arg;
+    (void)flags;
+    (void)begin;
+    (void)end;
+    same->words++;
+    same->all = same->all && (size_t)len == same->len && memcmp(text, same->text, same->len) == 0;
+    return SQLITE_OK;
+}
+
+/* Whether the word stays what it is when FTS5 reads the expression. */
+static bool is_stable(const struct dlq_words *words, struct slice term)
+{
+    struct same same = {term.data, term.len, 0, true};
+    return memchr(term.data, '\0', term.len) == NULL &&
+           words->tokenizer.xTokenize(words->cutter, &same, FTS5_TOKENIZE_QUERY, term.data,
+                                      (int)term.len, on_same_word) == SQLITE_OK &&
+           same.all && same.words == 1;
+}
+
+/* A word of the tokenizer has letters and digits only: nothing to escape. */
+static void add_term(struct buf *out, struct slice term, const char *before)
+{
+    buf_add_text(out, before);
+    buf_add_char(out, '"');
+    buf_add_slice(out, term);
+    buf_add_char(out, '"');
+}
+
+/* The next word of the text index from *at on that begins so; *at moves behind it. */
+static bool next_term(sqlite3_stmt *stmt, const struct word *prefix, struct buf *at,
+                      struct slice *term)
+{
+    sqlite3_reset(stmt);
+    sqlite3_bind_text64(stmt, 1, at->data, at->len, SQLITE_TRANSIENT, SQLITE_UTF8);
+    if (sqlite3_step(stmt) != SQLITE_ROW)
+        return false;
+    const char *text = (const char *)sqlite3_column_text(stmt, 0);
+    size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+    if (!text || len < prefix->len || memcmp(text, prefix->text, prefix->len) != 0)
+        return false;
+    buf_reset(at);
+    buf_add(at, text, len);
+    *term = (struct slice){text, len};
+    buf_add_char(at, '\001');
+    return true;
+}
+
+/* 0: they are too many, or cannot be named; nothing is appended then. */
+static size_t add_terms(sqlite3 *db, const struct dlq_words *words, const struct word *prefix,
+                        struct buf *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    struct buf at = {0}, terms = {0};
+    struct slice term;
+    size_t count = 0;
+    bool named = sqlite3_prepare_v2(db, "SELECT term FROM temp.vocab WHERE term >= ?1 LIMIT 1", -1,
+                                    &stmt, NULL) == SQLITE_OK;
+    buf_add(&at, prefix->text, prefix->len);
+    while (named && next_term(stmt, prefix, &at, &term)) {
+        named = count < PREFIX_WORDS_MAX && is_stable(words, term);
+        add_term(&terms, term, count++ ? " OR " : "(");
+    }
+    named = named && count > 0;
+    if (named) {
+        buf_add_slice(out, buf_slice(&terms));
+        buf_add_char(out, ')');
+    }
+    sqlite3_finalize(stmt);
+    buf_deinit(&at);
+    buf_deinit(&terms);
+    return named ? count : 0;
+}
+
+bool dlq_words_expression(sqlite3 *db, const char *text, struct buf *out, size_t *terms,
+                          struct err *err)
 {
     struct dlq_words *words = words_new(db, text, err);
+    bool wide = false;
+    *terms = 0;
     if (!words)
         return false;
     for (size_t i = 0; i < words->count; i++) {
-        /* A word of the tokenizer has letters and digits only: nothing to escape. */
-        buf_add_text(out, i ? " AND \"" : "\"");
-        buf_add(out, words->words[i].text, words->words[i].len);
-        buf_add_text(out, words->words[i].prefix ? "\" *" : "\"");
+        const struct word *word = &words->words[i];
+        buf_add_text(out, i ? " AND " : "");
+        size_t count = word->prefix ? add_terms(db, words, word, out) : 0;
+        *terms += count ? count : 1;
+        if (count)
+            continue;
+        add_term(out, (struct slice){word->text, word->len}, "");
+        buf_add_text(out, word->prefix ? " *" : "");
+        wide = wide || word->prefix;
     }
+    if (wide)
+        *terms = 0;
     dlq_words_free(&words);
     return true;
 }

@@ -490,6 +490,91 @@ static void test_text_is_searched_by_words(void **state)
     dlq_filter_deinit(&filter);
 }
 
+/* How many lines are listed, each once, and on how many pages. */
+static uint64_t listed(struct fixture *f, const char *parts, size_t limit, size_t *pages)
+{
+    struct dlq_filter filter = filter_of(parts);
+    struct dlq_covered covered;
+    struct buf seen = {0};
+    char next[DLQ_CURSOR_MAX] = "", cursor[DLQ_CURSOR_MAX];
+    uint64_t lines = 0;
+    *pages = 0;
+    buf_add_text(&seen, "");
+    do {
+        memcpy(cursor, next, sizeof(cursor));
+        check(f, dlq_index_list(f->index, &filter, cursor, limit, on_row, &seen, next, &covered,
+                                &f->err));
+        ++*pages;
+    } while (next[0]);
+    for (const char *c = seen.data; *c; c++)
+        lines += *c == ' ';
+    buf_deinit(&seen);
+    dlq_filter_deinit(&filter);
+    return lines;
+}
+
+static size_t terms_of(struct fixture *f, const char *text)
+{
+    struct buf expression = {0};
+    size_t terms;
+    check(f, dlq_words_expression(f->index->db, text, &expression, &terms, &f->err));
+    buf_deinit(&expression);
+    return terms;
+}
+
+/* Few words are named, many are not, and both find all. */
+static void test_prefix_of_few_and_of_many_words(void **state)
+{
+    struct fixture *f = *state;
+    size_t pages;
+    for (int i = 0; i < 100; i++) {
+        char value[40];
+        snprintf(value, sizeof(value), "many%02d %s", i,
+                 i % 2 ? "Stra\xc3\x9f\x65" : "r\xc3\xa9sum\xc3\xa9");
+        add_text(
+            f, (struct made){
+                   .offset = i, .at_ms = i, .key = i % 4 ? "k" : "l", .value = value, .code = "x"});
+    }
+    assert_int_equal(terms_of(f, "many1*"), 10);
+    assert_int_equal(terms_of(f, "many1* many2* whale"), 21);
+    assert_int_equal(terms_of(f, "many*"), 0);
+    assert_int_equal(terms_of(f, "ma* many1*"), 0);
+    assert_int_equal(terms_of(f, "nothing*"), 0);
+    assert_int_equal(listed(f, "text=many1*", 3, &pages), 10);
+    assert_int_equal(listed(f, "text=many*", 30, &pages), 100);
+    assert_int_equal(listed(f, "text=many*;key=k", 30, &pages), 75);
+    assert_int_equal(listed(f, "text=many1*;key=k", 3, &pages), 8);
+    assert_int_equal(listed(f, "text=nothing*", 30, &pages), 0);
+    add_text(f, (struct made){.offset = 100, .at_ms = 100, .value = "ab ab0 ab00", .code = "x"});
+    assert_int_equal(terms_of(f, "ab*"), 3); /* each the beginning of the next */
+    assert_int_equal(terms_of(f, "STRASS*"), 0);
+    assert_int_equal(terms_of(f, "Stra\xc3\x9f*"), 1);
+    assert_int_equal(listed(f, "text=stra\xc3\x9f*", 30, &pages), 50);
+    assert_int_equal(listed(f, "text=resu*", 30, &pages), 50);
+}
+
+/* Neither the lines nor the matches are few, and the lines that match are the oldest. */
+static void test_page_of_a_key_stops_short_and_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    enum { MINE = 4500, OTHERS = 1500 };
+    size_t pages;
+    begin(f);
+    for (int i = 0; i < MINE + OTHERS; i++) {
+        struct made made = {.offset = i,
+                            .at_ms = i,
+                            .key = i < MINE ? "mine" : "other",
+                            .code = "x",
+                            .value = i < 40 || i >= MINE ? "wanted" : "unwanted"};
+        struct record rec = record_of(&made);
+        add_in(f, &made);
+        check(f, dlq_index_add_text(f->index, &rec, &f->err));
+    }
+    commit(f);
+    assert_int_equal(listed(f, "key=mine;text=wanted", 30, &pages), 40);
+    assert_int_equal(pages, 3); /* the first one without a line */
+}
+
 static void test_text_of_rows_that_are_gone_finds_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -879,6 +964,8 @@ int main(void)
         TEST(test_trim_takes_rows_and_counts_along),
         TEST(test_topic_made_again_drops_its_rows),
         TEST(test_text_is_searched_by_words),
+        TEST(test_prefix_of_few_and_of_many_words),
+        TEST(test_page_of_a_key_stops_short_and_goes_on),
         TEST(test_text_of_rows_that_are_gone_finds_nothing),
         TEST(test_words_without_an_index_find_the_same),
         TEST(test_covered_says_how_far_it_is),

@@ -254,7 +254,7 @@ static bool takes(const struct asked *asked, const struct line *line)
            (asked->route < 0 || newest->route == asked->route) &&
            (asked->code < 0 || newest->code == asked->code) &&
            (asked->key < 0 || head->key == asked->key) &&
-           (asked->word < 0 || (line->words & 1u << asked->word)) &&
+           (asked->word < 0 || (line->words & (asked->word == WORDS ? ~0u : 1u << asked->word))) &&
            (!asked->since_ms || head->ms >= asked->since_ms) &&
            (!asked->until_ms || head->ms < asked->until_ms);
 }
@@ -271,7 +271,7 @@ static struct asked anything(struct model *m, bool text)
     if (pick(m, 3) == 0)
         asked.key = pick(m, KEYS);
     if (text && pick(m, 2) == 0)
-        asked.word = pick(m, WORDS);
+        asked.word = pick(m, WORDS + 1); /* the last: any of them, by a prefix */
     asked.states = (unsigned)pick(m, 16);
     if (pick(m, 3) == 0)
         asked.since_ms = T0 + pick(m, LETTERS) * INT64_C(600000);
@@ -296,7 +296,7 @@ static struct dlq_filter filter_of(const struct asked *asked)
     if (asked->key >= 0)
         assert_true(dlq_filter_set(&filter, "key", slice_of(keys[asked->key]), 0, NULL));
     if (asked->word >= 0)
-        filter.text = mem_printf("WORD%d", asked->word);
+        filter.text = asked->word == WORDS ? mem_strdup("wor*") : mem_printf("WORD%d", asked->word);
     filter.states = asked->states;
     filter.since_ms = asked->since_ms;
     filter.until_ms = asked->until_ms;
