@@ -1,48 +1,104 @@
 /*
- * What it costs to fill the index of dead letters from Kafka, end to end.
+ * Makes the dead letters of bench/dead-letters: as a gateway writes them, on a real cluster.
  *
- *   bench-dead-letter-feed fill BROKERS LETTERS    makes the topic and writes dead letters of 1 KB
- *   bench-dead-letter-feed feed BROKERS FILE       reads them into FILE (deleted before)
+ *   bench-dead-letter-fill topics BROKERS                        source topics of five routes
+ *   bench-dead-letter-fill fill BROKERS LETTERS SIGNATURES       letters of the last week, and
+ * states bench-dead-letter-fill live BROKERS RATE SECONDS SIGNATURES  letters of now, RATE a second
  *
- * bench/dead-letters runs both with a broker of their own.
+ * Kinds of failure are as common as Zipf says (the k-th has a share of 1/k), so are the words of
+ * the values; 100,000 keys, of which twenty have a fiftieth of all letters. A letter has about
+ * 1 KB. Of ten letters that were filled one has a state: eight of a hundred are resolved, one is
+ * being redriven, one was redriven and has failed again, which is one letter more.
+ *
+ * fill prints "letters=N lines=N"; the dead-letter topics must be new.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
-#include "dlq/feed.h"
 #include "kafka/admin.h"
 #include "record/headers.h"
+#include "record/letter_state.h"
 
-enum { PARTITIONS = 8, KEYS = 200000, KINDS = 60, WORDS = 20000 };
+enum { ROUTES = 5, PARTITIONS = 4, KEYS = 100000, HOT_KEYS = 20, WORDS = 20000 };
+enum { SIGNATURES_MAX = 5000, VALUE_SIZE = 1000 };
 
-static const char topic[] = "dlq.bench.orders";
+static const char *const routes[ROUTES] = {"orders", "payments", "shipping", "invoices", "returns"};
+static const char states_topic[] = "dlq-state.bench";
+static const int64_t week_ms = INT64_C(7) * 24 * 3600 * 1000;
 static const char yaml[] =
     "kafka: {bootstrap.servers: \"%s\"}\nredis: {url: \"redis://127.0.0.1:1\"}\n"
     "routes:\n  - name: orders\n    topics: [orders]\n    group: bench\n"
     "    handler: {url: \"http://127.0.0.1:9/\"}\n";
 
-static void stop(const char *text)
+static _Noreturn void stop(const char *text)
 {
-    fprintf(stderr, "bench-dead-letter-feed: %s\n", text);
+    fprintf(stderr, "bench-dead-letter-fill: %s\n", text);
     exit(1);
 }
 
+/* ---- chance ---- */
+
+static uint64_t seed = 1;
+
 static uint64_t rnd(void)
 {
-    static uint64_t seed = 1;
     seed ^= seed << 13;
     seed ^= seed >> 7;
     seed ^= seed << 17;
     return seed;
 }
+
+/* Ranks from 0 whose shares are as 1 to 1/2 to 1/3 ... */
+struct zipf {
+    double *upto; /* of the sum, by rank */
+    size_t count;
+};
+
+static struct zipf zipf_new(size_t count)
+{
+    struct zipf zipf = {mem_calloc(count, sizeof(double)), count};
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        zipf.upto[i] = sum += 1.0 / (double)(i + 1);
+    return zipf;
+}
+
+static size_t zipf_next(const struct zipf *zipf)
+{
+    double wanted = (double)(rnd() >> 11) / 9007199254740992.0 * zipf->upto[zipf->count - 1];
+    size_t low = 0, high = zipf->count - 1;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (zipf->upto[middle] < wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---- the cluster ---- */
+
+struct fill {
+    struct config *config;
+    rd_kafka_t *rk;
+    struct zipf kinds, words;
+    char dlq[ROUTES][64];
+    char uuids[ROUTES][LETTER_TOPIC_MAX];
+    int64_t next[ROUTES][PARTITIONS]; /* offsets: nobody else writes there, and in this order */
+    uint64_t letters, lines, acknowledged;
+    struct header_list list;
+};
 
 static struct config *parse(const char *brokers)
 {
@@ -60,197 +116,338 @@ static struct config *parse(const char *brokers)
     return config;
 }
 
-/* ---- fill ---- */
-
 static void on_created(void *arg, const char *const *failed, size_t count, const struct err *err)
 {
-    if (err != NULL || (count > 0 && failed[0] != NULL))
-        stop(err != NULL ? err->text : failed[0]);
+    for (size_t i = 0; i < count; i++) {
+        if (failed[i] != NULL)
+            stop(failed[i]);
+    }
+    if (err != NULL)
+        stop(err->text);
     loop_stop(arg);
 }
 
-static void make_topic(const struct config *config)
+static void make_topics(const struct config *config)
 {
-    struct kafka_new_topic made = {topic, PARTITIONS, 1, NULL, 0};
+    struct kafka_new_topic made[ROUTES];
     struct err err;
     struct loop *loop = loop_new(&err);
     struct kafka_admin *admin = loop ? kafka_admin_new(loop, config, &err) : NULL;
 
     if (admin == NULL)
         stop(err.text);
-    kafka_admin_create(admin, &made, 1, on_created, loop);
+    for (size_t i = 0; i < ROUTES; i++)
+        made[i] = (struct kafka_new_topic){routes[i], PARTITIONS, 1, NULL, 0};
+    kafka_admin_create(admin, made, ROUTES, on_created, loop);
     loop_run(loop);
     kafka_admin_free(&admin);
     loop_free(&loop);
 }
 
-static rd_kafka_headers_t *make_headers(int64_t n)
+struct asked {
+    struct fill *fill;
+    struct loop *loop;
+};
+
+static void on_described(void *arg, const struct kafka_topic *topics, size_t count,
+                         const struct err *err)
 {
-    static struct header_list list;
-    struct record rec = {.topic = SLICE_LIT("orders"), .offset = n};
+    struct asked *asked = arg;
+
+    if (err != NULL)
+        stop(err->text);
+    for (size_t i = 0; i < count; i++) {
+        if (!topics[i].exists || topics[i].partitions != PARTITIONS)
+            stop("the dead-letter topics are not there: oncegate topics apply");
+        letter_id_topic(topics[i].uuid, topics[i].name, asked->fill->uuids[i]);
+    }
+    loop_stop(asked->loop);
+}
+
+static void learn_uuids(struct fill *fill)
+{
+    const char *names[ROUTES];
+    struct err err;
+    struct asked asked = {fill, loop_new(&err)};
+    struct kafka_admin *admin = asked.loop ? kafka_admin_new(asked.loop, fill->config, &err) : NULL;
+
+    if (admin == NULL)
+        stop(err.text);
+    for (size_t i = 0; i < ROUTES; i++)
+        names[i] = fill->dlq[i];
+    kafka_admin_describe(admin, names, ROUTES, false, on_described, &asked);
+    loop_run(asked.loop);
+    kafka_admin_free(&admin);
+    loop_free(&asked.loop);
+}
+
+static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
+{
+    struct fill *fill = arg;
+
+    (void)rk;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        stop(rd_kafka_err2str(message->err));
+    fill->acknowledged++;
+}
+
+static void connect_producer(struct fill *fill, const char *brokers)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char text[256];
+
+    rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof(text));
+    rd_kafka_conf_set(conf, "enable.idempotence", "true", text, sizeof(text));
+    rd_kafka_conf_set(conf, "linger.ms", "20", text, sizeof(text));
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
+    rd_kafka_conf_set_opaque(conf, fill);
+    fill->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (fill->rk == NULL)
+        stop(text);
+}
+
+static void flush(struct fill *fill)
+{
+    if (rd_kafka_flush(fill->rk, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        stop("not all were acknowledged");
+}
+
+static void send_record(struct fill *fill, const char *topic, int32_t partition, struct slice key,
+                        struct slice value, rd_kafka_headers_t *headers, int64_t at_ms)
+{
+    rd_kafka_resp_err_t code;
+
+    do {
+        rd_kafka_poll(fill->rk, 0);
+        code = rd_kafka_producev(
+            fill->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.data, key.len),
+            RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.len), RD_KAFKA_V_TIMESTAMP(at_ms),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            rd_kafka_poll(fill->rk, 50);
+    } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        stop(rd_kafka_err2str(code));
+}
+
+/* ---- one letter ---- */
+
+struct letter {
+    size_t route, kind;
+    int32_t partition;
+    int64_t offset, at_ms;
+    char key[32], detail[160], value[VALUE_SIZE];
+    size_t value_len;
+    const char *first; /* the letter that this one continues, or NULL */
+};
+
+/* What stands in a title: no number and no word in quotes does. */
+static void make_detail(struct letter *letter)
+{
+    static const char *const what[] = {"the card",     "the order",  "the address",
+                                       "this account", "the parcel", "the tax code"};
+    char rule[8];
+    size_t n = letter->kind;
+
+    snprintf(rule, sizeof(rule), "%c%c%c", 'a' + (int)(n / 676 % 26), 'a' + (int)(n / 26 % 26),
+             'a' + (int)(n % 26));
+    snprintf(letter->detail, sizeof(letter->detail),
+             "%s of customer %" PRIu64 " was refused by rule-%s at step %" PRIu64 ": '%s'",
+             what[n % 6], rnd() % KEYS, rule, rnd() % 50, letter->key);
+}
+
+static void make_value(const struct fill *fill, int64_t number, struct letter *letter)
+{
+    char *out = letter->value;
+    size_t len = (size_t)snprintf(out, VALUE_SIZE,
+                                  "{\"order\":\"o-%" PRId64 "\",\"customer\":\"%s\",\"note\":\"",
+                                  number, letter->key);
+
+    while (len < VALUE_SIZE - 24)
+        len += (size_t)snprintf(out + len, VALUE_SIZE - len, "w%zu ", zipf_next(&fill->words));
+    letter->value_len = len + (size_t)snprintf(out + len, VALUE_SIZE - len, "\"}");
+}
+
+static void make(struct fill *fill, int64_t number, int64_t at_ms, struct letter *letter)
+{
+    letter->kind = zipf_next(&fill->kinds);
+    letter->route = letter->kind % ROUTES;
+    letter->partition = (int32_t)(rnd() % PARTITIONS);
+    letter->at_ms = at_ms;
+    letter->first = NULL;
+    snprintf(letter->key, sizeof(letter->key), "customer-%" PRIu64,
+             rnd() % 50 ? rnd() % KEYS : rnd() % HOT_KEYS);
+    make_detail(letter);
+    make_value(fill, number, letter);
+}
+
+static rd_kafka_headers_t *make_headers(struct fill *fill, const struct letter *letter,
+                                        int64_t number)
+{
+    static const char *const codes[] = {"http-422", "http-503", "timeout", "http-400", "connect"};
+    struct slice source = slice_of(routes[letter->route]);
+    struct record rec = {.topic = source, .partition = letter->partition, .offset = number};
     struct copy_info info = {
         .group = SLICE_LIT("bench"),
-        .route = SLICE_LIT("orders"),
-        .origin = {SLICE_LIT("orders"), (int32_t)(n % PARTITIONS), 1, n, 1767323045000 + n, 0},
+        .route = source,
+        .origin = {source, letter->partition, 1, number, letter->at_ms - 60000, 0},
         .attempt = 1 + (uint32_t)(rnd() % 8),
-        .first_failed_at_ms = 1767323045000 + n,
-        .last_failed_at_ms = 1767323075000 + n,
-        .http_status = 422};
-    struct copy_identity identity = {true, true, 1, (uint64_t)n};
+        .first_failed_at_ms = letter->at_ms - 50000,
+        .last_failed_at_ms = letter->at_ms,
+        .error_code = slice_of(codes[letter->kind / ROUTES % 5]),
+        .error_detail = slice_of(letter->detail)};
+    struct copy_identity identity = {true, true, 1, (uint64_t)number};
     rd_kafka_headers_t *headers = rd_kafka_headers_new(32);
-    char code[32], detail[160], signature[HEADERS_SIGNATURE_MAX];
-    unsigned kind = (unsigned)(rnd() % KINDS);
+    char signature[HEADERS_SIGNATURE_MAX];
 
-    snprintf(code, sizeof(code), "http-%u", 400 + kind % 30);
-    snprintf(detail, sizeof(detail), "%s of customer %" PRIu64 " was refused by rule-%c at step %d",
-             kind % 2 ? "the card" : "the order", rnd() % KEYS, 'a' + (int)(kind % 26), 17);
-    info.error_code = slice_of(code);
-    info.error_detail = slice_of(detail);
+    if (memcmp(info.error_code.data, "http-", 5) == 0)
+        info.http_status = (int32_t)strtol(info.error_code.data + 5, NULL, 10);
     headers_signature(info.route, info.error_code, info.error_detail, signature);
     info.signature = slice_of(signature);
-    headers_write_copy(&list, COPY_DEAD_LETTER, &rec, &info, &identity, 4096);
-    for (size_t i = 0; i < list.count; i++)
-        rd_kafka_header_add(headers, list.items[i].name.data, (ssize_t)list.items[i].name.len,
-                            list.items[i].value.data, (ssize_t)list.items[i].value.len);
+    if (letter->first) {
+        info.redrive_id = SLICE_LIT("r-1");
+        info.redrive_count = 1;
+        info.first_letter = slice_of(letter->first);
+    }
+    headers_write_copy(&fill->list, COPY_DEAD_LETTER, &rec, &info, &identity, 4096);
+    for (size_t i = 0; i < fill->list.count; i++)
+        rd_kafka_header_add(headers, fill->list.items[i].name.data,
+                            (ssize_t)fill->list.items[i].name.len, fill->list.items[i].value.data,
+                            (ssize_t)fill->list.items[i].value.len);
     return headers;
 }
 
-/* About 1 KB with its key: an order with words in it. */
-static size_t make_value(int64_t n, char *out, size_t size)
+static void send_letter(struct fill *fill, struct letter *letter, int64_t number)
 {
-    size_t len = (size_t)snprintf(out, size, "{\"order\":%" PRId64 ",\"note\":\"", n);
-
-    while (len < size - 24)
-        len += (size_t)snprintf(out + len, size - len, "w%x ", (unsigned)(rnd() % WORDS));
-    return len + (size_t)snprintf(out + len, size - len, "\"}");
+    letter->offset = fill->next[letter->route][letter->partition]++;
+    send_record(fill, fill->dlq[letter->route], letter->partition, slice_of(letter->key),
+                (struct slice){letter->value, letter->value_len},
+                make_headers(fill, letter, number), letter->at_ms);
+    fill->letters++;
+    fill->lines += letter->first == NULL;
 }
 
-static void send_one(rd_kafka_t *rk, int64_t n)
-{
-    char key[24], value[1000];
-    size_t len = make_value(n, value, sizeof(value));
-    int key_len = snprintf(key, sizeof(key), "customer-%" PRIu64, rnd() % KEYS);
-    rd_kafka_headers_t *headers = make_headers(n);
+/* ---- states ---- */
 
-    while (rd_kafka_producev(
-               rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION((int32_t)(n % PARTITIONS)),
-               RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, (size_t)key_len),
-               RD_KAFKA_V_VALUE(value, len), RD_KAFKA_V_HEADERS(headers),
-               RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        rd_kafka_poll(rk, 100);
+static void send_state(struct fill *fill, const char *id, const struct letter_state *state)
+{
+    struct buf value = {0};
+
+    letter_state_write(&value, state);
+    send_record(fill, states_topic, LETTER_STATE_PARTITION, slice_of(id), buf_slice(&value),
+                rd_kafka_headers_new(1), state->at_ms);
+    buf_deinit(&value);
 }
 
-static int fill(const char *brokers, int64_t letters)
+static void give_state(struct fill *fill, struct letter *letter, int64_t number)
 {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    struct config *config = parse(brokers);
-    char text[256];
-    rd_kafka_t *rk;
+    struct letter_state state = {.redrive_id = SLICE_LIT("r-1"),
+                                 .redrive_count = 1,
+                                 .by = SLICE_LIT("gateway"),
+                                 .at_ms = letter->at_ms + 60000};
+    struct letter_id id = {slice_of(fill->uuids[letter->route]), letter->partition, letter->offset};
+    struct buf text = {0};
 
-    make_topic(config);
-    rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof(text));
-    rd_kafka_conf_set(conf, "linger.ms", "20", text, sizeof(text));
-    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    if (rk == NULL)
-        stop(text);
-    for (int64_t n = 0; n < letters; n++)
-        send_one(rk, n);
-    if (rd_kafka_flush(rk, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        stop("not all were acknowledged");
-    rd_kafka_destroy(rk);
-    config_free(&config);
-    return 0;
-}
-
-/* ---- feed ---- */
-
-struct run {
-    struct loop *loop;
-    struct dlq_index *index;
-    uint64_t began_ns;
-    bool rows;
-};
-
-static uint64_t peak_mib(void)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)usage.ru_maxrss / 1024;
-}
-
-static void say(const struct run *run, const char *what, const struct dlq_covered *covered)
-{
-    printf("%s: %.1f s, %" PRIu64 " of %" PRIu64 " rows, words of %" PRIu64 ", peak %" PRIu64
-           " MiB\n",
-           what, (double)(clock_mono_ns() - run->began_ns) / 1e9, covered->rows_read,
-           covered->rows_total, covered->text_read, peak_mib());
-    fflush(stdout);
-}
-
-static void on_moved(void *arg, bool caught_up)
-{
-    struct run *run = arg;
-    struct dlq_filter filter;
-    struct dlq_covered covered;
-    struct err err;
-    uint64_t count;
-
-    if (run->rows && !caught_up)
-        return;
-    dlq_filter_init(&filter);
-    if (!dlq_index_count(run->index, &filter, 1, &count, &covered, &err))
-        stop(err.text);
-    if (!run->rows && covered.rows_total > 0 && covered.rows_read == covered.rows_total) {
-        run->rows = true;
-        say(run, "rows and groups complete", &covered);
+    letter_id_write(&text, &id);
+    if (number % 100 == 10) {
+        state.status = LETTER_REDRIVING;
+    } else if (number % 100 == 20) {
+        state.status = LETTER_OPEN;
+        state.result = LETTER_RESULT_FAILED;
+        letter->first = text.data;
+        letter->at_ms += 60000;
+        send_letter(fill, letter, number);
+    } else {
+        state.status = LETTER_RESOLVED;
+        state.result = LETTER_RESULT_RESOLVED;
     }
-    if (caught_up) {
-        say(run, "words complete", &covered);
-        loop_stop(run->loop);
+    send_state(fill, text.data, &state);
+    buf_deinit(&text);
+}
+
+/* ---- verbs ---- */
+
+static void fill_week(struct fill *fill, int64_t letters)
+{
+    int64_t began_ms = clock_wall_ms() - week_ms;
+    struct letter letter;
+
+    learn_uuids(fill);
+    for (int64_t n = 0; n < letters; n++) {
+        make(fill, n, began_ms + (int64_t)((double)week_ms / (double)letters * (double)n), &letter);
+        send_letter(fill, &letter, n);
+        if (n % 10 == 0)
+            give_state(fill, &letter, n);
     }
-    dlq_filter_deinit(&filter);
+    flush(fill);
+    printf("letters=%" PRIu64 " lines=%" PRIu64 "\n", fill->letters, fill->lines);
 }
 
-static void on_failed(void *arg, const struct err *err)
+static void write_live(struct fill *fill, int64_t rate, int64_t seconds)
 {
-    (void)arg;
-    stop(err->text);
+    uint64_t began = clock_mono_ns();
+    int64_t first = clock_wall_ms(); /* a number that no letter of before has */
+    struct letter letter;
+
+    seed = (uint64_t)first | 1;
+    for (int64_t n = 0; n < rate * seconds; n++) {
+        while ((double)(clock_mono_ns() - began) * (double)rate < (double)n * 1e9)
+            rd_kafka_poll(fill->rk, 5);
+        make(fill, first + n, clock_wall_ms(), &letter);
+        send_letter(fill, &letter, first + n);
+    }
+    flush(fill);
+    printf("letters=%" PRIu64 " lines=%" PRIu64 "\n", fill->letters, fill->lines);
 }
 
-static int feed(const char *brokers, const char *file)
+static int64_t number_of(const char *text)
 {
-    struct err err;
-    struct run run = {.loop = loop_new(&err)};
-    struct config *config = parse(brokers);
-    struct dlq_feed_options options = {
-        .with_text = true, .moved = on_moved, .failed = on_failed, .arg = &run};
-    struct dlq_feed *fed;
+    int64_t number;
 
-    (void)unlink(file);
-    run.index = run.loop ? dlq_index_open(file, true, &err) : NULL;
-    if (run.index == NULL)
-        stop(err.text);
-    run.began_ns = clock_mono_ns();
-    fed = dlq_feed_new(run.loop, config, run.index, &options, &err);
-    if (fed == NULL)
-        stop(err.text);
-    loop_run(run.loop);
-    dlq_feed_free(&fed);
-    dlq_index_close(&run.index);
-    loop_free(&run.loop);
-    config_free(&config);
-    return 0;
+    if (!str_to_i64(slice_of(text), &number) || number < 1)
+        stop("a number from 1 on is wanted");
+    return number;
+}
+
+static void begin(struct fill *fill, const char *brokers, const char *signatures)
+{
+    int64_t count = number_of(signatures);
+
+    if (count > SIGNATURES_MAX)
+        stop("too many signatures");
+    fill->kinds = zipf_new((size_t)count);
+    fill->words = zipf_new(WORDS);
+    for (size_t i = 0; i < ROUTES; i++)
+        snprintf(fill->dlq[i], sizeof(fill->dlq[i]), "dlq.bench.%s", routes[i]);
+    connect_producer(fill, brokers);
 }
 
 int main(int argc, char **argv)
 {
-    int64_t letters = 0;
+    static struct fill fill;
 
-    if (argc == 4 && strcmp(argv[1], "fill") == 0 && str_to_i64(slice_of(argv[3]), &letters))
-        return fill(argv[2], letters);
-    if (argc == 4 && strcmp(argv[1], "feed") == 0)
-        return feed(argv[2], argv[3]);
-    fprintf(stderr, "usage: %s fill BROKERS LETTERS | feed BROKERS FILE\n", argv[0]);
-    return 64;
+    if (argc < 3) {
+        fprintf(stderr, "usage: see the head of bench/dead_letter_fill.c\n");
+        return 64;
+    }
+    fill.config = parse(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "topics") == 0) {
+        make_topics(fill.config);
+    } else if (argc == 5 && strcmp(argv[1], "fill") == 0) {
+        begin(&fill, argv[2], argv[4]);
+        fill_week(&fill, number_of(argv[3]));
+    } else if (argc == 6 && strcmp(argv[1], "live") == 0) {
+        begin(&fill, argv[2], argv[5]);
+        write_live(&fill, number_of(argv[3]), number_of(argv[4]));
+    } else {
+        stop("no such verb, or not its arguments");
+    }
+    if (fill.rk != NULL)
+        rd_kafka_destroy(fill.rk);
+    header_list_deinit(&fill.list);
+    mem_free(fill.kinds.upto);
+    mem_free(fill.words.upto);
+    config_free(&fill.config);
+    return 0;
 }
