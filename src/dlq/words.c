@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "record/headers.h"
 
-enum { WORDS_MAX = 32, PREFIX_MIN = 2, PREFIX_WORDS_MAX = 64 };
+enum { WORDS_MAX = 32, PREFIX_MIN = 2, PREFIX_WORDS_MAX = 256 };
 
 const char dlq_words_prepare[] =
     "CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocab USING fts5vocab(main, words, instance);";
