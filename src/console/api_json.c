@@ -49,8 +49,11 @@ void json_add_group(struct buf *out, const struct dlq_group *group)
     add_number(out, "spark_unit_ms", group->spark_unit_ms);
     add_time(out, "spark_end", group->spark_end_ms);
     buf_add_text(out, "\"spark\":[");
-    for (size_t i = 0; i < DLQ_SPARK; i++)
-        buf_printf(out, "%s%" PRIu32, i ? "," : "", group->spark[i]);
+    for (size_t i = 0; i < DLQ_SPARK; i++) {
+        if (i)
+            buf_add_char(out, ',');
+        buf_add_i64(out, group->spark[i]);
+    }
     buf_add_text(out, "]}");
 }
 

@@ -266,13 +266,13 @@ static bool give(struct dlq_index *index, const struct groups *groups, struct gr
 {
     struct dlq_group *shown = &group->shown;
     struct buf example = {0};
-    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_LETTER_ROW, "i", group->last);
+    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_LETTER_BRIEF, "i", group->last);
     int step = dlq_step(index, stmt, err);
     if (step < 0)
         return false;
     if (step == 1)
-        buf_printf(&example, "%s/%d/%" PRId64, dlq_text(stmt, 1), sqlite3_column_int(stmt, 2),
-                   (int64_t)sqlite3_column_int64(stmt, 3));
+        buf_printf(&example, "%s/%d/%" PRId64, dlq_text(stmt, 0), sqlite3_column_int(stmt, 1),
+                   (int64_t)sqlite3_column_int64(stmt, 2));
     shown->signature = group->signature;
     shown->route = group->route;
     shown->code = group->code;
@@ -282,8 +282,8 @@ static bool give(struct dlq_index *index, const struct groups *groups, struct gr
     shown->spark_unit_ms = groups->hours_a_unit * DLQ_HOUR_MS;
     shown->spark_end_ms = (groups->first_hour + groups->hours_a_unit * DLQ_SPARK) * DLQ_HOUR_MS;
     shown->example = example.data ? example.data : "";
-    shown->example_detail = step == 1 ? dlq_text(stmt, 11) : "";
-    shown->http_status = step == 1 ? sqlite3_column_int(stmt, 15) : 0;
+    shown->example_detail = step == 1 ? dlq_text(stmt, 3) : "";
+    shown->http_status = step == 1 ? sqlite3_column_int(stmt, 4) : 0;
     *on = each(arg, shown);
     if (step == 1)
         sqlite3_reset(stmt);

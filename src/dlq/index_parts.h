@@ -96,6 +96,7 @@ enum dlq_sql {
     SQL_LETTERS,
     SQL_LETTER_CHECK,
     SQL_LETTER_ROW,
+    SQL_LETTER_BRIEF,
     SQL_GHOST_GET,
     SQL_GHOST_SET,
     SQL_GHOST_ANY,

@@ -163,6 +163,12 @@ static const char *const texts[SQL_COUNT_OF] = {
                        " LEFT JOIN state s ON s.place = coalesce(l.first_place, l.place)"
                        " AND s.offset = coalesce(l.first_offset, l.offset)"
                        " WHERE l.id = ?1",
+    [SQL_LETTER_BRIEF] = "SELECT t.name, p.partition, l.offset, n.detail, b.status FROM letter l"
+                         " CROSS JOIN place p ON p.id = l.place"
+                         " CROSS JOIN topic t ON t.id = p.topic"
+                         " CROSS JOIN bucket b ON b.id = l.bucket"
+                         " CROSS JOIN letter n ON n.id = coalesce(l.latest, l.id)"
+                         " WHERE l.id = ?1",
     [SQL_GHOST_GET] = "SELECT id FROM ghost WHERE ms = ?1",
     [SQL_GHOST_SET] = "INSERT INTO ghost(ms, id) VALUES(?1, ?2)"
                       " ON CONFLICT(ms) DO UPDATE SET id = max(id, excluded.id)",
