@@ -20,11 +20,13 @@
 #include "base/mem.h"
 #include "dlq/feed_state.h"
 
-#define LOOK_MS         5000
-#define LOOK_AGAIN_MS   500 /* where something is not as it was */
-#define RETRY_MS        1000
-#define TRANSACTION_MAX 5000
-#define TRANSACTION_MS  250
+#define LOOK_MS       5000
+#define LOOK_AGAIN_MS 500 /* where something is not as it was */
+#define RETRY_MS      1000
+/* What is at hand is committed as soon as there is no more, so these hold for who is far behind:
+ * each page of the indexes that a transaction touches is written once, however often it was. */
+#define TRANSACTION_MAX 20000
+#define TRANSACTION_MS  1000
 
 bool feed_begin(struct dlq_feed *feed, struct err *err)
 {

@@ -20,7 +20,7 @@
 
 static const char writer_pragmas[] =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
-    "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=33554432;"
+    "PRAGMA wal_autocheckpoint=16000; PRAGMA journal_size_limit=67108864;"
     "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
 static const char reader_pragmas[] =
     "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
