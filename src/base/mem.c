@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -96,4 +97,11 @@ char *mem_printf(const char *fmt, ...)
     vsnprintf(text, (size_t)len + 1, fmt, again);
     va_end(again);
     return text;
+}
+
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }

@@ -20,4 +20,7 @@ char *mem_strdup(const char *text) MUST_CHECK;              /* NULL gives NULL *
 char *mem_strndup(const char *data, size_t len) MUST_CHECK; /* NUL-terminated copy */
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2) MUST_CHECK; /* heap text */
 
+/* Gives back to the system what was freed; where much was, and seldom. */
+void mem_trim(void);
+
 #endif

@@ -30,6 +30,7 @@ bool feed_rows_open(struct dlq_feed *feed, struct err *err)
     feed->rows = kafka_follower_new(feed->loop, feed->config, feed->config->routes[0].group, ranges,
                                     feed->part_count, on_readable, feed, err);
     mem_free(ranges);
+    dlq_index_hurry(feed->index, true);
     return feed->rows != NULL;
 }
 
@@ -158,6 +159,7 @@ static bool note_caught(struct dlq_feed *feed, struct err *err)
             return true;
     }
     feed->rows_caught = true;
+    dlq_index_hurry(feed->index, false);
     return feed_text_open(feed, err);
 }
 

@@ -29,6 +29,8 @@ static void note_joined(struct dlq_feed *feed)
             return;
     }
     feed_text_close(feed);
+    if (!feed->caught_up)
+        dlq_index_hurry(feed->index, false);
     feed->caught_up = true;
 }
 

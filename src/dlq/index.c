@@ -19,11 +19,11 @@
 #include "dlq/words.h"
 
 static const char writer_pragmas[] =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-8192;"
     "PRAGMA wal_autocheckpoint=16000; PRAGMA journal_size_limit=67108864;"
     "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
 static const char reader_pragmas[] =
-    "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
+    "PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;";
 
 enum verdict {
     FILE_GOOD,
@@ -341,6 +341,18 @@ void dlq_index_close(struct dlq_index **index_at)
     mem_free(index->path);
     mem_free(index);
     *index_at = NULL;
+}
+
+/* Keys lie in their index by hash, so rows that come in a rush touch all of it again and again. */
+void dlq_index_hurry(struct dlq_index *index, bool hurry)
+{
+    sqlite3_exec(index->db, hurry ? "PRAGMA cache_size=-49152" : "PRAGMA cache_size=-8192", NULL,
+                 NULL, NULL);
+    if (hurry)
+        return;
+    sqlite3_db_release_memory(index->db);
+    dlq_text_release(index);
+    mem_trim();
 }
 
 bool dlq_index_begin(struct dlq_index *index, struct err *err)

@@ -54,6 +54,10 @@ void dlq_index_close(struct dlq_index **index);
 bool dlq_index_begin(struct dlq_index *index, struct err *err) MUST_CHECK;
 bool dlq_index_commit(struct dlq_index *index, struct err *err) MUST_CHECK;
 
+/* Whether many rows are to come: then the writer keeps more of the file in memory, else next to
+ * nothing, and gives back what it had. Not necessary, and allowed at any time. */
+void dlq_index_hurry(struct dlq_index *index, bool hurry);
+
 enum dlq_topic_kind { DLQ_LETTERS, DLQ_STATES };
 /* The topic as the cluster knows it now; before its records. Another uuid than before (the topic
  * was made again, or is known by a uuid only now): its rows go and its positions are 0 again. uuid

@@ -245,6 +245,8 @@ bool dlq_letters_drop(struct dlq_index *index, int64_t place, int64_t begin, uin
 
 bool dlq_text_flush(struct dlq_index *index, struct err *err) MUST_CHECK;
 void dlq_text_forget(struct dlq_index *index);
+/* Frees what words wait in, where none do. */
+void dlq_text_release(struct dlq_index *index);
 /* Where more words are of rows that are gone than of rows that are there: all are read again. */
 bool dlq_text_tidy(struct dlq_index *index, struct err *err) MUST_CHECK;
 bool dlq_text_again(struct dlq_index *index, struct err *err) MUST_CHECK;
@@ -287,9 +289,10 @@ struct dlq_page {
     int64_t next;  /* exclusive */
     bool stopped;  /* short because enough was looked at */
     size_t looked; /* of the budget */
+    int64_t begun; /* the first match */
 };
 /* At most limit lines below plan->high. budget: text matches to look at; a line that is looked up
- * among the words counts for ten. */
+ * among the words counts for many. */
 bool dlq_plan_page(struct dlq_plan *plan, size_t limit, size_t budget, struct dlq_page *page,
                    struct err *err) MUST_CHECK;
 void dlq_page_deinit(struct dlq_page *page);

@@ -19,6 +19,16 @@ void dlq_text_forget(struct dlq_index *index)
     buf_reset(&index->words_text);
 }
 
+void dlq_text_release(struct dlq_index *index)
+{
+    if (index->words_count > 0)
+        return;
+    buf_deinit(&index->words_text);
+    mem_free(index->words);
+    index->words = NULL;
+    index->words_cap = 0;
+}
+
 static int by_id(const void *a, const void *b)
 {
     const struct dlq_words_item *x = a, *y = b;
