@@ -7,9 +7,9 @@
  * line, each for as long as it can still better the page, so it costs about one seek for each run
  * and one step for each line: nothing grows with the number of letters.
  *
- * With text, either the matches are walked, newest first, and each is looked at; or, where buckets
- * and states hold few lines, each of these is looked up in the text index. A walk ends after
- * `budget` matches and says so.
+ * With text, either the matches are walked, newest first, and each is looked at; or the lines are,
+ * and each is looked up in the text index. A walk ends after `budget` matches, or some hundred
+ * lines, and says so.
  */
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@
 #include "dlq/index_parts.h"
 #include "dlq/words.h"
 
-enum { FEW_LINES = 2000, FEW_MATCHES = 1000, LINE_COST = 10 };
+enum { FEW_LINES = 500, FEW_MATCHES = 1000, LINE_COST = 35 };
 
 void dlq_plan_deinit(struct dlq_plan *plan)
 {
@@ -360,7 +360,8 @@ static bool page_of_matches(struct dlq_plan *plan, size_t limit, size_t budget,
             page->more = page->stopped = true;
             break;
         }
-        page->looked++;
+        if (page->looked++ == 0)
+            page->begun = id;
         if (!dlq_plan_takes(plan, id, &takes, &line, err))
             return false;
         if (takes)
@@ -373,53 +374,76 @@ static bool page_of_matches(struct dlq_plan *plan, size_t limit, size_t budget,
     return step >= 0;
 }
 
-/* The newest lines are asked for their words, `most` of them. *all false: there are more, and then
- * nothing is done unless some will do. */
-static bool page_of_lines(struct dlq_plan *plan, size_t limit, size_t most, bool some, bool *all,
-                          struct dlq_page *page, struct err *err)
+static bool ask_lines(struct dlq_plan *plan, const int64_t *ids, size_t count, size_t limit,
+                      struct dlq_page *page, struct err *err)
 {
-    struct top top = {mem_calloc(most + 1, sizeof(int64_t)), 0, most + 1};
-    bool ok = merge(plan, &top, err);
-    *all = top.count <= most;
-    size_t count = *all ? top.count : some ? most : 0;
-    for (size_t i = 0; ok && i < count && !page->more; i++) {
+    for (size_t i = 0; i < count && !page->more; i++) {
         bool has;
-        ok = dlq_plan_text_has(plan, top.ids[i], &has, err);
+        if (!dlq_plan_text_has(plan, ids[i], &has, err))
+            return false;
         page->looked += LINE_COST;
-        if (ok && has)
-            add_to_page(page, top.ids[i], limit);
+        if (has)
+            add_to_page(page, ids[i], limit);
         if (!page->more)
-            page->next = top.ids[i];
+            page->next = ids[i];
     }
-    if (!*all && some && !page->more)
-        page->more = page->stopped = true;
-    mem_free(top.ids);
-    return ok;
+    return true;
 }
 
 /*
- * Rare words are walked to their end. Where there are more, few lines are cheaper than many
- * matches; each costs as much as there are words to look up, and a prefix that begins too many of
- * them is looked up once only.
+ * Whether it is cheaper to ask the newest lines for their words than to go on with the matches:
+ * which of the two comes further back in time for what it costs. Of both it is known how far:
+ * `most` lines, and FEW_MATCHES matches down to `reached`.
+ */
+static bool lines_are_cheaper(const struct top *lines, size_t most, bool all, int64_t begun,
+                              int64_t reached)
+{
+    if (all)
+        return true;
+    int64_t newest = lines->ids[0] > begun ? lines->ids[0] : begun;
+    double by_lines = (double)(newest - lines->ids[most - 1]) / ((double)most * LINE_COST);
+    return by_lines > (double)(newest - reached) / FEW_MATCHES;
+}
+
+/*
+ * Rare words are walked to their end, and so is a key, which has few lines as a rule. Where both
+ * are many, the page stops short after what it may cost. A line costs as much as there are words to
+ * look up; a prefix that begins too many of them is looked up once only.
  */
 static bool page_of_text(struct dlq_plan *plan, size_t limit, size_t budget, struct dlq_page *page,
                          struct err *err)
 {
-    size_t most = plan->terms ? FEW_LINES / plan->terms : 0;
-    bool narrow = most > 0 && (plan->has_key || plan->lines <= most), all = false;
-    if (most > 0 && plan->has_key) { /* a key has few lines as a rule */
-        bool ok = page_of_lines(plan, limit, most, false, &all, page, err);
-        if (!ok || all)
-            return ok;
-    }
-    if (!page_of_matches(plan, limit, narrow ? FEW_MATCHES : budget, page, err))
-        return false;
-    if (!narrow || !page->stopped)
+    if (plan->lines == 0)
         return true;
-    page->count = 0;
-    page->more = page->stopped = false;
-    page->next = plan->high;
-    return page_of_lines(plan, limit, most, true, &all, page, err);
+    size_t most = plan->terms ? FEW_LINES / plan->terms : 0;
+    struct top top = {mem_calloc(most + 1, sizeof(int64_t)), 0, most + 1};
+    bool merged = most > 0 && plan->has_key, ok = !merged || merge(plan, &top, err);
+    if (!ok || (merged && top.count <= most)) {
+        ok = ok && ask_lines(plan, top.ids, top.count, limit, page, err);
+        mem_free(top.ids);
+        return ok;
+    }
+    size_t first = most > 0 && budget > FEW_MATCHES ? FEW_MATCHES : budget;
+    ok = page_of_matches(plan, limit, first, page, err);
+    if (ok && page->stopped && first < budget) {
+        bool all;
+        int64_t reached = page->next;
+        ok = merged || merge(plan, &top, err);
+        all = top.count <= most;
+        bool lines = ok && lines_are_cheaper(&top, most, all, page->begun, reached);
+        page->count = 0;
+        page->more = page->stopped = false;
+        page->next = plan->high;
+        if (ok && lines) {
+            ok = ask_lines(plan, top.ids, all ? top.count : most, limit, page, err);
+            page->stopped = !all && !page->more;
+            page->more = page->more || page->stopped;
+        } else if (ok) {
+            ok = page_of_matches(plan, limit, budget, page, err);
+        }
+    }
+    mem_free(top.ids);
+    return ok;
 }
 
 bool dlq_plan_page(struct dlq_plan *plan, size_t limit, size_t budget, struct dlq_page *page,

@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "record/headers.h"
 
-enum { WORDS_MAX = 32, PREFIX_MIN = 2, PREFIX_WORDS_MAX = 256 };
+enum { WORDS_MAX = 32, PREFIX_MIN = 2, PREFIX_WORDS_MAX = 256, PREFIX_PAGES_MAX = 4000 };
 
 const char dlq_words_prepare[] =
     "CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocab USING fts5vocab(main, words, instance);";
@@ -265,29 +265,72 @@ static size_t add_terms(sqlite3 *db, const struct dlq_words *words, const struct
     return named ? count : 0;
 }
 
+/* By the terms that begin the pages; those of the main index have a "0" before them. */
+int64_t dlq_words_prefix_pages(sqlite3 *db, struct slice prefix)
+{
+    static const char text[] =
+        "WITH RECURSIVE part(id) AS (SELECT min(segid) FROM words_idx UNION ALL"
+        " SELECT (SELECT min(segid) FROM words_idx WHERE segid > part.id) FROM part"
+        " WHERE part.id IS NOT NULL)"
+        " SELECT sum((SELECT pgno / 2 FROM words_idx WHERE segid = part.id AND term <= ?2"
+        " ORDER BY term DESC LIMIT 1) - coalesce((SELECT pgno / 2 FROM words_idx"
+        " WHERE segid = part.id AND term <= ?1 ORDER BY term DESC LIMIT 1), 1) + 1)"
+        " FROM part WHERE part.id IS NOT NULL";
+    sqlite3_stmt *stmt = NULL;
+    struct buf first = {0}, last = {0};
+    int64_t pages = 0;
+    buf_add_char(&first, '0');
+    buf_add_slice(&first, prefix);
+    buf_add_slice(&last, buf_slice(&first));
+    buf_add_char(&last, '\xff');
+    if (sqlite3_prepare_v2(db, text, -1, &stmt, NULL) == SQLITE_OK) {
+        sqlite3_bind_blob64(stmt, 1, first.data, first.len, SQLITE_STATIC);
+        sqlite3_bind_blob64(stmt, 2, last.data, last.len, SQLITE_STATIC);
+        if (sqlite3_step(stmt) == SQLITE_ROW)
+            pages = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    buf_deinit(&first);
+    buf_deinit(&last);
+    return pages;
+}
+
+static bool add_word(sqlite3 *db, const struct dlq_words *words, const struct word *word,
+                     struct buf *out, size_t *terms, bool *wide, struct err *err)
+{
+    size_t count = word->prefix ? add_terms(db, words, word, out) : 0;
+    *terms += count ? count : 1;
+    if (count)
+        return true;
+    add_term(out, (struct slice){word->text, word->len}, "");
+    if (!word->prefix)
+        return true;
+    buf_add_text(out, " *");
+    *wide = true;
+    struct slice prefix = {word->text, word->len};
+    return dlq_words_prefix_pages(db, prefix) <= PREFIX_PAGES_MAX ||
+           err_set(err, ERR_USAGE,
+                   "text: %s* begins so many words of these letters that looking them up would "
+                   "keep everybody waiting; write more of it",
+                   word->text);
+}
+
 bool dlq_words_expression(sqlite3 *db, const char *text, struct buf *out, size_t *terms,
                           struct err *err)
 {
     struct dlq_words *words = words_new(db, text, err);
-    bool wide = false;
+    bool wide = false, ok = true;
     *terms = 0;
     if (!words)
         return false;
-    for (size_t i = 0; i < words->count; i++) {
-        const struct word *word = &words->words[i];
+    for (size_t i = 0; ok && i < words->count; i++) {
         buf_add_text(out, i ? " AND " : "");
-        size_t count = word->prefix ? add_terms(db, words, word, out) : 0;
-        *terms += count ? count : 1;
-        if (count)
-            continue;
-        add_term(out, (struct slice){word->text, word->len}, "");
-        buf_add_text(out, word->prefix ? " *" : "");
-        wide = wide || word->prefix;
+        ok = add_word(db, words, &words->words[i], out, terms, &wide, err);
     }
     if (wide)
         *terms = 0;
     dlq_words_free(&words);
-    return true;
+    return ok;
 }
 
 /* ---- looking through a record ---- */

@@ -31,10 +31,14 @@ void dlq_words_of(const struct record *rec, struct buf *out);
  * Appends the text as an expression for FTS5. A prefix is written out as the words of the text
  * index that it begins, where they are few: FTS5 would read all that is known of each of them
  * before it gives the first match. db has what dlq_words_prepare made. *terms: how many words the
- * expression names; 0: one of its prefixes begins too many to be named.
+ * expression names; 0: one of its prefixes begins too many to be named. ERR_USAGE: a prefix would
+ * take seconds.
  */
 bool dlq_words_expression(struct sqlite3 *db, const char *text, struct buf *out, size_t *terms,
                           struct err *err) MUST_CHECK;
+/* About how many pages of 4 KB FTS5 reads for a prefix as the tokenizer leaves it; 0 where that
+ * cannot be told. */
+int64_t dlq_words_prefix_pages(struct sqlite3 *db, struct slice prefix);
 /* Text of a statement to be run once on a connection that expressions are made for. The text index
  * need not be there yet. */
 extern const char dlq_words_prepare[];

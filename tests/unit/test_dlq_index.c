@@ -553,26 +553,57 @@ static void test_prefix_of_few_and_of_many_words(void **state)
     assert_int_equal(listed(f, "text=resu*", 30, &pages), 150);
 }
 
-/* Neither the lines nor the matches are few, and the lines that match are the oldest. */
+/* What a prefix would cost is known before it is asked for. */
+static void test_prefix_pages_grow_with_its_words(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    for (int i = 0; i < 3000; i++) {
+        char value[100];
+        snprintf(value, sizeof(value), "%s%04dlongerthanwordsareasarulesothatpagesbecomefull%04d",
+                 i % 3 ? "often" : "rare", i, i);
+        struct made made = {.offset = i, .at_ms = i, .value = value, .code = "x"};
+        struct record rec = record_of(&made);
+        add_in(f, &made);
+        check(f, dlq_index_add_text(f->index, &rec, &f->err));
+    }
+    commit(f);
+    int64_t often = dlq_words_prefix_pages(f->index->db, SLICE_LIT("often"));
+    int64_t rare = dlq_words_prefix_pages(f->index->db, SLICE_LIT("rare"));
+    int64_t none = dlq_words_prefix_pages(f->index->db, SLICE_LIT("nothing"));
+    assert_in_range(often, 20, 60); /* of 120 KB without what words have in common */
+    assert_in_range(rare, 10, 30);
+    assert_in_range(none, 0, 1);
+}
+
+/* One letter of 41 is of the key, all others have the word, and the key's that have it are its
+ * oldest: it is the key's lines that are walked, and not those of everybody. */
 static void test_page_of_a_key_stops_short_and_goes_on(void **state)
 {
     struct fixture *f = *state;
-    enum { MINE = 4500, OTHERS = 1500 };
+    enum { MINE = 1200, EVERY = 41 };
     size_t pages;
     begin(f);
-    for (int i = 0; i < MINE + OTHERS; i++) {
+    for (int i = 0; i < MINE * EVERY; i++) {
+        bool mine = i % EVERY == 0, wanted = !mine || i / EVERY < 40;
         struct made made = {.offset = i,
                             .at_ms = i,
-                            .key = i < MINE ? "mine" : "other",
+                            .key = mine ? "mine" : "other",
                             .code = "x",
-                            .value = i < 40 || i >= MINE ? "wanted" : "unwanted"};
+                            .value = wanted ? "wanted" : "unwanted"};
         struct record rec = record_of(&made);
         add_in(f, &made);
         check(f, dlq_index_add_text(f->index, &rec, &f->err));
     }
     commit(f);
     assert_int_equal(listed(f, "key=mine;text=wanted", 30, &pages), 40);
-    assert_int_equal(pages, 3); /* the first one without a line */
+    assert_int_equal(pages, 4); /* two without a line, of 500 looked up */
+    uint64_t count;
+    struct dlq_covered covered;
+    struct dlq_filter filter = filter_of("key=mine;text=wanted");
+    check(f, dlq_index_count(f->index, &filter, 0, &count, &covered, &f->err));
+    assert_int_equal(count, 40);
+    dlq_filter_deinit(&filter);
 }
 
 static void test_text_of_rows_that_are_gone_finds_nothing(void **state)
@@ -965,6 +996,7 @@ int main(void)
         TEST(test_topic_made_again_drops_its_rows),
         TEST(test_text_is_searched_by_words),
         TEST(test_prefix_of_few_and_of_many_words),
+        TEST(test_prefix_pages_grow_with_its_words),
         TEST(test_page_of_a_key_stops_short_and_goes_on),
         TEST(test_text_of_rows_that_are_gone_finds_nothing),
         TEST(test_words_without_an_index_find_the_same),
