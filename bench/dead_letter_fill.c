@@ -1,9 +1,10 @@
 /*
  * Makes the dead letters of bench/dead-letters: as a gateway writes them, on a real cluster.
  *
- *   bench-dead-letter-fill topics BROKERS                        source topics of five routes
- *   bench-dead-letter-fill fill BROKERS LETTERS SIGNATURES       letters of the last week, and
- * states bench-dead-letter-fill live BROKERS RATE SECONDS SIGNATURES  letters of now, RATE a second
+ *   bench-dead-letter-fill topics BROKERS                        source and dead-letter topics of
+ * five routes bench-dead-letter-fill fill BROKERS LETTERS SIGNATURES       letters of the last
+ * week, and states bench-dead-letter-fill live BROKERS RATE SECONDS SIGNATURES  letters of now,
+ * RATE a second
  *
  * Kinds of failure are as common as Zipf says (the k-th has a share of 1/k), so are the words of
  * the values; 100,000 keys, of which twenty have a fiftieth of all letters. A letter has about
@@ -30,7 +31,6 @@ enum { ROUTES = 5, PARTITIONS = 4, KEYS = 100000, HOT_KEYS = 20, WORDS = 20000 }
 enum { SIGNATURES_MAX = 5000, VALUE_SIZE = 1000 };
 
 static const char *const routes[ROUTES] = {"orders", "payments", "shipping", "invoices", "returns"};
-static const char states_topic[] = "dlq-state.bench";
 static const int64_t week_ms = INT64_C(7) * 24 * 3600 * 1000;
 static const char yaml[] =
     "kafka: {bootstrap.servers: \"%s\"}\nredis: {url: \"redis://127.0.0.1:1\"}\n"
@@ -89,11 +89,17 @@ static size_t zipf_next(const struct zipf *zipf)
 
 /* ---- the cluster ---- */
 
+/* Letters of a week ago: a time of its own for each, and nothing that retention takes. */
+static char type_name[] = "message.timestamp.type", create_time[] = "CreateTime";
+static char retention_name[] = "retention.ms", for_ever[] = "-1";
+static const struct property dlq_configs[] = {{.name = type_name, .value = create_time},
+                                              {.name = retention_name, .value = for_ever}};
+
 struct fill {
     struct config *config;
     rd_kafka_t *rk;
     struct zipf kinds, words;
-    char dlq[ROUTES][64];
+    char groups[ROUTES][32], dlq[ROUTES][64], states[ROUTES][64];
     char uuids[ROUTES][LETTER_TOPIC_MAX];
     int64_t next[ROUTES][PARTITIONS]; /* offsets: nobody else writes there, and in this order */
     uint64_t letters, lines, acknowledged;
@@ -129,16 +135,20 @@ static void on_created(void *arg, const char *const *failed, size_t count, const
 
 static void make_topics(const struct config *config)
 {
-    struct kafka_new_topic made[ROUTES];
+    struct kafka_new_topic made[2 * ROUTES];
+    char dlq[ROUTES][64];
     struct err err;
     struct loop *loop = loop_new(&err);
     struct kafka_admin *admin = loop ? kafka_admin_new(loop, config, &err) : NULL;
 
     if (admin == NULL)
         stop(err.text);
-    for (size_t i = 0; i < ROUTES; i++)
+    for (size_t i = 0; i < ROUTES; i++) {
+        snprintf(dlq[i], sizeof(dlq[i]), "dlq.bench-%s.%s", routes[i], routes[i]);
         made[i] = (struct kafka_new_topic){routes[i], PARTITIONS, 1, NULL, 0};
-    kafka_admin_create(admin, made, ROUTES, on_created, loop);
+        made[ROUTES + i] = (struct kafka_new_topic){dlq[i], PARTITIONS, 1, dlq_configs, 2};
+    }
+    kafka_admin_create(admin, made, 2 * ROUTES, on_created, loop);
     loop_run(loop);
     kafka_admin_free(&admin);
     loop_free(&loop);
@@ -289,7 +299,7 @@ static rd_kafka_headers_t *make_headers(struct fill *fill, const struct letter *
     struct slice source = slice_of(routes[letter->route]);
     struct record rec = {.topic = source, .partition = letter->partition, .offset = number};
     struct copy_info info = {
-        .group = SLICE_LIT("bench"),
+        .group = slice_of(fill->groups[letter->route]),
         .route = source,
         .origin = {source, letter->partition, 1, number, letter->at_ms - 60000, 0},
         .attempt = 1 + (uint32_t)(rnd() % 8),
@@ -330,12 +340,13 @@ static void send_letter(struct fill *fill, struct letter *letter, int64_t number
 
 /* ---- states ---- */
 
-static void send_state(struct fill *fill, const char *id, const struct letter_state *state)
+static void send_state(struct fill *fill, size_t route, const char *id,
+                       const struct letter_state *state)
 {
     struct buf value = {0};
 
     letter_state_write(&value, state);
-    send_record(fill, states_topic, LETTER_STATE_PARTITION, slice_of(id), buf_slice(&value),
+    send_record(fill, fill->states[route], LETTER_STATE_PARTITION, slice_of(id), buf_slice(&value),
                 rd_kafka_headers_new(1), state->at_ms);
     buf_deinit(&value);
 }
@@ -362,7 +373,7 @@ static void give_state(struct fill *fill, struct letter *letter, int64_t number)
         state.status = LETTER_RESOLVED;
         state.result = LETTER_RESULT_RESOLVED;
     }
-    send_state(fill, text.data, &state);
+    send_state(fill, letter->route, text.data, &state);
     buf_deinit(&text);
 }
 
@@ -418,8 +429,11 @@ static void begin(struct fill *fill, const char *brokers, const char *signatures
         stop("too many signatures");
     fill->kinds = zipf_new((size_t)count);
     fill->words = zipf_new(WORDS);
-    for (size_t i = 0; i < ROUTES; i++)
-        snprintf(fill->dlq[i], sizeof(fill->dlq[i]), "dlq.bench.%s", routes[i]);
+    for (size_t i = 0; i < ROUTES; i++) {
+        snprintf(fill->groups[i], sizeof(fill->groups[i]), "bench-%s", routes[i]);
+        snprintf(fill->dlq[i], sizeof(fill->dlq[i]), "dlq.%s.%s", fill->groups[i], routes[i]);
+        snprintf(fill->states[i], sizeof(fill->states[i]), "dlq-state.%s", fill->groups[i]);
+    }
     connect_producer(fill, brokers);
 }
 
