@@ -192,7 +192,7 @@ struct console_config {
         char **headers;
         size_t header_count;
     } mask;
-    bool allow_changes;
+    bool allow_changes, allow_edits;
     char **gateways; /* host:port of their admin.listen; none: this configuration's */
     size_t gateway_count;
     struct {

@@ -49,6 +49,9 @@ void relations_check_console(struct load *load, struct node *root)
     if (!console->tls.cert_file != !console->tls.key_file)
         complain(load, root, "console.tls.cert_file", "console.tls.key_file",
                  "console.tls.cert_file and console.tls.key_file need each other");
+    if (console->allow_edits && !console->allow_changes)
+        complain(load, root, "console.allow_edits", "console.allow_changes",
+                 "console.allow_edits is a change: it needs console.allow_changes");
     if (masks && !tokens && !proxy)
         relation_add(load, &(struct relation){root, "console.mask", "console.tokens"}, true,
                      "console.mask hides nothing: without console.tokens and "

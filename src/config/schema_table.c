@@ -294,6 +294,9 @@ const struct schema_key schema_keys[] = {
      .doc = "Names of record headers; case does not matter."},
     {"console.allow_changes", TYPE_BOOL, .preset = "false", .at = C(console.allow_changes),
      .doc = "Whether anything can be changed through it. false: everybody can only look."},
+    {"console.allow_edits", TYPE_BOOL, .preset = "false", .at = C(console.allow_edits),
+     .doc = "Whether an admin may send a dead letter round again with another value or other "
+            "headers of the app. What makes it the record that it is stays locked."},
     {"console.gateways", TYPE_TEXTS, .preset = "[]", .at = C(console.gateways),
      .count_at = C(console.gateway_count), .min = 0, .max = 100, .check = check_place,
      .doc = "Gateways whose status the overview shows, as host:port of their admin.listen. Where "

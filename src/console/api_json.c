@@ -109,6 +109,7 @@ void json_add_row(struct buf *out, const struct dlq_row *row)
     add_number(out, "origin_offset", row->origin_offset);
     add_number_text(out, "epoch", row->has_epoch, row->epoch);
     add_number_text(out, "sequence", row->has_number, row->number);
+    add_text(out, "edited_to", row->edited_to);
     buf_add_text(out, "\"latest\":");
     buf_add_json(out, slice_of(row->latest));
     buf_add_char(out, '}');

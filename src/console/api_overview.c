@@ -83,9 +83,12 @@ static void add_feed(void *arg)
     const struct console *console = query->console;
     buf_add_char(&query->body, ',');
     peers_add(console->peers, &query->body);
-    buf_printf(&query->body, ",\"allow_changes\":%s,\"role\":\"%s\",\"feed\":{\"caught_up\":%s",
-               console->config->console.allow_changes ? "true" : "false",
-               role_name(query->view.role), console->caught_up ? "true" : "false");
+    buf_printf(
+        &query->body,
+        ",\"allow_changes\":%s,\"allow_edits\":%s,\"role\":\"%s\",\"feed\":{\"caught_up\":%s",
+        console->config->console.allow_changes ? "true" : "false",
+        console->config->console.allow_edits ? "true" : "false", role_name(query->view.role),
+        console->caught_up ? "true" : "false");
     buf_add_text(&query->body, ",\"trouble\":");
     if (console->trouble.code)
         buf_add_json(&query->body, slice_of(console->trouble.text));

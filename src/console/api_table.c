@@ -117,6 +117,13 @@ const struct endpoint api_table[] = {
      "each import is a new one: what is sent twice is there twice. A line of which something is "
      "hidden is bad.",
      import_params, "application/json", SHAPE("Imported"), api_import, &json_lines},
+    {METHOD_POST, "/api/v1/letters/{topic}/{partition}/{offset}/edit", ROLE_ADMIN, true,
+     "editLetter", "Sends an edited copy of a dead letter round again",
+     "Only with console.allow_edits. The copy is a new dead letter that names the one it was made "
+     "of, and a job redrives it; the first one is archived and names the copy. Oncegate's own "
+     "headers, and what the identity and the key are read from, are locked. `value` or `headers` "
+     "left out: as they are.",
+     letter_params, "application/json", SHAPE("Edited"), api_edit, JSON_BODY("EditOrder")},
     {METHOD_GET, "/api/v1/keys/{route}/{topic}/{key}", ROLE_VIEWER, false, "getKey",
      "What the ledger knows of a key, in words, and its dead letters", NULL, key_params,
      "application/json", SHAPE("Key"), api_key, NULL},

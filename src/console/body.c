@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "record/json_field.h"
 
@@ -182,4 +183,107 @@ bool body_filter(const struct body *body, int64_t now_ms, bool may_search,
             return false;
     }
     return true;
+}
+
+/* ---- an edit ---- */
+
+#define EDIT_HEADERS_MAX 1000
+
+static bool member_text(struct json_object *object, const char *where, const char *name, bool must,
+                        struct slice *out, struct err *err)
+{
+    struct json_object *value = NULL;
+    *out = SLICE_NULL;
+    if (!json_object_object_get_ex(object, name, &value))
+        return !must || err_set(err, ERR_USAGE, "%s: %s is missing", where, name);
+    if (!json_object_is_type(value, json_type_string))
+        return err_set(err, ERR_USAGE, "%s: %s: a text is wanted", where, name);
+    *out = (struct slice){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+    return true;
+}
+
+static struct slice own(struct body_edit *edit, struct slice bytes)
+{
+    char *copy = mem_strndup(bytes.len ? bytes.data : "", bytes.len);
+    edit->owned = mem_realloc(edit->owned, (edit->owned_count + 1) * sizeof(*edit->owned));
+    edit->owned[edit->owned_count++] = copy;
+    return (struct slice){copy, bytes.len};
+}
+
+static bool read_bytes(struct body_edit *edit, struct json_object *object, const char *where,
+                       struct slice *out, struct err *err)
+{
+    struct slice encoding, text;
+    struct buf bytes = {0};
+    bool ok;
+    if (!member_text(object, where, "encoding", true, &encoding, err))
+        return false;
+    *out = SLICE_NULL;
+    if (slice_equal_text(encoding, "null"))
+        return true;
+    if (!member_text(object, where, "text", true, &text, err))
+        return false;
+    if (slice_equal_text(encoding, "text")) {
+        *out = own(edit, text);
+        return true;
+    }
+    if (!slice_equal_text(encoding, "base64"))
+        return err_set(err, ERR_USAGE, "%s: encoding is text, base64 or null", where);
+    ok = base64_decode(&bytes, text) || err_set(err, ERR_USAGE, "%s: is no base64", where);
+    if (ok)
+        *out = own(edit, buf_slice(&bytes));
+    buf_deinit(&bytes);
+    return ok;
+}
+
+/* Members that nobody names are refused, as everywhere in a body. */
+static bool has_only(struct json_object *object, const char *where, const char *const *names,
+                     struct err *err)
+{
+    return (json_object_is_type(object, json_type_object) ||
+            err_set(err, ERR_USAGE, "%s: an object is wanted", where)) &&
+           check_names(object, names, err);
+}
+
+static bool read_edit_headers(struct body_edit *edit, struct json_object *list, struct err *err)
+{
+    static const char *const names[] = {"name", "encoding", "text", NULL};
+    size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    if (!json_object_is_type(list, json_type_array) || count > EDIT_HEADERS_MAX)
+        return err_set(err, ERR_USAGE, "headers: an array of at most %d is wanted",
+                       EDIT_HEADERS_MAX);
+    edit->headers = mem_calloc(count + 1, sizeof(*edit->headers));
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        struct slice name;
+        if (!has_only(one, "headers", names, err) ||
+            !member_text(one, "headers", "name", true, &name, err) ||
+            !read_bytes(edit, one, "headers", &edit->headers[i].value, err))
+            return false;
+        edit->headers[i].name = own(edit, name);
+        edit->header_count++;
+    }
+    return true;
+}
+
+bool body_edit(const struct body *body, struct body_edit *out, struct err *err)
+{
+    static const char *const names[] = {"encoding", "text", NULL};
+    struct json_object *value;
+    *out = (struct body_edit){0};
+    out->has_value = json_object_object_get_ex(body->object, "value", &value);
+    if (out->has_value && (!has_only(value, "value", names, err) ||
+                           !read_bytes(out, value, "value", &out->value, err)))
+        return false;
+    out->has_headers = json_object_object_get_ex(body->object, "headers", &value);
+    return !out->has_headers || read_edit_headers(out, value, err);
+}
+
+void body_edit_deinit(struct body_edit *edit)
+{
+    for (size_t i = 0; i < edit->owned_count; i++)
+        mem_free(edit->owned[i]);
+    mem_free(edit->owned);
+    mem_free(edit->headers);
+    *edit = (struct body_edit){0};
 }

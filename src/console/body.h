@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "dlq/filter.h"
+#include "record/record.h"
 
 struct json_object;
 struct body;
@@ -31,5 +32,18 @@ bool body_bool(const struct body *body, const char *name, bool *out, struct err 
  * all of a record, so that the words that are in it tell nothing new. */
 bool body_filter(const struct body *body, int64_t now_ms, bool may_search,
                  struct dlq_filter *filter, struct err *err) MUST_CHECK;
+
+/* The members "value" and "headers" of an edit, each {"encoding": "text|base64|null", "text"}, of a
+ * header with its "name" too. Owns its bytes; body_edit_deinit in any case. */
+struct body_edit {
+    bool has_value, has_headers;
+    struct slice value;
+    struct record_header *headers;
+    size_t header_count;
+    char **owned;
+    size_t owned_count;
+};
+bool body_edit(const struct body *body, struct body_edit *out, struct err *err) MUST_CHECK;
+void body_edit_deinit(struct body_edit *edit);
 
 #endif

@@ -148,6 +148,7 @@ void api_job_cancel(void *arg, struct call *call, const struct route_match *matc
 void api_export(void *arg, struct call *call, const struct route_match *match);
 void api_export_chosen(void *arg, struct call *call, const struct route_match *match);
 void api_import(void *arg, struct call *call, const struct route_match *match);
+void api_edit(void *arg, struct call *call, const struct route_match *match);
 void api_archive(void *arg, struct call *call, const struct route_match *match);
 void api_purge(void *arg, struct call *call, const struct route_match *match);
 void api_audit(void *arg, struct call *call, const struct route_match *match);

@@ -145,6 +145,7 @@ struct dlq_row {
     uint64_t epoch, number;
     unsigned state;         /* one DLQ_STATE_* */
     const char *redrive_id; /* last job that sent it, or "" */
+    const char *edited_to;  /* id of the letter that goes on in its place, or "" */
     const char *latest;     /* id of the newest letter of its history; its own where it has none */
 };
 

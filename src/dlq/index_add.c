@@ -466,9 +466,9 @@ static bool set_state(struct dlq_index *index, int64_t place, const struct lette
     if (state->status == LETTER_FORGOTTEN)
         return dlq_run(index, dlq_sql(index, err, SQL_STATE_DELETE, "ii", place, id->offset), err);
     index->any_states = true;
-    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_STATE_SET, "iiiisii", place, id->offset,
+    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_STATE_SET, "iiiisiis", place, id->offset,
                                  (int64_t)state->status, (int64_t)state->result, state->redrive_id,
-                                 (int64_t)state->redrive_count, state->at_ms);
+                                 (int64_t)state->redrive_count, state->at_ms, state->edited_to);
     return dlq_run(index, stmt, err);
 }
 

@@ -66,6 +66,7 @@ static void fill_history(sqlite3_stmt *stmt, struct dlq_row *row)
         row->redrive_id = dlq_text(stmt, 32);
         row->redrive_count = told;
     }
+    row->edited_to = row->state == DLQ_STATE_ARCHIVED ? dlq_text(stmt, 34) : "";
 }
 
 static bool read_row(struct dlq_index *index, int64_t id, struct row_texts *texts,

@@ -29,7 +29,7 @@
 #include "base/mem.h"
 
 enum {
-    DLQ_SCHEMA = 1,
+    DLQ_SCHEMA = 2,
     DLQ_SEQ_BITS = 16,
     DLQ_STATE_SLOTS = 4,    /* counters of a bucket: open, redriving, resolved, archived */
     DLQ_BUCKETS_MAX = 5000, /* kinds of failure with a signature of their own */

@@ -27,7 +27,8 @@ const char dlq_schema[] =
     " begin INTEGER NOT NULL DEFAULT 0, end INTEGER NOT NULL DEFAULT -1,"
     " UNIQUE(ref, partition));"
     "CREATE TABLE state(place INTEGER, offset INTEGER, status INTEGER, result INTEGER,"
-    " redrive_id TEXT, redrive_count INTEGER, at_ms INTEGER, PRIMARY KEY(place, offset))"
+    " redrive_id TEXT, redrive_count INTEGER, at_ms INTEGER, edited_to TEXT, PRIMARY KEY(place, "
+    "offset))"
     " WITHOUT ROWID;"
     "CREATE TABLE bucket(id INTEGER PRIMARY KEY, signature TEXT NOT NULL, route TEXT NOT NULL,"
     " code TEXT NOT NULL, status INTEGER NOT NULL, topic TEXT NOT NULL, consumer TEXT NOT NULL,"
@@ -63,7 +64,8 @@ const char dlq_schema[] =
     " b.route, b.consumer, b.code, b.signature, n.detail, l.writer, l.key, l.key_size, b.status,"  \
     " l.line_attempts, n.redrive_count, l.value_size, l.written, l.first_failed, n.last_failed,"   \
     " l.origin_topic, l.origin_partition, l.origin_offset, l.number, l.epoch, l.state,"            \
-    " n.redrive_id, tn.name, pn.partition, n.offset, s.redrive_id, s.redrive_count"
+    " n.redrive_id, tn.name, pn.partition, n.offset, s.redrive_id, s.redrive_count,"               \
+    " s.edited_to"
 
 #define MEMBER_COLUMNS                                                                             \
     "id, place, offset, own, bucket, state, latest, attempts, line_attempts, key_hash, written,"   \
@@ -92,7 +94,7 @@ static const char *const texts[SQL_COUNT_OF] = {
                     " JOIN topic t ON t.id = p.topic WHERE ?1 IS NULL OR t.kind = 1 OR t.name = ?1",
     [SQL_STATE_GET] = "SELECT status, result, redrive_id, redrive_count, at_ms FROM state"
                       " WHERE place = ?1 AND offset = ?2",
-    [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_STATE_DELETE] = "DELETE FROM state WHERE place = ?1 AND offset = ?2",
     [SQL_STATE_TRIM] = "DELETE FROM state WHERE place = ?1 AND offset < ?2",
     [SQL_STATE_ANY] = "SELECT 1 FROM state LIMIT 1",

@@ -60,6 +60,7 @@ static const struct member members[] = {
     MEMBER("at_ms", MEMBER_TIME, true, at_ms),
     MEMBER("code", MEMBER_TEXT, false, code),
     MEMBER("reason", MEMBER_TEXT, false, reason),
+    MEMBER("edited_to", MEMBER_TEXT, false, edited_to),
 };
 enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
 

@@ -70,6 +70,8 @@ struct letter_state {
     int64_t at_ms;           /* wall clock of the writer */
     struct slice reason;     /* of a person; null: none */
     struct slice code;       /* failed: the error's code; null: none */
+    struct slice edited_to;  /* archived: the letter that goes on in its place with other bytes, as
+                                "<topic's name>/<partition>/<offset>"; null: none */
 };
 
 const char *letter_status_name(enum letter_status status);

@@ -96,7 +96,7 @@ def read_slowly(console, pause):
     connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=60)
     connection.request("GET", "/api/v1/export")
     answer = connection.getresponse()
-    got = b""
+    got = bytearray()
     try:
         while piece := answer.read1(1 << 20):
             got += piece

@@ -1,11 +1,12 @@
 /* What the console reads of its own: requests (whole and byte by byte alike), addresses,
- * credentials and values in which something is hidden. The first byte says which. */
+ * credentials, values in which something is hidden, and edits. The first byte says which. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base64.h"
+#include "console/body.h"
 #include "console/masking.h"
 #include "console/router.h"
 #include "console/server_conn.h"
@@ -118,16 +119,40 @@ static void credentials(struct slice in)
     buf_deinit(&again);
 }
 
+/* Whatever it is, it is refused as the caller's mistake or is all there. */
+static void edits(struct slice in)
+{
+    static const char *const names[] = {"value", "headers", "reason", NULL};
+    struct err err = {0};
+    struct body_edit edit = {0};
+    struct body *body = body_parse(in, names, &err);
+    check(body || err.code == ERR_USAGE);
+    if (body && body_edit(body, &edit, &err)) {
+        size_t bytes = edit.value.len;
+        for (size_t i = 0; i < edit.header_count; i++) {
+            check(!slice_is_null(edit.headers[i].name));
+            bytes += edit.headers[i].name.len + edit.headers[i].value.len;
+        }
+        check(bytes <= in.len);
+    } else if (body) {
+        check(err.code == ERR_USAGE);
+    }
+    body_edit_deinit(&edit);
+    body_free(&body);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice in = {(const char *)data + 1, size - 1};
     if (size < 2)
         return 0;
-    if (data[0] % 3 == 0)
+    if (data[0] % 4 == 0)
         requests(in);
-    else if (data[0] % 3 == 1)
+    else if (data[0] % 4 == 1)
         values(in);
-    else
+    else if (data[0] % 4 == 2)
         credentials(in);
+    else
+        edits(in);
     return 0;
 }

@@ -147,6 +147,66 @@ static void test_body_filter_refuses_what_would_select_more(void **state)
     dlq_filter_deinit(&filter);
 }
 
+static bool edit_of(const char *text, struct body_edit *edit)
+{
+    static const char *const members[] = {"value", "headers", NULL};
+    struct err err = {0};
+    struct body *body = body_parse(slice_of(text), members, &err);
+    bool ok = body && body_edit(body, edit, &err);
+    if (!ok && err.code != ERR_USAGE)
+        fail_msg("%s: refused without a usage error", text);
+    body_free(&body);
+    return ok;
+}
+
+static void test_body_edit_takes_bytes_as_they_are_meant(void **state)
+{
+    struct body_edit edit;
+    (void)state;
+    assert_true(edit_of("{\"value\":{\"encoding\":\"base64\",\"text\":\"/wA=\"},\"headers\":["
+                        "{\"name\":\"a\",\"encoding\":\"null\"},"
+                        "{\"name\":\"a\",\"encoding\":\"text\",\"text\":\"\"}]}",
+                        &edit));
+    assert_true(edit.has_value && slice_equal(edit.value, (struct slice){"\xff\0", 2}));
+    assert_true(edit.has_headers && edit.header_count == 2);
+    assert_true(slice_equal_text(edit.headers[0].name, "a") &&
+                slice_is_null(edit.headers[0].value));
+    assert_true(!slice_is_null(edit.headers[1].value) && edit.headers[1].value.len == 0);
+    body_edit_deinit(&edit);
+    assert_true(edit_of("{\"value\":{\"encoding\":\"null\"}}", &edit));
+    assert_true(edit.has_value && slice_is_null(edit.value) && !edit.has_headers);
+    body_edit_deinit(&edit);
+    assert_true(edit_of("{\"headers\":[]}", &edit));
+    assert_true(!edit.has_value && edit.has_headers && edit.header_count == 0);
+    body_edit_deinit(&edit);
+}
+
+static void test_body_edit_refuses_what_is_not_said_in_full(void **state)
+{
+    static const char *const bad[] = {
+        "{\"value\":null}",
+        "{\"value\":\"text\"}",
+        "{\"value\":{\"text\":\"a\"}}",
+        "{\"value\":{\"encoding\":\"text\"}}",
+        "{\"value\":{\"encoding\":\"hex\",\"text\":\"00\"}}",
+        "{\"value\":{\"encoding\":\"base64\",\"text\":\"%\"}}",
+        "{\"value\":{\"encoding\":\"text\",\"text\":1}}",
+        "{\"value\":{\"encoding\":\"text\",\"text\":\"\",\"cut\":true}}",
+        "{\"headers\":{}}",
+        "{\"headers\":[1]}",
+        "{\"headers\":[{\"encoding\":\"null\"}]}",
+        "{\"headers\":[{\"name\":1,\"encoding\":\"null\"}]}",
+        "{\"headers\":[{\"name\":\"a\",\"encoding\":\"text\"}]}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct body_edit edit = {0};
+        if (edit_of(bad[i], &edit))
+            fail_msg("taken: %s", bad[i]);
+        body_edit_deinit(&edit);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +215,8 @@ int main(void)
         cmocka_unit_test(test_body_text_and_bool_take_their_type_only),
         cmocka_unit_test(test_body_filter_resolves_ages_and_keeps_selections),
         cmocka_unit_test(test_body_filter_refuses_what_would_select_more),
+        cmocka_unit_test(test_body_edit_takes_bytes_as_they_are_meant),
+        cmocka_unit_test(test_body_edit_refuses_what_is_not_said_in_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,12 @@ export function fromBase64(text: string): Uint8Array {
   return out;
 }
 
+export function toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
 export function bytesOf(value: Bytes): Uint8Array {
   return value.encoding === "base64" ? fromBase64(value.text) : new TextEncoder().encode(value.text);
 }

@@ -76,6 +76,7 @@ export interface Letter {
   origin_offset: number;
   epoch: string | null;
   sequence: string | null;
+  edited_to: string;
   latest: string;
 }
 
@@ -162,6 +163,7 @@ export interface Overview {
   routes: RouteCount[];
   covered: Covered;
   allow_changes: boolean;
+  allow_edits: boolean;
   role: Role;
   feed: { caught_up: boolean; trouble: string | null };
   gateways?: Gateway[];
@@ -280,6 +282,23 @@ export interface Imported {
   dry_run: boolean;
   problems: { line: number; column: number; text: string }[];
   topics: { topic: string; letters: number }[];
+}
+
+export interface EditedBytes {
+  encoding: "text" | "base64" | "null";
+  text?: string;
+}
+
+export interface EditedHeader extends EditedBytes {
+  name: string;
+}
+
+export interface Edited {
+  letter: string;
+  copy: string | null;
+  job: string | null;
+  dry_run: boolean;
+  changed: { value: boolean; value_size: { was: number; is: number }; headers: string[] };
 }
 
 export interface Purged {

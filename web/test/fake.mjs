@@ -5,7 +5,7 @@
  *
  *   node fake.mjs [--port N] [--scenario NAME] [--letters N]
  *
- * scenario: busy (the default), empty, partial, error, slow, readonly, hostile
+ * scenario: busy (the default), edits, empty, partial, error, slow, readonly, hostile
  */
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -90,6 +90,7 @@ function letterOf(number, world) {
     origin_offset: 100000 + offset * 3,
     epoch: number % 5 ? null : "2",
     sequence: String(900 + offset),
+    edited_to: world.edited.get(number) ?? "",
     latest: `${topic}/${number % 3}/${offset}`,
   };
 }
@@ -223,6 +224,7 @@ function wholeOf(number, world) {
   let key = letter.key;
   let headers = [headerOf("content-type", "application/json"), headerOf("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), headerOf("authorization", "", "hidden")];
   headers[2].size = 64;
+  if (world.edits) headers.pop(); /* an edit wants all of it */
   if (world.scenario === "hostile") {
     value = [bytes(hostile.markup + hostile.escapes), bytes(`{"a":"${hostile.markup.replace(/"/g, '\\"')}","b":"${hostile.link}"}`, "json"), bytes(hostile.deep, "json")][number % 3];
     key = number % 3 === 2 ? { ...bytes(hostile.long) } : { encoding: "base64", size: 6, cut: false, text: Buffer.from([0xff, 0xfe, 0, 0x3c, 0x62, 0x3e]).toString("base64") };
@@ -294,7 +296,7 @@ function auditAtFirst() {
 
 export class Fake {
   constructor({ scenario = "busy", letters = 12000 } = {}) {
-    this.world = { scenario, letters, start: Date.now(), states: new Map() };
+    this.world = { scenario, letters, start: Date.now(), states: new Map(), edited: new Map(), edits: scenario === "edits" };
     this.jobs = scenario === "empty" ? [] : jobsAtFirst();
     this.audit = scenario === "empty" ? [] : auditAtFirst();
     if (scenario === "empty") this.world.letters = 0;
@@ -392,7 +394,7 @@ export class Fake {
             const own = world.letters ? kinds.map((kind, i) => (kind.route === name ? groupOf(i, world) : null)).filter(Boolean) : [];
             return { name, group, open: own.reduce((n, one) => n + one.open, 0), redriving: own.reduce((n, one) => n + one.redriving, 0) };
           }),
-          covered: coveredOf(world), allow_changes: changes, role: "admin", feed: { caught_up: world.scenario !== "partial", trouble: null }, gateways: gatewaysOf(world),
+          covered: coveredOf(world), allow_changes: changes, allow_edits: changes && world.edits === true, role: "admin", feed: { caught_up: world.scenario !== "partial", trouble: null }, gateways: gatewaysOf(world),
         });
       case "GET groups":
         return this.groups(at[1], url.searchParams, res);
@@ -409,6 +411,8 @@ export class Fake {
         return this.json(res, 200, { jobs: this.jobs, groups: Object.values(groupsOf).map((group) => ({ group, known: true, runs_here: true, trouble: null })) });
       case "POST jobs":
         return this.postJobs(at, body, res);
+      case "POST letters":
+        return this.edit(at, body, res);
       case "GET export":
         return this.export({ id: url.searchParams.getAll("id"), route: url.searchParams.get("route") }, res);
       case "POST export":
@@ -458,6 +462,20 @@ export class Fake {
       letters.push(letter);
     }
     return this.json(res, 200, { letters, next: number < this.world.letters ? String(number) : "", covered: coveredOf(this.world) });
+  }
+
+  edit(at, body, res) {
+    const number = numberOf(at.slice(1, 4).join("/"), this.world);
+    const whole = wholeOf(number, this.world);
+    if (!this.world.edits) return this.problem(res, 403, "no record is edited here: console.allow_edits is false");
+    if (body.headers?.some((one) => one.name.startsWith("oncegate-"))) return this.problem(res, 400, "headers: one is one of oncegate's own, which an edit cannot set");
+    if (!body.value && !body.headers) return this.problem(res, 400, "nothing is changed: a redrive sends it as it is");
+    const changed = { value: !!body.value, value_size: { was: whole.record.value.size, is: body.value ? Buffer.byteLength(body.value.text) : whole.record.value.size }, headers: (body.headers ?? []).map((one) => one.name).filter((name) => !whole.record.headers.some((one) => one.name === name)) };
+    if (body.dry_run) return this.json(res, 200, { letter: whole.letter.id, copy: null, job: null, dry_run: true, changed });
+    this.edited = body;
+    this.world.states.set(number, "archived");
+    this.world.edited.set(number, letterOf(number - 1, this.world).id);
+    return this.json(res, 200, { letter: whole.letter.id, copy: letterOf(number - 1, this.world).id, job: this.jobs[0].id, dry_run: false, changed });
   }
 
   export(filter, res) {

@@ -429,6 +429,80 @@ describe("files", () => {
     }));
 });
 
+describe("an edited copy", () => {
+  const open = async (page) => {
+    await page.getByRole("button", { name: "Edit a copy…" }).click();
+    return page.getByRole("textbox", { name: /^Value,/ });
+  };
+
+  test("is offered only where it is enabled, and of a record that is open and whole", async () => {
+    const offered = (options, path) =>
+      on({ ...options, path }, async (page) => {
+        await page.waitForSelector("[data-view]");
+        offered.count = await page.getByRole("button", { name: "Edit a copy…" }).count();
+      }).then(() => offered.count);
+    const record = (fake) => "/letters/" + fake.idOf(4500);
+    assert.equal(await offered({}, record), 0);
+    assert.equal(await offered({ scenario: "edits" }, record), 1);
+    assert.equal(await offered({ scenario: "edits" }, (fake) => (fake.world.states.set(4500, "resolved"), record(fake))), 0);
+  });
+
+  test("is shown as a diff, wants a reason, is sent as it was typed, and is linked", () =>
+    on({ scenario: "edits", path: (fake) => "/letters/" + fake.idOf(4500) }, async (page, fake) => {
+      const value = await open(page);
+      const text = (await value.inputValue()).replace("1.10", "2.200");
+      await value.fill(text);
+      await page.getByRole("button", { name: "Add a header" }).click();
+      await page.getByLabel("Name of header 3").fill("mended-by");
+      await page.getByLabel("Value of header 3").fill("ada");
+      await page.getByRole("button", { name: "Show what changes" }).click();
+      await page.waitForSelector(".diff-in");
+      assert.match(await page.locator(".diff-out").textContent(), /"total": 1\.10,/);
+      assert.match(await page.locator(".diff-in").textContent(), /"total": 2\.200,/);
+      await page.locator("dialog").getByText("mended-by").waitFor();
+      assert.equal(fake.edited, undefined);
+      const send = page.getByRole("button", { name: "Send the edited copy" });
+      assert.ok(await send.isDisabled());
+      await page.getByLabel(/^Reason/).fill("the total was wrong");
+      await tabTo(page, () => document.activeElement.textContent === "Send the edited copy", "the button");
+      await page.keyboard.press("Enter");
+      await page.getByText("This one is archived and names it.").waitFor();
+      assert.deepEqual(fake.edited.value, { encoding: "text", text });
+      assert.equal(fake.edited.headers.length, 3);
+      assert.equal(fake.edited.reason, "the total was wrong");
+      await page.keyboard.press("Escape");
+      await page.getByText("Went on as").waitFor();
+      assert.equal(await page.getByRole("button", { name: "Edit a copy…" }).count(), 0);
+    }));
+
+  test("JSON is checked, an edit that changes nothing is refused in the server's words", () =>
+    on({ scenario: "edits", path: (fake) => "/letters/" + fake.idOf(4500), complaints: false }, async (page) => {
+      const value = await open(page);
+      const text = await value.inputValue();
+      await value.fill("{");
+      await page.getByText("This is no JSON.").waitFor();
+      const look = page.getByRole("button", { name: "Show what changes" });
+      assert.ok(await look.isDisabled());
+      await page.getByLabel("Send it all the same").check();
+      assert.ok(await look.isEnabled());
+      await value.fill(text);
+      await look.click();
+      await page.getByText("nothing is changed").waitFor();
+    }));
+
+  test("bytes that are no UTF-8 are edited in base64", () =>
+    on({ scenario: "edits", path: (fake) => "/letters/" + fake.idOf(4427) }, async (page, fake) => {
+      const value = await open(page);
+      await page.getByText("in base64: as text its bytes would not be kept").waitFor();
+      await value.fill("/w==");
+      await page.getByRole("button", { name: "Show what changes" }).click();
+      await page.getByLabel(/^Reason/).fill("r");
+      await page.getByRole("button", { name: "Send the edited copy" }).click();
+      await page.getByText("This one is archived and names it.").waitFor();
+      assert.deepEqual(fake.edited.value, { encoding: "base64", text: "/w==" });
+    }));
+});
+
 describe("what cannot be taken back", () => {
   test("force wants a reason and its word", () =>
     on({ path: (fake) => "/groups/" + fake.signatureOf(0) }, async (page, fake) => {

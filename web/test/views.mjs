@@ -33,6 +33,30 @@ export const views = [
       await page.waitForSelector(".bad-lines");
     },
   },
+  {
+    name: "edit-dialog",
+    state: true,
+    scenario: "edits",
+    path: (fake) => "/letters/" + fake.idOf(4500),
+    ready: async (page) => {
+      await page.click("text=Edit a copy…");
+      const value = page.getByRole("textbox", { name: /^Value, JSON/ });
+      await value.fill((await value.inputValue()).replace("1.10", "2.20"));
+    },
+  },
+  {
+    name: "edit-review",
+    state: true,
+    scenario: "edits",
+    path: (fake) => "/letters/" + fake.idOf(4500),
+    ready: async (page) => {
+      await page.click("text=Edit a copy…");
+      const value = page.getByRole("textbox", { name: /^Value, JSON/ });
+      await value.fill((await value.inputValue()).replace("1.10", "2.20"));
+      await page.click("text=Show what changes");
+      await page.waitForSelector(".diff-in");
+    },
+  },
   { name: "empty", state: true, scenario: "empty", path: () => "/", ready: seen(".empty") },
   { name: "partial", state: true, scenario: "partial", path: () => "/groups", ready: seen("progress") },
   { name: "error", state: true, scenario: "error", path: () => "/groups", ready: seen("[role=alert]") },

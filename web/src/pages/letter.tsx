@@ -1,19 +1,21 @@
 /* One dead letter with all that is known of it. */
+import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { Actions } from "../actions";
 import { useAnswer } from "../api";
 import { Export } from "../carry";
+import { Edit, editRows } from "../edit";
 import { keyIsWhole, keySegment, SEGMENT_MAX } from "../bytes";
 import { codeHint, size, some } from "../format";
 import { FewLetters, letterPath } from "../letters";
 import { Headers, Payload } from "../payload";
 import { decode, go, Link, withQuery } from "../router";
 import { Line, Lines, plain } from "../text";
-import type { Bytes, Letter, SameKey, WholeLetter } from "../types";
+import type { Bytes, Letter, RecordParts, SameKey, WholeLetter } from "../types";
 import { Answered, Copy, Coverage, Empty, Facts, KeyText, Notice, Scroller, StateTag, Time, Title } from "../ui";
 import { keyPath, KeyState } from "./keys";
 
-function Failure({ letter }: { letter: Letter }) {
+function Failure({ letter, record }: { letter: Letter; record: RecordParts | null }) {
   const numbered = letter.sequence !== null;
   return (
     <section class="panel" aria-labelledby="failure">
@@ -56,6 +58,7 @@ function Failure({ letter }: { letter: Letter }) {
           ["Number", numbered ? <>sequence {letter.sequence}{letter.epoch !== null ? ", epoch " + letter.epoch : ""}</> : <span class="muted">none</span>],
           ["Written by", <Line text={letter.writer} max={80} />],
           ["Its newest copy", letter.latest && letter.latest !== letter.id ? <Link to={letterPath(letter.latest)} class="mono"><Line text={letter.latest} max={300} /></Link> : "this one"],
+          ...editRows(letter, record).map(([name, id]): [string, ComponentChildren] => [name, <Link to={letterPath(id)} class="mono"><Line text={id} max={300} /></Link>]),
         ]}
       />
       <p>
@@ -120,11 +123,12 @@ function Whole({ data, reload, query }: { data: WholeLetter; reload: () => void;
         <StateTag state={letter.state} />
         <Copy text={location.origin + letterPath(letter.id)} label="Copy link" />
         <Actions filter={filter} group={letter.group || undefined} what="this record" done={reload} purge={{ topic: letter.topic, partition: letter.partition, before: letter.offset + 1 }} />
+        <Edit letter={letter} record={record} done={reload} />
         <Export filter={filter} what="this record" />
       </div>
       <div class="two">
         <div>
-          <Failure letter={letter} />
+          <Failure letter={letter} record={record} />
           <section class="panel" aria-labelledby="key">
             <h2 id="key">Key, and its state in the ledger</h2>
             <KeyPart letter={letter} whole={record?.key ?? null} />
