@@ -2,6 +2,8 @@
 says, and what the document does not allow is refused."""
 
 import json
+import os
+import pathlib
 import subprocess
 
 import pytest
@@ -10,6 +12,8 @@ from support import needs
 from support.console import Console
 from support.process import tail
 from test_console_changes import fail_all
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
 
 # Methods that the document does not name are test_console.py's: schemathesis also tries one that is
 # no method to HTTP parsers of today, and wants to be told that it is not allowed there.
@@ -23,6 +27,7 @@ def test_the_api_keeps_to_its_document(world, tmp_path, changes):
     program = needs.schemathesis()
     fail_all(world, 5)
     console = Console(tmp_path, world.gateways[0].config, allow_changes=changes,
+                      allow_edits=changes,
                       gateways=[world.gateways[0].config["admin"]["listen"]]).start()
     try:
         console.wait_jobs_known()
@@ -34,7 +39,9 @@ def test_the_api_keeps_to_its_document(world, tmp_path, changes):
              "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "25",
              "--exclude-path", "/api/v1/events", "--request-timeout", "30", "--seed", "1",
              "--suppress-health-check", "all", "--no-color"],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(TESTS),
+                               "SCHEMATHESIS_HOOKS": "support.schemathesis_lines"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
             timeout=600)
         assert done.returncode == 0, "%s\n%s" % (done.stdout[-8000:], tail(console.log))
         assert console.ask("/livez")[0] == 200
