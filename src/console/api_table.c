@@ -19,9 +19,9 @@
     {                                                                                              \
         "application/json", SHAPE(name), NULL                                                      \
     }
+/* No schema: whatever is sent is text to the check of lines. */
 static const struct endpoint_body json_lines = {
-    "application/x-ndjson", "{\"type\":\"string\"}",
-    "`oncegate dlq import FILE` takes a file of any length"};
+    "application/x-ndjson", "{}", "`oncegate dlq import FILE` takes a file of any length"};
 
 /* The names of dlq/filter.h. */
 #define FILTER                                                                                     \
