@@ -10,9 +10,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cmd_dlq.h"
+#include "dlq/dead_topics.h"
+#include "dlq/sender.h"
 #include "dlq/snapshot.h"
 #include "dlq/topic_route.h"
-#include "dlq_kafka.h"
 #include "progress.h"
 #include "record/letter_state.h"
 
@@ -92,8 +93,8 @@ static bool send_audit(const struct archive *archive, struct dlq_sender *sender,
         buf_printf(&details, "{\"count\":%" PRIu64 ",\"filter\":", count);
         dlq_filter_to_json(archive->filter, &details);
         buf_add_char(&details, '}');
-        good = dlq_audit(sender, route, "dlq.archive", "filter", archive->reason, details.data,
-                         ok ? "ok" : "not all were written", err);
+        good = dlq_audit(sender, route, archive->by, "dlq.archive", "filter", archive->reason,
+                         details.data, ok ? "ok" : "not all were written", err);
     }
     buf_deinit(&details);
     return good;

@@ -9,9 +9,9 @@
 
 #include "base/mem.h"
 #include "cmd_dlq.h"
+#include "dlq/dead_topics.h"
 #include "dlq/letter_line.h"
 #include "dlq/snapshot.h"
-#include "dlq_kafka.h"
 #include "progress.h"
 
 struct export

@@ -10,8 +10,9 @@
 
 #include "base/mem.h"
 #include "cmd_dlq.h"
+#include "dlq/dead_topics.h"
 #include "dlq/letter_import.h"
-#include "dlq_kafka.h"
+#include "dlq/sender.h"
 #include "progress.h"
 #include "text_out.h"
 

@@ -25,8 +25,8 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "cmd_dlq.h"
+#include "dlq/dead_topics.h"
 #include "dlq/letter_line.h"
-#include "dlq_kafka.h"
 #include "progress.h"
 #include "record/letter_state.h"
 

@@ -11,8 +11,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd_dlq.h"
+#include "dlq/dead_topics.h"
+#include "dlq/sender.h"
 #include "dlq/snapshot.h"
-#include "dlq_kafka.h"
 
 struct purge {
     struct dlq *dlq;
@@ -98,7 +99,7 @@ static int delete_them(struct purge *purge, const struct route_config *route, co
     struct dlq_sender *sender;
     uint64_t sent, failed;
     int64_t begin = 0;
-    char *on, *details;
+    char by[DLQ_BY_MAX], *on, *details;
     bool ok = dlq_delete_below(purge->dlq->loop, purge->dlq->config, purge->topic,
                                (int32_t)purge->partition, (int64_t)purge->before, &begin, &err);
     if (!ok)
@@ -108,8 +109,9 @@ static int delete_them(struct purge *purge, const struct route_config *route, co
     on = mem_printf("%s/%" PRIu64, purge->topic, purge->partition);
     details = mem_printf("{\"below\":%" PRIu64 ",\"letters\":%" PRIu64 ",\"open\":%" PRIu64 "}",
                          purge->before, purge->count, purge->open);
+    dlq_by(by);
     sender = dlq_sender_new(purge->dlq->loop, purge->dlq->config, &err);
-    ok = sender && dlq_audit(sender, route, "dlq.purge", on, reason, details, "ok", &err) &&
+    ok = sender && dlq_audit(sender, route, by, "dlq.purge", on, reason, details, "ok", &err) &&
          dlq_sender_finish(sender, &sent, &failed, &err);
     dlq_sender_free(&sender);
     mem_free(on);

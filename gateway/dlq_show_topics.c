@@ -4,9 +4,9 @@
 
 #include "base/mem.h"
 #include "curl_text.h"
+#include "dlq/dead_topics.h"
 #include "dlq/snapshot.h"
 #include "dlq/topic_route.h"
-#include "dlq_kafka.h"
 #include "dlq_shown.h"
 #include "ledger_key.h"
 #include "record/identity.h"

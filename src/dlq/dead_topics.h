@@ -1,7 +1,7 @@
-/* What the commands for dead letters ask of Kafka, waiting for the answer: topics, records, sends.
- * Each has a bound on how long nothing may happen. */
-#ifndef OG_GATEWAY_DLQ_KAFKA_H
-#define OG_GATEWAY_DLQ_KAFKA_H
+/* Dead-letter topics for one who waits for the answer (commands): which there are, their records,
+ * and deleting the oldest. Each ends where nothing has happened for 15 s. */
+#ifndef OG_DLQ_DEAD_TOPICS_H
+#define OG_DLQ_DEAD_TOPICS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +13,6 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "kafka/admin.h"
-#include "kafka/producer.h"
 #include "kafka/reader.h"
 #include "record/record.h"
 
@@ -58,26 +57,5 @@ bool dlq_read_one(struct loop *loop, const struct config *config, const char *to
 bool dlq_delete_below(struct loop *loop, const struct config *config, const char *topic,
                       int32_t partition, int64_t offset, int64_t *begin,
                       struct err *err) MUST_CHECK;
-
-/* Sends many, some of them under way at a time. */
-struct dlq_sender;
-
-struct dlq_sender *dlq_sender_new(struct loop *loop, const struct config *config,
-                                  struct err *err) MUST_CHECK;
-/* What is still under way is given up: its fate is unknown. */
-void dlq_sender_free(struct dlq_sender **sender);
-/* owner is given to release once the message has ended, also where it failed; everything in msg
- * lives as long. release may be called within this call, of earlier messages. False: nothing was
- * acknowledged for too long, and msg was not taken; release is not called for it. */
-bool dlq_send(struct dlq_sender *sender, const struct produce *msg, void *owner,
-              void (*release)(void *owner), struct err *err) MUST_CHECK;
-/* Appends an entry to the audit log of a route's group; action "dlq.archive", on what, reason or
- * NULL, details a JSON object or NULL. */
-bool dlq_audit(struct dlq_sender *sender, const struct route_config *route, const char *action,
-               const char *on, const char *reason, const char *details, const char *result,
-               struct err *err) MUST_CHECK;
-/* Waits for all. sent: acknowledged so far; failed: refused, err is the first refusal's. */
-bool dlq_sender_finish(struct dlq_sender *sender, uint64_t *sent, uint64_t *failed,
-                       struct err *err) MUST_CHECK;
 
 #endif
