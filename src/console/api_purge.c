@@ -40,6 +40,7 @@ struct purging {
 static void drop(struct work *work)
 {
     struct purging *purge = (struct purging *)work;
+    (void)err_set(&purge->err, ERR_CANCELLED, "it has ended"); /* for what is still asked */
     kafka_admin_free(&purge->admin);
     mem_free(purge->topic);
     mem_free(purge->reason);
