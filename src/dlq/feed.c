@@ -27,6 +27,7 @@
  * each page of the indexes that a transaction touches is written once, however often it was. */
 #define TRANSACTION_MAX 20000
 #define TRANSACTION_MS  1000
+#define LARGE           3000
 
 bool feed_begin(struct dlq_feed *feed, struct err *err)
 {
@@ -61,11 +62,15 @@ static void tell_moved(struct dlq_feed *feed)
 
 bool feed_commit(struct dlq_feed *feed, struct err *err)
 {
+    bool large = feed->open_records >= LARGE;
+
     if (!feed->open)
         return true;
     feed->open = false;
     if (!dlq_index_commit(feed->index, err))
         return false;
+    if (large) /* fetched batches and sorted words leave more holes than there is in use */
+        mem_trim();
     tell_moved(feed);
     return true;
 }
