@@ -19,7 +19,8 @@
 
 struct put_away {
     const struct route_config *route;
-    char *state_key, *redrive_id;
+    char *state_key, *redrive_id, *code;
+    enum letter_result result; /* of that redrive: it is the job's for good */
     uint32_t redrive_count;
 };
 
@@ -51,6 +52,7 @@ static bool send_state(const struct archive *archive, struct dlq_sender *sender,
 {
     struct state_text *text = mem_zalloc(sizeof(*text));
     struct letter_state state = {.status = LETTER_ARCHIVED,
+                                 .result = row->result,
                                  .redrive_count = row->redrive_count,
                                  .by = slice_of(archive->by),
                                  .at_ms = clock_wall_ms(),
@@ -58,6 +60,8 @@ static bool send_state(const struct archive *archive, struct dlq_sender *sender,
     struct produce msg = {.partition = LETTER_STATE_PARTITION};
     if (row->redrive_id[0])
         state.redrive_id = slice_of(row->redrive_id);
+    if (row->result == LETTER_RESULT_FAILED)
+        state.code = slice_of(row->code);
     text->topic = config_dlq_state_topic(row->route);
     letter_state_write(&text->value, &state);
     text->key = mem_strdup(row->state_key);
@@ -171,7 +175,8 @@ static bool choose(void *arg, const struct dlq_row *row)
         archive->rows = mem_realloc(archive->rows, archive->cap * sizeof(*archive->rows));
     }
     archive->rows[archive->count++] = (struct put_away){
-        route, mem_strdup(row->state_key), mem_strdup(row->redrive_id), row->redrive_count};
+        route,       mem_strdup(row->state_key), mem_strdup(row->redrive_id), mem_strdup(row->code),
+        row->result, row->redrive_count};
     return true;
 }
 
@@ -219,6 +224,7 @@ int dlq_archive(struct dlq *dlq)
     for (size_t i = 0; i < archive.count; i++) {
         mem_free(archive.rows[i].state_key);
         mem_free(archive.rows[i].redrive_id);
+        mem_free(archive.rows[i].code);
     }
     mem_free(archive.rows);
     dlq_filter_deinit(&filter);

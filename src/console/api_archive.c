@@ -22,7 +22,8 @@
 
 struct put_away {
     const struct route_config *route;
-    char *state_key, *redrive_id;
+    char *state_key, *redrive_id, *code;
+    enum letter_result result; /* of that redrive: it is the job's for good */
     uint32_t redrive_count;
 };
 
@@ -47,6 +48,7 @@ static void drop(struct work *work)
     for (size_t i = 0; i < archive->count; i++) {
         mem_free(archive->items[i].state_key);
         mem_free(archive->items[i].redrive_id);
+        mem_free(archive->items[i].code);
     }
     mem_free(archive->items);
     mem_free(archive->reason);
@@ -106,6 +108,7 @@ static void write_states(struct archiving *archive)
     for (size_t i = 0; i < archive->count; i++) {
         const struct put_away *item = &archive->items[i];
         struct letter_state state = {.status = LETTER_ARCHIVED,
+                                     .result = item->result,
                                      .redrive_count = item->redrive_count,
                                      .by = slice_of(by),
                                      .at_ms = clock_wall_ms(),
@@ -113,6 +116,8 @@ static void write_states(struct archiving *archive)
         char *topic = config_dlq_state_topic(item->route);
         if (item->redrive_id[0])
             state.redrive_id = slice_of(item->redrive_id);
+        if (item->result == LETTER_RESULT_FAILED)
+            state.code = slice_of(item->code);
         buf_reset(&value);
         letter_state_write(&value, &state);
         dlq_write(console->producer, topic, LETTER_STATE_PARTITION, slice_of(item->state_key),
@@ -187,7 +192,8 @@ static bool each(void *arg, const struct dlq_row *row)
         return false;
     }
     archive->items[archive->count++] = (struct put_away){
-        route, mem_strdup(row->state_key), mem_strdup(row->redrive_id), row->redrive_count};
+        route,       mem_strdup(row->state_key), mem_strdup(row->redrive_id), mem_strdup(row->code),
+        row->result, row->redrive_count};
     return true;
 }
 

@@ -143,10 +143,11 @@ struct dlq_row {
     int64_t origin_offset;
     bool has_number, has_epoch;
     uint64_t epoch, number;
-    unsigned state;         /* one DLQ_STATE_* */
-    const char *redrive_id; /* last job that sent it, or "" */
-    const char *edited_to;  /* id of the letter that goes on in its place, or "" */
-    const char *latest;     /* id of the newest letter of its history; its own where it has none */
+    unsigned state;            /* one DLQ_STATE_* */
+    const char *redrive_id;    /* last job that sent it, or "" */
+    enum letter_result result; /* how that ended, as far as the state topic says */
+    const char *edited_to;     /* id of the letter that goes on in its place, or "" */
+    const char *latest; /* id of the newest letter of its history; its own where it has none */
 };
 
 /* Callbacks return false to stop; they must not call the index. What they are given is valid during
@@ -173,6 +174,39 @@ bool dlq_index_count(struct dlq_index *index, const struct dlq_filter *filter, u
 /* The line that the letter belongs to, first or continued one; *found false: not there. */
 bool dlq_index_get(struct dlq_index *index, const struct dlq_id *id,
                    void (*each)(void *arg, const struct dlq_row *row), void *arg, bool *found,
+                   struct err *err) MUST_CHECK;
+
+/* ---- what a redrive job did ---- */
+
+/* What became of a letter that a job sent: an enum letter_result, LETTER_NO_RESULT where it is on
+ * its way still, or DLQ_JOB_UNKNOWN: it has ended, and how is not kept (it was put away by a
+ * program that did not keep it). */
+enum { DLQ_JOB_UNKNOWN = LETTER_RESULTS, DLQ_JOB_RESULTS };
+const char *dlq_job_result_name(unsigned result); /* "on_its_way", "resolved", ... */
+bool dlq_job_result_parse(struct slice text, unsigned *result) MUST_CHECK;
+
+struct dlq_job_row {
+    const char *id; /* topic/partition/offset of the line's first letter; where its topic is not
+                     * known (it was made again), the topic's UUID stands for it */
+    unsigned result;
+    const char *code;  /* LETTER_RESULT_FAILED: the error's code; else, and where unknown, "" */
+    int64_t at_ms;     /* on its way: when it was recorded as sent; else when it ended */
+    uint32_t count;    /* of its redrives, this one included */
+    const char *since; /* the job that sent it again since, or "" */
+    const struct dlq_row *line; /* as it stands now; NULL: retention has taken the letter */
+};
+
+/*
+ * The letters that a job sent, each once, in the order of their partitions and offsets (of
+ * partitions: as this file came to know them). Made of what the topics keep: the last word on each
+ * letter, and the letters that came back from this job. So a job's failures stay with it when
+ * another job sends them again, as long as their letters are there; what it skipped is not told.
+ * results: 1 << result of each that is wanted; 0: all. cursor, next, limit: as dlq_index_list; a
+ * page may stop short.
+ */
+bool dlq_index_job(struct dlq_index *index, const char *job, unsigned results, const char *cursor,
+                   size_t limit, bool (*each)(void *arg, const struct dlq_job_row *row), void *arg,
+                   char next[DLQ_CURSOR_MAX], struct dlq_covered *covered,
                    struct err *err) MUST_CHECK;
 
 #endif

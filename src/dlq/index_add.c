@@ -465,10 +465,13 @@ static bool set_state(struct dlq_index *index, int64_t place, const struct lette
 {
     if (state->status == LETTER_FORGOTTEN)
         return dlq_run(index, dlq_sql(index, err, SQL_STATE_DELETE, "ii", place, id->offset), err);
+    bool lost = state->result == LETTER_NO_RESULT && state->status != LETTER_REDRIVING;
+    int64_t ended = lost ? DLQ_JOB_UNKNOWN : (int64_t)state->result;
     index->any_states = true;
-    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_STATE_SET, "iiiisiis", place, id->offset,
+    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_STATE_SET, "iiiisiissi", place, id->offset,
                                  (int64_t)state->status, (int64_t)state->result, state->redrive_id,
-                                 (int64_t)state->redrive_count, state->at_ms, state->edited_to);
+                                 (int64_t)state->redrive_count, state->at_ms, state->edited_to,
+                                 state->code, ended);
     return dlq_run(index, stmt, err);
 }
 

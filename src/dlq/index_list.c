@@ -10,11 +10,6 @@
 
 enum { PAGE_MAX = 10000, MATCHES_LOOKED_AT = 10000 };
 
-/* Texts that are put together for a row. */
-struct row_texts {
-    struct buf state_key, latest;
-};
-
 static struct slice blob(sqlite3_stmt *stmt, int column)
 {
     if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
@@ -65,12 +60,19 @@ static void fill_history(sqlite3_stmt *stmt, struct dlq_row *row)
     if (sqlite3_column_type(stmt, 32) != SQLITE_NULL && told >= row->redrive_count) {
         row->redrive_id = dlq_text(stmt, 32);
         row->redrive_count = told;
+        row->result = (enum letter_result)sqlite3_column_int(stmt, 35);
     }
     row->edited_to = row->state == DLQ_STATE_ARCHIVED ? dlq_text(stmt, 34) : "";
 }
 
-static bool read_row(struct dlq_index *index, int64_t id, struct row_texts *texts,
-                     struct dlq_row *row, sqlite3_stmt **stmt_at, struct err *err)
+void dlq_row_texts_deinit(struct dlq_row_texts *texts)
+{
+    buf_deinit(&texts->state_key);
+    buf_deinit(&texts->latest);
+}
+
+bool dlq_row_read(struct dlq_index *index, int64_t id, struct dlq_row_texts *texts,
+                  struct dlq_row *row, sqlite3_stmt **stmt_at, struct err *err)
 {
     sqlite3_stmt *stmt = *stmt_at = dlq_sql(index, err, SQL_LETTER_ROW, "i", id);
     int step = dlq_step(index, stmt, err);
@@ -97,37 +99,34 @@ static bool give_rows(struct dlq_index *index, const struct dlq_page *page,
                       bool (*each)(void *arg, const struct dlq_row *row), void *arg,
                       struct err *err)
 {
-    struct row_texts texts = {0};
+    struct dlq_row_texts texts = {0};
     bool ok = true, on = true;
     for (size_t i = 0; ok && on && i < page->count; i++) {
         struct dlq_row row;
         sqlite3_stmt *stmt;
-        ok = read_row(index, page->ids[i], &texts, &row, &stmt, err);
+        ok = dlq_row_read(index, page->ids[i], &texts, &row, &stmt, err);
         if (!ok)
             break;
         on = each(arg, &row);
         sqlite3_reset(stmt);
     }
-    buf_deinit(&texts.state_key);
-    buf_deinit(&texts.latest);
+    dlq_row_texts_deinit(&texts);
     return ok;
 }
 
-static bool read_cursor(const char *cursor, int64_t *below, struct err *err)
+bool dlq_cursor_read(const char *cursor, uint64_t *numbers, size_t count, struct err *err)
 {
-    *below = DLQ_ID_MAX;
     if (!cursor || !cursor[0])
         return true;
-    uint64_t id = 0;
-    bool ok = strlen(cursor) == 17 && cursor[0] == 'b';
-    for (int i = 1; ok && i < 17; i++) {
-        const char *hex = "0123456789abcdef", *digit = strchr(hex, cursor[i]);
+    bool ok = strlen(cursor) == 1 + 16 * count && cursor[0] == 'b';
+    for (size_t i = 0; ok && i < 16 * count; i++) {
+        const char *hex = "0123456789abcdef", *digit = strchr(hex, cursor[1 + i]);
         ok = digit != NULL;
-        id = id << 4 | (uint64_t)(ok ? digit - hex : 0);
+        numbers[i / 16] = numbers[i / 16] << 4 | (uint64_t)(ok ? digit - hex : 0);
     }
-    *below = (int64_t)id;
-    return (ok && id <= INT64_MAX) ||
-           err_set(err, ERR_USAGE, "cursor: no page has given this one; begin without one");
+    for (size_t i = 0; ok && i < count; i++)
+        ok = numbers[i] <= INT64_MAX;
+    return ok || err_set(err, ERR_USAGE, "cursor: no page has given this one; begin without one");
 }
 
 static bool list(struct dlq_index *index, struct dlq_plan *plan, size_t limit,
@@ -150,14 +149,14 @@ bool dlq_index_list(struct dlq_index *index, const struct dlq_filter *filter, co
                     char next[DLQ_CURSOR_MAX], struct dlq_covered *covered, struct err *err)
 {
     struct dlq_plan plan = {0};
-    int64_t below;
+    uint64_t below = DLQ_ID_MAX;
     next[0] = '\0';
-    if (!read_cursor(cursor, &below, err) || !dlq_read_begin(index, err))
+    if (!dlq_cursor_read(cursor, &below, 1, err) || !dlq_read_begin(index, err))
         return false;
     bool ok = dlq_covered_by(index, filter, covered, err) &&
               dlq_plan_make(index, filter, &plan, err);
-    if (ok && below < plan.high)
-        plan.high = below;
+    if (ok && (int64_t)below < plan.high)
+        plan.high = (int64_t)below;
     ok = ok && list(index, &plan, limit, each, arg, next, err);
     dlq_plan_deinit(&plan);
     dlq_read_end(index);
@@ -168,7 +167,7 @@ bool dlq_index_get(struct dlq_index *index, const struct dlq_id *id,
                    void (*each)(void *arg, const struct dlq_row *row), void *arg, bool *found,
                    struct err *err)
 {
-    struct row_texts texts = {0};
+    struct dlq_row_texts texts = {0};
     struct dlq_row row;
     sqlite3_stmt *stmt;
     int64_t line;
@@ -177,12 +176,11 @@ bool dlq_index_get(struct dlq_index *index, const struct dlq_id *id,
         return false;
     bool ok = dlq_plan_line_of(index, id, &line, found, err);
     if (ok && *found) {
-        ok = read_row(index, line, &texts, &row, &stmt, err);
+        ok = dlq_row_read(index, line, &texts, &row, &stmt, err);
         if (ok)
             each(arg, &row);
     }
     dlq_read_end(index);
-    buf_deinit(&texts.state_key);
-    buf_deinit(&texts.latest);
+    dlq_row_texts_deinit(&texts);
     return ok;
 }

@@ -9,6 +9,7 @@
  *   index_text.c    words
  *   index_plan.c    which lines a filter takes, newest first
  *   index_list.c    rows
+ *   index_job.c     what a redrive job did
  *   index_groups.c  groups and counts
  *
  * Ids of letters are their time: ms << DLQ_SEQ_BITS | a running number within the ms. So the table,
@@ -29,7 +30,7 @@
 #include "base/mem.h"
 
 enum {
-    DLQ_SCHEMA = 2,
+    DLQ_SCHEMA = 3,
     DLQ_SEQ_BITS = 16,
     DLQ_STATE_SLOTS = 4,    /* counters of a bucket: open, redriving, resolved, archived */
     DLQ_BUCKETS_MAX = 5000, /* kinds of failure with a signature of their own */
@@ -102,6 +103,10 @@ enum dlq_sql {
     SQL_GHOST_ANY,
     SQL_GHOST_COUNT,
     SQL_GHOST_CLEAR,
+    SQL_JOB_STATES,
+    SQL_JOB_LETTERS,
+    SQL_JOB_LETTER,
+    SQL_JOB_STATE,
     SQL_TEXT_ADD,
     SQL_TEXT_CLEAR,
     SQL_TEXT_IDS,
@@ -280,6 +285,9 @@ void dlq_plan_deinit(struct dlq_plan *plan);
 /* The line that a letter belongs to. */
 bool dlq_plan_line_of(struct dlq_index *index, const struct dlq_id *id, int64_t *line, bool *found,
                       struct err *err) MUST_CHECK;
+/* The id of the line whose first letter is, or was, at (place, offset). */
+bool dlq_plan_line_at(struct dlq_index *index, int64_t place, int64_t offset, int64_t *line,
+                      bool *found, struct err *err) MUST_CHECK;
 bool dlq_plan_has(const struct dlq_plan *plan, int64_t bucket);
 
 struct dlq_page {
@@ -300,5 +308,19 @@ void dlq_page_deinit(struct dlq_page *page);
 bool dlq_plan_takes(struct dlq_plan *plan, int64_t id, bool *takes, struct dlq_line *line,
                     struct err *err) MUST_CHECK;
 bool dlq_plan_text_has(struct dlq_plan *plan, int64_t id, bool *has, struct err *err) MUST_CHECK;
+
+/* ---- index_list.c ---- */
+
+/* Texts that are put together for a row. */
+struct dlq_row_texts {
+    struct buf state_key, latest;
+};
+/* The row of a line; borrows from texts and from *stmt, which is to be reset. */
+bool dlq_row_read(struct dlq_index *index, int64_t id, struct dlq_row_texts *texts,
+                  struct dlq_row *row, sqlite3_stmt **stmt, struct err *err) MUST_CHECK;
+void dlq_row_texts_deinit(struct dlq_row_texts *texts);
+/* `numbers` 16 hex digits each behind a b; "" leaves them as they are. */
+bool dlq_cursor_read(const char *cursor, uint64_t *numbers, size_t count,
+                     struct err *err) MUST_CHECK;
 
 #endif

@@ -128,6 +128,28 @@ static bool find_place(struct dlq_index *index, const struct dlq_id *id, int64_t
     return dlq_one(index, stmt, place, found, err);
 }
 
+bool dlq_plan_line_at(struct dlq_index *index, int64_t place, int64_t offset, int64_t *line,
+                      bool *found, struct err *err)
+{
+    int step;
+    *found = true;
+    for (int first = 1; first >= 0; first--) {
+        sqlite3_stmt *stmt = dlq_sql(index, err, first ? SQL_LETTER_MEMBER : SQL_LETTER_MEMBERS,
+                                     "ii", place, offset);
+        while ((step = dlq_step(index, stmt, err)) == 1) {
+            if (sqlite3_column_type(stmt, 4) == SQLITE_NULL)
+                continue;
+            *line = sqlite3_column_int64(stmt, 0);
+            sqlite3_reset(stmt);
+            return true;
+        }
+        if (step < 0)
+            return false;
+    }
+    *found = false;
+    return true;
+}
+
 /* The id of the line's head. */
 bool dlq_plan_line_of(struct dlq_index *index, const struct dlq_id *id, int64_t *line, bool *found,
                       struct err *err)
@@ -148,21 +170,7 @@ bool dlq_plan_line_of(struct dlq_index *index, const struct dlq_id *id, int64_t 
     if (!dlq_one(index, dlq_sql(index, err, SQL_LETTER_CHECK, "i", *line), &bucket, &heads, err) ||
         heads)
         return heads;
-    for (int first = 1; first >= 0; first--) {
-        stmt = dlq_sql(index, err, first ? SQL_LETTER_MEMBER : SQL_LETTER_MEMBERS, "ii",
-                       first_place, first_offset);
-        while ((step = dlq_step(index, stmt, err)) == 1) {
-            if (sqlite3_column_type(stmt, 4) == SQLITE_NULL)
-                continue;
-            *line = sqlite3_column_int64(stmt, 0);
-            sqlite3_reset(stmt);
-            return true;
-        }
-        if (step < 0)
-            return false;
-    }
-    *found = false;
-    return true;
+    return dlq_plan_line_at(index, first_place, first_offset, line, found, err);
 }
 
 static bool choose_ids(struct dlq_plan *plan, const struct dlq_filter *filter, struct err *err)

@@ -14,9 +14,9 @@
 /*
  * letter: bucket and state are of the line that the letter heads, null where it heads none; own is
  * the bucket of its own failure, latest the newest letter of the line where that is another.
- * state: what the state topic says of the letter at (place, offset), which may be unknown yet.
- * ghost: the highest id of each ms whose words stand in the text index though the row is gone; such
- * an id is not given again.
+ * state: what the state topic says of the letter at (place, offset), which may be unknown yet;
+ * ended is the result of its redrive as index.h has it for a job. ghost: the highest id of each ms
+ * whose words stand in the text index though the row is gone; such an id is not given again.
  */
 const char dlq_schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER, text TEXT) WITHOUT ROWID;"
@@ -27,9 +27,11 @@ const char dlq_schema[] =
     " begin INTEGER NOT NULL DEFAULT 0, end INTEGER NOT NULL DEFAULT -1,"
     " UNIQUE(ref, partition));"
     "CREATE TABLE state(place INTEGER, offset INTEGER, status INTEGER, result INTEGER,"
-    " redrive_id TEXT, redrive_count INTEGER, at_ms INTEGER, edited_to TEXT, PRIMARY KEY(place, "
-    "offset))"
+    " redrive_id TEXT, redrive_count INTEGER, at_ms INTEGER, edited_to TEXT, code TEXT,"
+    " ended INTEGER, PRIMARY KEY(place, offset))"
     " WITHOUT ROWID;"
+    "CREATE INDEX state_job ON state(redrive_id, ended, place, offset)"
+    " WHERE redrive_id IS NOT NULL;"
     "CREATE TABLE bucket(id INTEGER PRIMARY KEY, signature TEXT NOT NULL, route TEXT NOT NULL,"
     " code TEXT NOT NULL, status INTEGER NOT NULL, topic TEXT NOT NULL, consumer TEXT NOT NULL,"
     " title TEXT NOT NULL, open INTEGER NOT NULL DEFAULT 0, redriving INTEGER NOT NULL DEFAULT 0,"
@@ -53,6 +55,8 @@ const char dlq_schema[] =
     " WHERE bucket IS NOT NULL AND key_hash IS NOT NULL;"
     "CREATE INDEX letter_first ON letter(first_place, first_offset)"
     " WHERE first_place IS NOT NULL;"
+    "CREATE INDEX letter_job ON letter(redrive_id, first_place, first_offset)"
+    " WHERE redrive_id IS NOT NULL AND first_place IS NOT NULL;"
     "CREATE TABLE ghost(ms INTEGER PRIMARY KEY, id INTEGER NOT NULL);"
     /* Which record a word is in, and nothing about where: a third of the size, and all that is
        asked. */
@@ -65,7 +69,7 @@ const char dlq_schema[] =
     " l.line_attempts, n.redrive_count, l.value_size, l.written, l.first_failed, n.last_failed,"   \
     " l.origin_topic, l.origin_partition, l.origin_offset, l.number, l.epoch, l.state,"            \
     " n.redrive_id, tn.name, pn.partition, n.offset, s.redrive_id, s.redrive_count,"               \
-    " s.edited_to"
+    " s.edited_to, s.result"
 
 #define MEMBER_COLUMNS                                                                             \
     "id, place, offset, own, bucket, state, latest, attempts, line_attempts, key_hash, written,"   \
@@ -94,7 +98,8 @@ static const char *const texts[SQL_COUNT_OF] = {
                     " JOIN topic t ON t.id = p.topic WHERE ?1 IS NULL OR t.kind = 1 OR t.name = ?1",
     [SQL_STATE_GET] = "SELECT status, result, redrive_id, redrive_count, at_ms FROM state"
                       " WHERE place = ?1 AND offset = ?2",
-    [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_STATE_SET] =
+        "INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [SQL_STATE_DELETE] = "DELETE FROM state WHERE place = ?1 AND offset = ?2",
     [SQL_STATE_TRIM] = "DELETE FROM state WHERE place = ?1 AND offset < ?2",
     [SQL_STATE_ANY] = "SELECT 1 FROM state LIMIT 1",
@@ -177,6 +182,17 @@ static const char *const texts[SQL_COUNT_OF] = {
     [SQL_GHOST_ANY] = "SELECT 1 FROM ghost LIMIT 1",
     [SQL_GHOST_COUNT] = "SELECT count(*) FROM ghost",
     [SQL_GHOST_CLEAR] = "DELETE FROM ghost",
+    [SQL_JOB_STATES] = "SELECT place, offset FROM state WHERE redrive_id = ?1 AND ended = ?2"
+                       " AND (place, offset) > (?3, ?4) ORDER BY place, offset LIMIT ?5",
+    [SQL_JOB_LETTERS] = "SELECT first_place, first_offset FROM letter WHERE redrive_id = ?1"
+                        " AND first_place IS NOT NULL AND (first_place, first_offset) > (?2, ?3)"
+                        " ORDER BY first_place, first_offset LIMIT ?4",
+    [SQL_JOB_LETTER] = "SELECT l.written, l.redrive_count, b.code FROM letter l"
+                       " CROSS JOIN bucket b ON b.id = l.own WHERE l.redrive_id = ?1"
+                       " AND l.first_place = ?2 AND l.first_offset = ?3 ORDER BY l.id DESC LIMIT 1",
+    [SQL_JOB_STATE] = "SELECT p.ref, p.partition, t.name, s.redrive_id, s.ended, s.redrive_count,"
+                      " s.at_ms, s.code FROM place p LEFT JOIN topic t ON t.id = p.topic"
+                      " LEFT JOIN state s ON s.place = p.id AND s.offset = ?2 WHERE p.id = ?1",
     [SQL_TEXT_ADD] = "INSERT INTO words(rowid, text) VALUES(?1, ?2)",
     [SQL_TEXT_CLEAR] = "INSERT INTO words(words) VALUES('delete-all')",
     [SQL_TEXT_IDS] = "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid >= ?2 AND rowid <= ?3"

@@ -75,6 +75,12 @@ static void test_pages_are_ranges_of_an_index(void **state)
     assert_uses(index, SQL_KEY_COUNT, key);
     assert_uses(index, SQL_KEY_LIVE, "letter_key (key_hash=? AND bucket=? AND state<?)");
     assert_uses(index, SQL_LETTER_BELOW, "letter_at (place=? AND offset<?)");
+    assert_uses(index, SQL_JOB_STATES,
+                "state_job (redrive_id=? AND ended=? AND (place,offset)>(?,?))");
+    assert_uses(index, SQL_JOB_LETTERS,
+                "letter_job (redrive_id=? AND (first_place,first_offset)>(?,?))");
+    assert_uses(index, SQL_JOB_LETTER,
+                "letter_job (redrive_id=? AND first_place=? AND first_offset=?)");
     assert_uses(index, SQL_LETTER_MEMBERS, "letter_first (first_place=? AND first_offset=?)");
     dlq_index_close(&index);
 }
