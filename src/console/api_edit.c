@@ -92,11 +92,11 @@ static void end(struct editing *edit)
     } else if (edit->err.code) {
         work_fail(&edit->work, &edit->err);
     } else {
-        buf_add_text(&body, "{\"letter\":");
-        buf_add_json(&body, slice_of(edit->from));
-        json_add_text_or_null(&body, "copy", edit->copy);
-        json_add_text_or_null(&body, "job", edit->job);
-        buf_printf(&body, ",\"dry_run\":%s,", edit->dry_run ? "true" : "false");
+        buf_add_char(&body, '{');
+        api_add_text(&body, "letter", edit->from);
+        api_add_text_or_null(&body, "copy", edit->copy);
+        api_add_text_or_null(&body, "job", edit->job);
+        buf_printf(&body, "\"dry_run\":%s,", edit->dry_run ? "true" : "false");
         add_changes(&body, edit);
         buf_add_text(&body, "}\n");
         work_answer(&edit->work, &body);

@@ -247,14 +247,13 @@ static void answer_plan(struct planning *planning, const struct redrive_ahead *a
     uint64_t sends = job->limit > 0 && job->limit < counts->eligible ? job->limit
                                                                      : counts->eligible;
     struct buf body = {0};
-    buf_add_text(&body, "{\"group\":");
-    buf_add_json(&body, slice_of(job->group));
-    buf_add_char(&body, ',');
+    buf_add_char(&body, '{');
+    api_add_text(&body, "group", job->group);
+    api_add_count(&body, "sends", sends);
+    api_add_count(&body, "overtaken", ahead->overtaken);
+    api_add_count(&body, "overtaken_unknown", ahead->unknown);
+    api_add_text_or_null(&body, "overtaken_why", ahead->why[0] ? ahead->why : NULL);
     json_add_counts(&body, counts);
-    buf_printf(&body,
-               ",\"sends\":%" PRIu64 ",\"overtaken\":%" PRIu64 ",\"overtaken_unknown\":%" PRIu64,
-               sends, ahead->overtaken, ahead->unknown);
-    json_add_text_or_null(&body, "overtaken_why", ahead->why[0] ? ahead->why : NULL);
     buf_add_text(&body, "}\n");
     work_answer(&planning->work, &body);
     buf_deinit(&body);

@@ -12,13 +12,9 @@
 #define JOBS_PRESET 50
 #define JOBS_MAX    500
 #define REASON_MAX  1000
+#define CURSOR      'b' /* begins one */
 
 /* ---- JSON ---- */
-
-static void add_count(struct buf *out, const char *name, uint64_t count)
-{
-    buf_printf(out, "\"%s\":%" PRIu64 ",", name, count);
-}
 
 static void add_skipped(struct buf *out, const struct redrive_counts *counts)
 {
@@ -37,33 +33,30 @@ static void add_skipped(struct buf *out, const struct redrive_counts *counts)
 void json_add_counts(struct buf *out, const struct redrive_counts *counts)
 {
     buf_add_text(out, "\"counts\":{");
-    add_count(out, "total", counts->total);
-    add_count(out, "eligible", counts->eligible);
-    add_count(out, "sent", counts->sent);
-    add_count(out, "resolved", counts->resolved);
-    add_count(out, "superseded", counts->superseded);
-    add_count(out, "dropped", counts->dropped);
-    add_count(out, "duplicate", counts->duplicate);
-    add_count(out, "failed", counts->failed);
-    add_count(out, "on_their_way", redrive_counts_on_their_way(counts));
+    api_add_count(out, "total", counts->total);
+    api_add_count(out, "eligible", counts->eligible);
+    api_add_count(out, "sent", counts->sent);
+    api_add_count(out, "resolved", counts->resolved);
+    api_add_count(out, "superseded", counts->superseded);
+    api_add_count(out, "dropped", counts->dropped);
+    api_add_count(out, "duplicate", counts->duplicate);
+    api_add_count(out, "failed", counts->failed);
+    api_add_count(out, "on_their_way", redrive_counts_on_their_way(counts));
     add_skipped(out, counts);
     buf_add_char(out, '}');
 }
 
 static void add_moving(struct buf *out, const struct redrive_job *job, bool cancel_asked)
 {
-    char created[STR_RFC3339_MAX], updated[STR_RFC3339_MAX];
     bool cancelling = cancel_asked && !redrive_status_is_end(job->status);
-    str_rfc3339_from_ms(job->created_ms, created);
-    str_rfc3339_from_ms(job->updated_ms, updated);
-    buf_add_text(out, "\"id\":");
-    buf_add_json(out, slice_of(job->id));
-    buf_add_text(out, ",\"group\":");
-    buf_add_json(out, slice_of(job->group));
-    buf_printf(out, ",\"status\":\"%s\",\"mode\":\"%s\",\"rate\":%" PRIu32 ",\"limit\":%" PRIu64,
-               redrive_status_name(cancelling ? REDRIVE_CANCELLING : job->status),
-               redrive_mode_name(job->mode), job->rate_per_s, job->limit);
-    buf_printf(out, ",\"created\":\"%s\",\"updated\":\"%s\",", created, updated);
+    api_add_text(out, "id", job->id);
+    api_add_text(out, "group", job->group);
+    api_add_text(out, "status", redrive_status_name(cancelling ? REDRIVE_CANCELLING : job->status));
+    api_add_text(out, "mode", redrive_mode_name(job->mode));
+    api_add_count(out, "rate", job->rate_per_s);
+    api_add_count(out, "limit", job->limit);
+    api_add_time(out, "created", job->created_ms);
+    api_add_time(out, "updated", job->updated_ms);
     json_add_counts(out, &job->counts);
 }
 
@@ -72,15 +65,6 @@ void json_add_job_event(struct buf *out, const struct redrive_job *job, bool can
     buf_add_char(out, '{');
     add_moving(out, job, cancel_asked);
     buf_add_char(out, '}');
-}
-
-void json_add_text_or_null(struct buf *out, const char *name, const char *text)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (text)
-        buf_add_json(out, slice_of(text));
-    else
-        buf_add_text(out, "null");
 }
 
 /* The words that somebody searched for tell what stands in records. */
@@ -95,11 +79,12 @@ void json_add_job(struct buf *out, const struct redrive_job *job, bool cancel_as
     bool hidden = json_filter_is_hidden(job->filter, "/text", masked);
     buf_add_char(out, '{');
     add_moving(out, job, cancel_asked);
-    json_add_text_or_null(out, "reason", job->reason);
-    json_add_text_or_null(out, "by", job->by);
-    json_add_text_or_null(out, "owner", job->owner);
-    json_add_text_or_null(out, "note", job->note);
-    buf_printf(out, ",\"filter\":%s,\"filter_hidden\":%s}", hidden ? "{}" : job->filter,
+    buf_add_char(out, ',');
+    api_add_text_or_null(out, "reason", job->reason);
+    api_add_text_or_null(out, "by", job->by);
+    api_add_text_or_null(out, "owner", job->owner);
+    api_add_text_or_null(out, "note", job->note);
+    buf_printf(out, "\"filter\":%s,\"filter_hidden\":%s}", hidden ? "{}" : job->filter,
                hidden ? "true" : "false");
 }
 
@@ -124,62 +109,89 @@ struct listed {
     const struct redrive_job *job;
 };
 
-/* Newest first: ids sort by time. Of all groups at most limit each, then the newest of them. */
+struct list {
+    const char *below; /* the cursor's id; NULL: from the newest on */
+    size_t limit;
+    struct listed *items; /* of each group one more than a page has */
+    size_t count;
+    struct buf groups;
+};
+
+/* Newest first: ids sort by time. */
 static int by_id(const void *a, const void *b)
 {
     return strcmp(((const struct listed *)b)->job->id, ((const struct listed *)a)->job->id);
 }
 
-static size_t take_newest(const struct jobs *jobs, size_t most, struct listed *out)
+static void take_newest(const struct jobs *jobs, struct list *list)
 {
-    size_t count = 0;
-    for (size_t i = jobs_count(jobs); i > 0 && count < most; i--) {
+    size_t room = list->count + list->limit + 1;
+    for (size_t i = jobs_count(jobs); i > 0 && list->count < room; i--) {
         const struct redrive_job *job = jobs_at(jobs, i - 1);
-        if (job)
-            out[count++] = (struct listed){jobs, job};
+        if (job && (!list->below || strcmp(job->id, list->below) < 0))
+            list->items[list->count++] = (struct listed){jobs, job};
     }
-    return count;
 }
 
 static void add_group(struct buf *out, const struct redriving_group *group)
 {
-    buf_add_text(out, "{\"group\":");
-    buf_add_json(out, slice_of(group->name));
-    buf_printf(out, ",\"known\":%s,\"runs_here\":%s", group->known ? "true" : "false",
+    buf_add_text(out, out->len > 0 ? ",{" : "{");
+    api_add_text(out, "group", group->name);
+    api_add_text_or_null(out, "trouble", group->trouble[0] ? group->trouble : NULL);
+    buf_printf(out, "\"known\":%s,\"runs_here\":%s}", group->known ? "true" : "false",
                group->owns ? "true" : "false");
-    json_add_text_or_null(out, "trouble", group->trouble[0] ? group->trouble : NULL);
-    buf_add_char(out, '}');
 }
 
-static void list_jobs(struct console *console, const struct route_match *match, size_t limit,
+static void write_list(const struct list *list, bool masked, struct buf *body)
+{
+    size_t shown = list->count < list->limit ? list->count : list->limit;
+    buf_add_text(body, "{\"jobs\":[");
+    for (size_t i = 0; i < shown; i++) {
+        if (i > 0)
+            buf_add_char(body, ',');
+        json_add_job(body, list->items[i].job,
+                     jobs_cancel_asked(list->items[i].jobs, list->items[i].job->id), masked);
+    }
+    buf_add_text(body, "],\"next\":\"");
+    if (shown < list->count)
+        buf_printf(body, "%c%s", CURSOR, list->items[shown - 1].job->id);
+    buf_printf(body, "\",\"groups\":[%s]}\n", list->groups.data ? list->groups.data : "");
+}
+
+static void list_jobs(struct console *console, const struct route_match *match, struct list *list,
                       struct buf *body)
 {
     const struct redriving *redriving = console->redriving;
     struct slice only = router_param(match, "group");
-    struct listed *list = mem_calloc(redriving_count(redriving) * limit + 1, sizeof(*list));
-    struct buf groups = {0};
-    size_t count = 0;
+    list->items = mem_calloc(redriving_count(redriving) * (list->limit + 1) + 1,
+                             sizeof(*list->items));
     for (size_t i = 0; i < redriving_count(redriving); i++) {
         struct redriving_group group = redriving_at(redriving, i);
         if (!slice_is_null(only) && !slice_equal_text(only, group.name))
             continue;
-        if (groups.len > 0)
-            buf_add_char(&groups, ',');
-        add_group(&groups, &group);
+        add_group(&list->groups, &group);
         if (group.known)
-            count += take_newest(group.jobs, limit, list + count);
+            take_newest(group.jobs, list);
     }
-    qsort(list, count, sizeof(*list), by_id);
-    buf_add_text(body, "{\"jobs\":[");
-    for (size_t i = 0; i < count && i < limit; i++) {
-        if (i > 0)
-            buf_add_char(body, ',');
-        json_add_job(body, list[i].job, jobs_cancel_asked(list[i].jobs, list[i].job->id),
-                     is_masked(console, match));
-    }
-    buf_printf(body, "],\"groups\":[%s]}\n", groups.data ? groups.data : "");
-    buf_deinit(&groups);
-    mem_free(list);
+    qsort(list->items, list->count, sizeof(*list->items), by_id);
+    write_list(list, is_masked(console, match), body);
+    buf_deinit(&list->groups);
+    mem_free(list->items);
+}
+
+/* A cursor is the id of the last job of the page before. */
+static bool read_page(const struct route_match *match, struct list *list, struct err *err)
+{
+    struct slice cursor = router_param(match, "cursor");
+    uint64_t limit;
+    if (!api_read_limit(match, &limit, err))
+        return false;
+    list->limit = (size_t)limit;
+    if (slice_is_null(cursor) || cursor.len == 0)
+        return true;
+    list->below = cursor.data + 1;
+    return (cursor.data[0] == CURSOR && redrive_job_id_is_valid(slice_of(list->below))) ||
+           err_set(err, ERR_USAGE, "cursor: no page has given this one; begin without one");
 }
 
 void api_jobs(void *arg, struct call *call, const struct route_match *match)
@@ -187,13 +199,13 @@ void api_jobs(void *arg, struct call *call, const struct route_match *match)
     struct console *console = arg;
     struct slice only = router_param(match, "group");
     struct redriving_group group;
+    struct list list = {0};
     struct buf body = {0};
     struct err err = {0};
-    uint64_t limit;
     if (!slice_is_null(only) && !redriving_find(console->redriving, only.data, &group))
         (void)err_set(&err, ERR_USAGE, "no route has the group %.200s", only.data);
-    else if (api_read_limit(match, &limit, &err))
-        list_jobs(console, match, limit, &body);
+    else if (read_page(match, &list, &err))
+        list_jobs(console, match, &list, &body);
     if (err.code)
         front_problem_err(call, &err);
     else
@@ -201,9 +213,8 @@ void api_jobs(void *arg, struct call *call, const struct route_match *match)
     buf_deinit(&body);
 }
 
-/* *jobs: those of its group. NULL: err says why. */
-static const struct redrive_job *find_job(const struct console *console, const char *id,
-                                          struct jobs **jobs, struct err *err)
+const struct redrive_job *api_find_job(const struct console *console, const char *id,
+                                       struct jobs **jobs, struct err *err)
 {
     bool all_known = true;
     for (size_t i = 0; i < redriving_count(console->redriving); i++) {
@@ -228,7 +239,8 @@ void api_job(void *arg, struct call *call, const struct route_match *match)
     struct jobs *jobs;
     struct buf body = {0};
     struct err err = {0};
-    const struct redrive_job *job = find_job(console, router_param(match, "id").data, &jobs, &err);
+    const struct redrive_job *job = api_find_job(console, router_param(match, "id").data, &jobs,
+                                                 &err);
     if (!job) {
         front_problem_err(call, &err);
         return;
@@ -264,8 +276,8 @@ static void cancelled(void *arg, const struct err *err)
     struct jobs *jobs;
     struct buf body = {0};
     struct err failure = {0};
-    const struct redrive_job *job = err ? NULL
-                                        : find_job(work->console, cancelling->id, &jobs, &failure);
+    const struct redrive_job *job =
+        err ? NULL : api_find_job(work->console, cancelling->id, &jobs, &failure);
     if (job) {
         json_add_job(&body, job, true, work->masked);
         buf_add_char(&body, '\n');
@@ -295,7 +307,7 @@ void api_job_cancel(void *arg, struct call *call, const struct route_match *matc
     struct err err = {0};
     char *reason = NULL;
     job = read_reason(call, &reason, &err)
-              ? find_job(console, router_param(match, "id").data, &jobs, &err)
+              ? api_find_job(console, router_param(match, "id").data, &jobs, &err)
               : NULL;
     if (!job) {
         front_problem_err(call, &err);

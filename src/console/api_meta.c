@@ -38,6 +38,7 @@ void api_metrics(void *arg, struct call *call, const struct route_match *match)
     struct console *console = arg;
     struct buf body = {0};
     (void)match;
+    job_metrics_update(console->job_metrics);
     metrics_render(console->options.metrics, &body);
     call_header(call, "Cache-Control", "no-store");
     call_reply(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&body));

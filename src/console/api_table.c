@@ -6,9 +6,12 @@
 #include "console/assets.h"
 #include "console/console_parts.h"
 
-#define TEXT        "{\"type\":\"string\"}"
-#define NUMBER      "{\"type\":\"integer\",\"minimum\":0}"
-#define STATE       "{\"enum\":[\"open\",\"redriving\",\"resolved\",\"archived\",\"any\"]}"
+#define TEXT   "{\"type\":\"string\"}"
+#define NUMBER "{\"type\":\"integer\",\"minimum\":0}"
+#define STATE  "{\"enum\":[\"open\",\"redriving\",\"resolved\",\"archived\",\"any\"]}"
+#define RESULT                                                                                     \
+    "{\"enum\":[\"on_its_way\",\"resolved\",\"superseded\",\"dropped\",\"duplicate\","             \
+    "\"failed\",\"unknown\"]}"
 #define LIMIT       "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}"
 #define COUNT       "{\"type\":\"integer\",\"minimum\":1}"
 #define FLAG        "{\"type\":\"boolean\"}"
@@ -74,12 +77,20 @@ static const struct endpoint_param key_params[] = {
 
 static const struct endpoint_param jobs_params[] = {
     {"group", false, false, TEXT, "a consumer group"},
+    {"cursor", false, false, TEXT, "`next` of the page before"},
     {"limit", false, false, LIMIT, "lines of the answer; 50 where it is not given"},
     {0}};
 static const struct endpoint_param job_params[] = {{"id", true, false, TEXT, "of the job"}, {0}};
+static const struct endpoint_param job_records_params[] = {
+    {"id", true, false, TEXT, "of the job"},
+    {"result", false, true, RESULT, "all where none is given"},
+    {"cursor", false, false, TEXT, "`next` of the page before"},
+    {"limit", false, false, LIMIT, "lines of a page"},
+    {0}};
 static const struct endpoint_param audit_params[] = {
     {"group", false, false, TEXT, "a consumer group"},
     {"since", false, false, TEXT, "RFC 3339, ms since the epoch, or an age such as 2h"},
+    {"cursor", false, false, TEXT, "`next` of the page before"},
     {"limit", false, false, LIMIT, "lines of the answer; 50 where it is not given"},
     {0}};
 
@@ -129,8 +140,7 @@ const struct endpoint api_table[] = {
      "application/json", SHAPE("Key"), api_key, NULL},
     {METHOD_GET, "/api/v1/jobs", ROLE_VIEWER, false, "listJobs", "Redrive jobs, newest first",
      "`groups` says of each consumer group whether its jobs are known and whether this console "
-     "runs "
-     "them.",
+     "runs them. `next` is the cursor of the page after, empty at the end.",
      jobs_params, "application/json", SHAPE("Jobs"), api_jobs, NULL},
     {METHOD_POST, "/api/v1/jobs", ROLE_OPERATOR, true, "startJob", "Sends dead letters round again",
      "The job is written to the group's topic of jobs and done by whichever console or command "
@@ -143,6 +153,14 @@ const struct endpoint api_table[] = {
      "application/json", SHAPE("Plan"), api_job_plan, JSON_BODY("JobOrder")},
     {METHOD_GET, "/api/v1/jobs/{id}", ROLE_VIEWER, false, "getJob", "One redrive job", NULL,
      job_params, "application/json", SHAPE("Job"), api_job, NULL},
+    {METHOD_GET, "/api/v1/jobs/{id}/records", ROLE_VIEWER, false, "listJobRecords",
+     "What became of each letter that a job sent",
+     "In the order of partitions and offsets; a page may stop short, `next` is the cursor of the "
+     "page after, empty at the end. `at` is when it was sent where it is on its way, else when it "
+     "ended: the topics do not keep both. `unknown`: it has ended, and was put away by a program "
+     "that did not keep how. What the job skipped is counted in the job, by reason, and not kept "
+     "letter by letter.",
+     job_records_params, "application/json", SHAPE("JobRecords"), api_job_records, NULL},
     {METHOD_POST, "/api/v1/jobs/{id}/cancel", ROLE_OPERATOR, true, "cancelJob",
      "Ends a job: it sends nothing more", "What it has sent goes on.", job_params,
      "application/json", SHAPE("Job"), api_job_cancel, JSON_BODY("CancelOrder")},

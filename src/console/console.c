@@ -102,6 +102,7 @@ struct console *console_new(const struct console_options *options, struct err *e
     console->keys = keys_new(loop, console->config);
     console->events = events_new(loop, console->config->console.limits.connections / 2);
     make_redriving(console);
+    console->job_metrics = job_metrics_new(options->metrics, console->redriving);
     console->peers = peers_new(loop, console->config);
     if (make_index(console, err))
         console->front = front_new(loop, &console->config->console, api_table, console, err);
@@ -115,6 +116,7 @@ void console_free(struct console **console_p)
     struct console *console = *console_p;
     if (!console)
         return;
+    job_metrics_free(&console->job_metrics);
     redriving_free(&console->redriving); /* what waits for it is told */
     kafka_producer_free(&console->producer);
     events_free(&console->events);

@@ -6,6 +6,7 @@
 #include "console/events.h"
 #include "console/follow.h"
 #include "console/front.h"
+#include "console/job_metrics.h"
 #include "console/masking.h"
 #include "console/openapi.h"
 #include "console/payload.h"
@@ -40,6 +41,7 @@ struct console {
     struct work_list works;
     size_t work_count, planning, exporting, importing;
     struct metric **open; /* dead_letters_open of each route */
+    struct job_metrics *job_metrics;
     bool caught_up;
     struct err trouble; /* of the feed, since it last moved; no code: none */
     bool counting;      /* a count for events and metrics is under way */
@@ -74,6 +76,8 @@ struct query *query_new(struct console *console, struct call *call,
                         const struct route_match *match);
 /* Fills filter, cursor and limit from the parameters. False: err says what is wrong. */
 bool query_read(struct query *query, const struct route_match *match);
+/* The same of cursor and limit alone. */
+bool query_read_page(struct query *query, const struct route_match *match);
 /* Asks; the query answers and frees itself. */
 void query_start(struct query *query);
 /* Answers with body or err, and frees it. */
@@ -84,6 +88,12 @@ bool api_read_filter(const struct route_param *param, bool masked, int64_t now_m
                      struct dlq_filter *filter, struct err *err) MUST_CHECK;
 
 /* api_json.c */
+/* Members of an object, with the comma behind. Text: NULL is "". Times: null for 0 and less. */
+void api_add_text(struct buf *out, const char *name, const char *text);
+void api_add_text_or_null(struct buf *out, const char *name, const char *text);
+void api_add_number(struct buf *out, const char *name, int64_t number);
+void api_add_count(struct buf *out, const char *name, uint64_t count);
+void api_add_time(struct buf *out, const char *name, int64_t ms);
 void json_add_group(struct buf *out, const struct dlq_group *group);
 void json_add_row(struct buf *out, const struct dlq_row *row);
 void json_add_covered(struct buf *out, const struct dlq_covered *covered);
@@ -93,11 +103,12 @@ void json_add_counts(struct buf *out, const struct redrive_counts *counts); /* "
 void json_add_job(struct buf *out, const struct redrive_job *job, bool cancel_asked, bool masked);
 /* Without what somebody wrote: filter, reason and names. */
 void json_add_job_event(struct buf *out, const struct redrive_job *job, bool cancel_asked);
-/* ,"name":"text" or ,"name":null */
-void json_add_text_or_null(struct buf *out, const char *name, const char *text);
 /* Whether a JSON text has, at that pointer, words that a role must not see that sees no records. */
 bool json_filter_is_hidden(const char *json, const char *pointer, bool masked);
-/* The parameter "limit" of lists that have no cursor. */
+/* *jobs: those of its group. NULL: err says why. */
+const struct redrive_job *api_find_job(const struct console *console, const char *id,
+                                       struct jobs **jobs, struct err *err);
+/* The parameter "limit" of what is not asked of the index. */
 bool api_read_limit(const struct route_match *match, uint64_t *limit, struct err *err);
 
 struct audit_note {
@@ -142,6 +153,7 @@ void api_letter(void *arg, struct call *call, const struct route_match *match);
 void api_key(void *arg, struct call *call, const struct route_match *match);
 void api_jobs(void *arg, struct call *call, const struct route_match *match);
 void api_job(void *arg, struct call *call, const struct route_match *match);
+void api_job_records(void *arg, struct call *call, const struct route_match *match);
 void api_job_start(void *arg, struct call *call, const struct route_match *match);
 void api_job_plan(void *arg, struct call *call, const struct route_match *match);
 void api_job_cancel(void *arg, struct call *call, const struct route_match *match);

@@ -41,9 +41,11 @@ bool api_read_filter(const struct route_param *param, bool masked, int64_t now_m
     return dlq_filter_set(filter, param->param->name, param->value, now_ms, err);
 }
 
-static bool read_one(struct query *query, const struct route_param *param)
+/* *taken: it is one of a page's. */
+static bool read_page(struct query *query, const struct route_param *param, bool *taken)
 {
     const char *name = param->param->name;
+    *taken = true;
     if (strcmp(name, "cursor") == 0)
         return str_copy(query->cursor, sizeof(query->cursor), param->value) ||
                err_set(&query->err, ERR_USAGE, "cursor: not one that this console gave");
@@ -51,14 +53,27 @@ static bool read_one(struct query *query, const struct route_param *param)
         return (str_to_u64(param->value, &query->limit) && query->limit >= 1 &&
                 query->limit <= LIMIT_MAX) ||
                err_set(&query->err, ERR_USAGE, "limit: a number from 1 to %d", LIMIT_MAX);
-    return api_read_filter(param, payload_is_masked(&query->view), query->now_ms, &query->filter,
-                           &query->err);
+    *taken = false;
+    return true;
+}
+
+bool query_read_page(struct query *query, const struct route_match *match)
+{
+    bool taken;
+    for (size_t i = 0; i < match->param_count; i++) {
+        if (!read_page(query, &match->params[i], &taken))
+            return false;
+    }
+    return true;
 }
 
 bool query_read(struct query *query, const struct route_match *match)
 {
+    bool taken;
     for (size_t i = 0; i < match->param_count; i++) {
-        if (!read_one(query, &match->params[i]))
+        if (!read_page(query, &match->params[i], &taken) ||
+            (!taken && !api_read_filter(&match->params[i], payload_is_masked(&query->view),
+                                        query->now_ms, &query->filter, &query->err)))
             return false;
     }
     return true;

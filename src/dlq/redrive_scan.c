@@ -285,15 +285,15 @@ static void described(void *arg, const struct kafka_topic *topics, size_t count,
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        struct buf id = {0};
+        char id[LETTER_TOPIC_MAX];
         if (i >= scan->topic_count) {
             scan->targets[i - scan->topic_count].partitions = topics[i].exists
                                                                   ? topics[i].partitions
                                                                   : 0;
             continue;
         }
-        redrive_topic_id(topics[i].uuid, topics[i].name, &id);
-        scan->topics[i].id = id.data;
+        letter_id_topic(topics[i].uuid, topics[i].name, id);
+        scan->topics[i].id = mem_strdup(id);
         scan->topics[i].partitions = topics[i].exists ? topics[i].partitions : 0;
     }
     if (scan->topics[0].partitions > 0) {

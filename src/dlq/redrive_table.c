@@ -226,16 +226,6 @@ struct letter_id redrive_entry_id(const struct redrive_table *table,
                               .offset = entry->id_offset};
 }
 
-void redrive_topic_id(const char *uuid, const char *name, struct buf *out)
-{
-    if (!uuid || !*uuid) {
-        buf_add_text(out, name);
-        return;
-    }
-    for (; *uuid && *uuid != '='; uuid++)
-        buf_add_char(out, *uuid == '+' ? '-' : *uuid == '/' ? '_' : *uuid);
-}
-
 /* ---- the filter ---- */
 
 static bool takes(const struct redrive_table *table, const struct record *rec,

@@ -96,8 +96,5 @@ struct letter_id redrive_entry_id(const struct redrive_table *table,
                                   const struct redrive_entry *entry);
 /* Whether a letter of that place was added (by the topic's name). */
 bool redrive_table_has(const struct redrive_table *table, const struct dlq_id *id);
-/* The UUID of a topic as letters' ids have it: kafka_admin's text, or the name where that is empty.
- */
-void redrive_topic_id(const char *uuid, const char *name, struct buf *out);
 
 #endif

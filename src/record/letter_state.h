@@ -50,7 +50,7 @@ enum letter_status {
     LETTER_STATUSES,
 };
 
-/* How the last redrive ended. */
+/* How the last redrive ended. An archived letter keeps it. */
 enum letter_result {
     LETTER_NO_RESULT,         /* there was none, or it has not ended */
     LETTER_RESULT_RESOLVED,   /* the handler took it: status resolved */

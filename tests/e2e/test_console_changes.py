@@ -7,6 +7,7 @@ import pytest
 from support.console import JSON, Console
 from support.gateway import command
 from support.process import tail
+from support.redrives import fail_all, start_job
 from support.waiting import wait_until
 
 TOKENS = {role: role + "-token-0123456789abcdef" for role in ("viewer", "operator", "admin")}
@@ -41,17 +42,6 @@ def token_files(directory):
     return {role + "_file": str(directory / role) for role in TOKENS}
 
 
-def fail_all(world, count):
-    """So many dead letters of one key each; the handler is well again afterwards."""
-    world.start()
-    world.handler.control(default={"status": 422})
-    ids = [world.send("k%d" % number, 1) for number in range(count)]
-    world.wait_dead(count)
-    world.wait_committed()
-    world.handler.control(default=None)
-    return ids
-
-
 def test_the_whole_story(world, open_console):
     """A handler fails, it is mended; dry run, redrive, progress as events, resolved, audit."""
     ids = fail_all(world, 5)
@@ -84,7 +74,7 @@ def test_the_whole_story(world, open_console):
     assert (entry["action"], entry["on"], entry["by"]) == ("redrive.start", job["id"],
                                                            "local (console)")
     assert entry["details"]["filter"] == {"route": "orders"}
-    assert console.get("/api/v1/audit?since=2100-01-01T00:00:00Z") == {"entries": [], "more": False}
+    assert console.get("/api/v1/audit?since=2100-01-01T00:00:00Z") == {"entries": [], "next": ""}
 
 
 def test_the_command_and_the_console_see_the_same_jobs(world, open_console):
@@ -95,8 +85,7 @@ def test_the_command_and_the_console_see_the_same_jobs(world, open_console):
     console.wait_job(job["id"])
     said = command("redrive", "list", "-o", "jsonl", config=world.gateways[0].config_path, check=0)
     assert [json.loads(line)["id"] for line in said.stdout.splitlines()] == [job["id"]]
-    done = command("redrive", "start", "-o", "jsonl", config=world.gateways[0].config_path, check=0)
-    other = json.loads(done.stdout.splitlines()[-1])
+    other = start_job(world)
     assert (other["status"], other["sent"]) == ("finished", 1)
     wait_until(lambda: len(console.get("/api/v1/jobs")["jobs"]) == 2, 20, "both jobs")
     assert console.get("/api/v1/jobs/" + other["id"])["counts"]["resolved"] == 1
@@ -118,6 +107,75 @@ def test_cancel(world, open_console):
     actions = [(entry["action"], entry["reason"]) for entry in
                console.get("/api/v1/audit")["entries"]]
     assert actions == [("redrive.cancel", "wrong ones"), ("redrive.start", None)]
+
+
+def results(console, job, **asked):
+    """{key: (result, code, since)} of a job's records, through all pages."""
+    return {record["letter"]["key"]["text"]: (record["result"], record["code"], record["since"])
+            for record in console.pages("/api/v1/jobs/%s/records" % job, "records", limit=1, **asked)}
+
+
+def test_records_of_a_job_keep_their_results(world, open_console):
+    """Also when another job sends them again, when they are put away, and in an index made anew."""
+    fail_all(world, 4)
+    world.handler.control(keys={"k1": {"status": 422}})
+    console = open_console()
+    console.use_document()
+    first = console.wait_job(console.post("/api/v1/jobs", {"filter": {}})["id"])
+    well, failed = ("resolved", None, None), ("failed", "http-422", None)
+    expected = {"k0": well, "k1": failed, "k2": well, "k3": well}
+    wait_until(lambda: results(console, first["id"]) == expected, 20,
+               lambda: "results: %s" % results(console, first["id"]))
+    assert results(console, first["id"], result=["failed", "dropped"]) == {"k1": failed}
+    assert results(console, first["id"], result="on_its_way") == {}
+    assert console.get("/api/v1/jobs/%s/records?limit=500" % first["id"])["next"] == ""
+    world.handler.control(keys={"k1": None})
+    second = console.wait_job(console.post("/api/v1/jobs", {"filter": {}})["id"])
+    console.post("/api/v1/archive", {"filter": {"state": ["resolved"], "key": "k2"}})
+    command("dlq", "archive", "--state", "resolved", "--key", "k3", "--yes",
+            config=world.gateways[0].config_path, check=0)
+    console.wait_letters(2, state="archived")
+    expected["k1"] = ("failed", "http-422", second["id"])
+    anew = open_console()
+    for one in (console, anew):
+        wait_until(lambda one=one: results(one, first["id"]) == expected, 20,
+                   lambda one=one: "results: %s" % results(one, first["id"]))
+        assert results(one, second["id"]) == {"k1": well}
+        text = one.get("/metrics")
+        for result, count in (("resolved", 4), ("failed", 1), ("superseded", 0), ("left", 0)):
+            line = 'oncegate_redrive_records_total{group="%s",result="%s"} %d\n'
+            assert line % (world.group, result, count) in text
+    assert console.ask("/api/v1/jobs/none/records")[0] == 404
+    for wrong in ("result=skipped", "cursor=x", "limit=0", "state=open"):
+        assert console.ask("/api/v1/jobs/%s/records?%s" % (first["id"], wrong))[0] == 400, wrong
+
+
+def test_jobs_and_audit_log_come_in_pages(world, open_console):
+    world.make_topics(world.config(world.route()))
+    console = open_console()
+    console.use_document()
+    ids = []
+    for number in range(5):
+        ids.insert(0, console.post("/api/v1/jobs", {"filter": {}, "reason": "r%d" % number})["id"])
+    for limit in (1, 2, 5, 50):
+        jobs = console.pages("/api/v1/jobs", "jobs", limit=limit, group=world.group)
+        assert [job["id"] for job in jobs] == ids, limit
+        entries = console.pages("/api/v1/audit", "entries", limit=limit)
+        assert [entry["on"] for entry in entries] == ids, limit
+    page = console.get("/api/v1/audit?limit=2")
+    jobs = console.get("/api/v1/jobs?limit=2")
+    last = console.post("/api/v1/jobs", {"filter": {}})["id"]  # pages go on where they were
+    page = console.get("/api/v1/audit?limit=2&cursor=" + page["next"])
+    assert [entry["on"] for entry in page["entries"]] == ids[2:4]
+    jobs = console.get("/api/v1/jobs?limit=2&cursor=" + jobs["next"])
+    assert [job["id"] for job in jobs["jobs"]] == ids[2:4]
+    since = console.get("/api/v1/audit?limit=2&since=1h")["entries"]
+    assert [entry["on"] for entry in since] == [last, ids[0]]
+    assert console.pages("/api/v1/audit", "entries", limit=1, since="2100-01-01T00:00:00Z") == []
+    for wrong in ("x", "b", "b12", "b" + "g" * 16, "b" + "0" * 32):
+        assert console.ask("/api/v1/audit?cursor=" + wrong)[0] == 400, wrong
+    for wrong in ("x", "b", "b/", "c" + ids[0]):
+        assert console.ask("/api/v1/jobs?cursor=" + wrong)[0] == 400, wrong
 
 
 def test_force_wants_its_word_and_a_reason(world, open_console):
@@ -303,6 +361,6 @@ def test_without_its_topics_a_group_says_so(world, open_console, tmp_path):
         assert "dlq-jobs." + world.group in trouble
         status, problem = console.send("/api/v1/jobs", {"filter": {}})
         assert status == 503 and "dlq-jobs." + world.group in problem["detail"]
-        assert console.get("/api/v1/audit") == {"entries": [], "more": False}
+        assert console.get("/api/v1/audit") == {"entries": [], "next": ""}
     finally:
         console.close()

@@ -11,7 +11,7 @@ import pytest
 from support import needs
 from support.console import Console
 from support.process import tail
-from test_console_changes import fail_all
+from support.redrives import fail_all
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 

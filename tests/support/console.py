@@ -27,7 +27,9 @@ PROBLEM = "application/problem+json"
 class Console:
     """One `oncegate console`. Ended by stop(), which demands exit code 0."""
 
-    def __init__(self, directory, config, name="console", **settings):
+    def __init__(self, directory, config, name="console", program=None, env=None, **settings):
+        self.program = program
+        self.env = env or {}
         self.log = directory / (name + ".log")
         self.index = directory / (name + ".db")
         self.config_path = directory / (name + ".yaml")
@@ -41,8 +43,8 @@ class Console:
     def start(self, wait=True):
         self.config_path.write_text(to_yaml(self.config) + "\n", encoding="utf-8")
         env = {name: value for name, value in os.environ.items() if name != "ONCEGATE_CONFIG"}
-        self.child = Child([places.find_gateway(), "console", "-c", self.config_path], self.log,
-                           env=env)
+        self.child = Child([self.program or places.find_gateway(), "console", "-c",
+                            self.config_path], self.log, env={**env, **self.env})
         if wait:
             wait_until(lambda: self._live_or_dead(), 20, lambda: "live: " + tail(self.log))
         return self
@@ -165,6 +167,18 @@ class Console:
             pytest.skip("python3-jsonschema is missing")
         self.document = self.get("/api/openapi.json")
         return self.document
+
+    def pages(self, path, name, **asked):
+        """All lines of a list that comes in pages."""
+        lines, cursor = [], ""
+        while True:
+            answer = self.get(path + "?" + urllib.parse.urlencode(
+                {**asked, **({"cursor": cursor} if cursor else {})}, doseq=True))
+            lines += answer[name]
+            assert answer["next"] != cursor or not cursor, "the same page again: " + cursor
+            cursor = answer["next"]
+            if not cursor:
+                return lines
 
     def letters(self, **filters):
         return self.get("/api/v1/letters?" + urllib.parse.urlencode(filters, doseq=True))["letters"]

@@ -104,6 +104,31 @@ export interface Answer<T> {
 /* Where a page moves by itself it is read again at most so often. */
 const LIVE_MS = 1000;
 
+/* Calls reload soon after one of the named events, and not too often. */
+function useLive(path: string | null, wanted: string, reload: () => void): void {
+  useEffect(() => {
+    if (path === null || wanted === "") return;
+    let timer = 0;
+    let last = Date.now();
+    const names = new Set(wanted.split(" "));
+    const stop = onEvent((name) => {
+      if (timer || !(names.has(name) || name === "reset")) return;
+      timer = window.setTimeout(
+        () => {
+          timer = 0;
+          last = Date.now();
+          reload();
+        },
+        Math.max(0, last + LIVE_MS - Date.now()),
+      );
+    });
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, [path, wanted, reload]);
+}
+
 /*
  * The answer to a path (null: nothing is asked), read again whenever one of the named events comes.
  * The old answer stays until the new one is there; a failed reading keeps it, and says so.
@@ -144,27 +169,7 @@ export function useAnswer<T>(path: string | null, events: readonly string[] = []
     return () => abort.abort();
   }, [path, turn]);
 
-  useEffect(() => {
-    if (path === null || wanted === "") return;
-    let timer = 0;
-    let last = Date.now();
-    const names = new Set(wanted.split(" "));
-    const stop = onEvent((name) => {
-      if (timer || !(names.has(name) || name === "reset")) return;
-      timer = window.setTimeout(
-        () => {
-          timer = 0;
-          last = Date.now();
-          reload();
-        },
-        Math.max(0, last + LIVE_MS - Date.now()),
-      );
-    });
-    return () => {
-      stop();
-      clearTimeout(timer);
-    };
-  }, [path, wanted, reload]);
+  useLive(path, wanted, reload);
 
   return {
     data: path === null ? null : ((kept.get(path) as T | undefined) ?? null),
@@ -172,4 +177,62 @@ export function useAnswer<T>(path: string | null, events: readonly string[] = []
     loading: held.current.loading,
     reload,
   };
+}
+
+/* ---- lists in pages ---- */
+
+export interface Pages<T> extends Answer<T[]> {
+  more: (() => void) | null; /* null: there is no more */
+}
+
+/*
+ * A list whose answers name the cursor of the next: the pages that were asked for so far. When
+ * something moves they are all read again, so that none is missing between two of them.
+ */
+export function usePages<T extends { next: string }>(path: string, events: readonly string[] = []): Pages<T> {
+  const [, draw] = useState(0);
+  const [turn, setTurn] = useState(0);
+  const held = useRef<{ path: string; wanted: number; problem: Problem | null; loading: boolean }>({ path: "", wanted: 1, problem: null, loading: false });
+  const reload = useCallback(() => setTurn((n) => n + 1), []);
+  const name = "pages " + path;
+  const known = kept.get(name) as T[] | undefined;
+  if (held.current.path !== path) held.current = { path, wanted: Math.max(1, known?.length ?? 1), problem: null, loading: true };
+
+  useEffect(() => {
+    const abort = new AbortController();
+    const mine = held.current;
+    const read = async () => {
+      const pages: T[] = [];
+      do {
+        const cursor = pages[pages.length - 1]?.next;
+        pages.push(await get<T>(path + (cursor ? "&cursor=" + encodeURIComponent(cursor) : ""), abort.signal));
+      } while (pages.length < mine.wanted && pages[pages.length - 1]?.next);
+      return pages;
+    };
+    mine.loading = true;
+    read().then(
+      (pages) => {
+        if (abort.signal.aborted) return;
+        keep(name, pages);
+        mine.problem = null;
+        mine.loading = false;
+        draw((n) => n + 1);
+      },
+      (error: unknown) => {
+        if (abort.signal.aborted) return;
+        mine.problem = error instanceof Problem ? error : new Problem(0, String(error));
+        mine.loading = false;
+        draw((n) => n + 1);
+      },
+    );
+    return () => abort.abort();
+  }, [path, name, turn]);
+  useLive(path, events.join(" "), reload);
+
+  const last = known?.[known.length - 1];
+  const more = () => {
+    held.current.wanted = (known?.length ?? 0) + 1;
+    reload();
+  };
+  return { data: known ?? null, problem: held.current.problem, loading: held.current.loading, reload, more: last?.next ? more : null };
 }

@@ -27,7 +27,6 @@ interface Row {
   key: Bytes;
   key_size: number;
   attempts: number;
-  redrive: string; /* the last job that sent it */
 }
 
 export function letterPath(id: string): string {
@@ -56,7 +55,6 @@ function rowOf(letter: Letter): Row {
     attempts,
     state: shared(letter.state) as State,
     route: shared(letter.route),
-    redrive: shared(letter.redrive_id),
     code: shared(letter.code),
     detail: shared(letter.detail.slice(0, 200)),
   };
@@ -141,13 +139,7 @@ export interface Selection {
   toggle: (id: string) => void;
 }
 
-/* What a job did with it: told as long as no other has sent it since. Ids of jobs sort by time. */
-function byJob(row: Row, job: string): string {
-  if (row.redrive !== job) return row.redrive > job ? "sent again since" : "not sent";
-  return { open: "failed again", redriving: "on its way", resolved: "resolved", archived: "archived since" }[row.state];
-}
-
-function RowView({ row, index, top, current, selection, job, focus }: { row: Row; index: number; top: number; current: boolean; selection?: Selection; job?: string; focus: (index: number) => void }) {
+function RowView({ row, index, top, current, selection, focus }: { row: Row; index: number; top: number; current: boolean; selection?: Selection; focus: (index: number) => void }) {
   const chosen = selection?.ids.has(row.id) ?? false;
   return (
     <div
@@ -176,7 +168,7 @@ function RowView({ row, index, top, current, selection, job, focus }: { row: Row
         <StateTag state={row.state} />
       </span>
       <span role="gridcell" class="c-route">
-        {job ? byJob(row, job) : <Line text={row.route} max={60} />}
+        <Line text={row.route} max={60} />
       </span>
       <span role="gridcell" class="c-code">
         <Line text={row.code || "no code"} max={60} />
@@ -212,7 +204,7 @@ interface Range {
   height: number;
 }
 
-function Grid({ store, selection, job }: { store: Store; selection?: Selection; job?: string }) {
+function Grid({ store, selection }: { store: Store; selection?: Selection }) {
   const body = useRef<HTMLDivElement>(null);
   const probe = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<Range>({ from: 0, to: 30, height: 32 });
@@ -292,7 +284,7 @@ function Grid({ store, selection, job }: { store: Store; selection?: Selection; 
 
   return (
     <div
-      class={"grid" + (selection ? " grid-pick" : "") + (job ? " grid-job" : "")}
+      class={"grid" + (selection ? " grid-pick" : "")}
       role="grid"
       aria-label="Dead letters"
       aria-rowcount={store.next === "" ? total + 1 : -1}
@@ -310,7 +302,7 @@ function Grid({ store, selection, job }: { store: Store; selection?: Selection; 
         ) : null}
         {headings.map(([name, label]) => (
           <span role="columnheader" class={name} key={name}>
-            {job && name === "c-route" ? "By this redrive" : label}
+            {label}
           </span>
         ))}
       </div>
@@ -326,7 +318,6 @@ function Grid({ store, selection, job }: { store: Store; selection?: Selection; 
               top={index * range.height}
               current={index === stop}
               selection={selection}
-              job={job}
               focus={(at) => {
                 setActive(at);
                 setHeld(true);
@@ -339,8 +330,8 @@ function Grid({ store, selection, job }: { store: Store; selection?: Selection; 
   );
 }
 
-/* total: how many there are, where that is known from elsewhere. job: whose letters they are. */
-export function LetterList({ filter, total, selection, job }: { filter: Filter; total?: number; selection?: Selection; job?: string }) {
+/* total: how many there are, where that is known from elsewhere. */
+export function LetterList({ filter, total, selection }: { filter: Filter; total?: number; selection?: Selection }) {
   const query = filterQuery(filter).toString();
   const store = storeOf(query);
   const [, draw] = useState(0);
@@ -392,7 +383,7 @@ export function LetterList({ filter, total, selection, job }: { filter: Filter; 
           {filter.state?.length ? "Other states may hold some." : "Resolved and archived ones are shown with State: Any state."}
         </Empty>
       ) : (
-        <Grid store={store} selection={selection} job={job} />
+        <Grid store={store} selection={selection} />
       )}
       {store.problem ? <ProblemNotice problem={store.problem} again={() => void store.more()} /> : null}
       <p class="muted list-foot" role="status">

@@ -42,7 +42,7 @@ function Page({ place }: { place: Place }) {
       return depth === 4 ? <LetterPage key={place.segments.join("/")} topic={a ?? ""} partition={b ?? ""} offset={c ?? ""} query={place.query} /> : <Nowhere />;
     case "redrives":
       if (depth === 1) return <RedrivesPage />;
-      return depth === 2 ? <RedrivePage key={a} id={decode(a)} /> : <Nowhere />;
+      return depth === 2 ? <RedrivePage key={a} id={decode(a)} query={place.query} /> : <Nowhere />;
     case "keys":
       if (depth === 1) return <KeysPage />;
       return depth === 4 ? <KeyPage key={place.segments.join("/")} route={a ?? ""} topic={b ?? ""} value={c ?? ""} /> : <Nowhere />;

@@ -1,6 +1,7 @@
 /* A table that becomes a list of cards where the window is narrow. Roles are said outright, since a
  * layout that is no table's takes them away in some browsers. */
 import type { ComponentChildren } from "preact";
+import type { Pages } from "./api";
 
 export interface TableRow {
   key: string;
@@ -32,5 +33,15 @@ export function Table({ label, columns, rows, numbers = [] }: { label: string; c
         ))}
       </tbody>
     </table>
+  );
+}
+
+/* Under a list that comes in pages. */
+export function More({ answer, what }: { answer: Pages<unknown>; what: string }) {
+  if (!answer.more) return null;
+  return (
+    <button type="button" disabled={answer.loading} onClick={answer.more}>
+      More {what}
+    </button>
   );
 }

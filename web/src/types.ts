@@ -243,8 +243,27 @@ export interface JobGroup {
   trouble: string | null;
 }
 
+export type JobResult = "on_its_way" | "resolved" | "superseded" | "dropped" | "duplicate" | "failed" | "unknown";
+
+export interface JobRecord {
+  id: string;
+  result: JobResult;
+  code: string | null;
+  at: string | null;
+  redrive_count: number;
+  since: string | null;
+  letter: Letter | null;
+}
+
+export interface JobRecords {
+  records: JobRecord[];
+  next: string;
+  covered: Covered;
+}
+
 export interface Jobs {
   jobs: Job[];
+  next: string;
   groups: JobGroup[];
 }
 
@@ -324,5 +343,5 @@ export interface AuditEntry {
 
 export interface Audit {
   entries: AuditEntry[];
-  more: boolean;
+  next: string;
 }

@@ -406,9 +406,10 @@ export class Fake {
       case "GET jobs":
         if (at[1]) {
           const job = this.jobs.find((one) => one.id === at[1]);
+          if (job && at[2] === "records") return this.jobRecords(job, url.searchParams, res);
           return job ? this.json(res, 200, job) : this.problem(res, 404, "there is no such job");
         }
-        return this.json(res, 200, { jobs: this.jobs, groups: Object.values(groupsOf).map((group) => ({ group, known: true, runs_here: true, trouble: null })) });
+        return this.page(res, url.searchParams, "jobs", this.jobs, { groups: Object.values(groupsOf).map((group) => ({ group, known: true, runs_here: true, trouble: null })) });
       case "POST jobs":
         return this.postJobs(at, body, res);
       case "POST letters":
@@ -425,7 +426,7 @@ export class Fake {
         if (!body.dry_run && body.confirm !== body.topic) return this.problem(res, 400, "confirm must be the topic's name");
         return this.json(res, 200, { letters: 1204, open: 900, deleted: !body.dry_run, begin: body.dry_run ? null : body.before, note: body.dry_run ? "900 of these are open: nobody has dealt with them" : "the partition begins at " + body.before + " now", covered: coveredOf(world) });
       case "GET audit":
-        return this.json(res, 200, { entries: this.audit, more: false });
+        return this.page(res, url.searchParams, "entries", this.audit, {});
       case "GET config":
         return this.json(res, 200, { yaml });
       default:
@@ -496,6 +497,25 @@ export class Fake {
     if (!dry && problems.length && query.get("skip_bad") !== "true") return this.problem(res, 400, problems.length + " lines are bad, and nothing was produced");
     if (!dry) this.imported = { letters, reason: query.get("reason") };
     return this.json(res, 200, { letters, bad: problems.length, produced: dry ? 0 : letters, dry_run: dry, problems: problems.slice(0, 100), topics: letters ? [{ topic: "dlq.orders-app.orders", letters }] : [] });
+  }
+
+  page(res, query, name, all, more) {
+    const from = Number(query.get("cursor") || 0);
+    const to = from + Number(query.get("limit") ?? 50);
+    return this.json(res, 200, { [name]: all.slice(from, to), next: to < all.length ? String(to) : "", ...more });
+  }
+
+  jobRecords(job, query, res) {
+    const { counts } = job;
+    const ends = ["resolved", "superseded", "dropped", "duplicate", "failed"].flatMap((result) => Array(counts[result]).fill(result));
+    while (ends.length < counts.sent) ends.push("on_its_way");
+    const wanted = query.getAll("result");
+    const records = ends.map((result, i) => {
+      const state = { failed: "open", on_its_way: "redriving" }[result] ?? "resolved";
+      const letter = i % 97 === 96 ? null : { ...letterOf(2 * i + 1, this.world), state };
+      return { id: letter?.id ?? "dlq.orders-app.orders/0/" + i, result, code: result === "failed" ? "http-503" : null, at: job.updated, redrive_count: 1, since: result === "failed" && i % 2 ? "20260103-010203-004-5eed5eed" : null, letter };
+    });
+    return this.page(res, query, "records", records.filter((one) => !wanted.length || wanted.includes(one.result)), { covered: coveredOf(this.world) });
   }
 
   postJobs(at, body, res) {

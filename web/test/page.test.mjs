@@ -503,6 +503,52 @@ describe("an edited copy", () => {
     }));
 });
 
+describe("lists in pages", () => {
+  const rows = (page) => page.locator(".table tbody tr");
+
+  test("a job's records say how each ended, by result and in pages", () =>
+    on({ path: "/redrives/20260102-030405-678-1f2e3d4c" }, async (page) => {
+      await page.waitForSelector(".table");
+      assert.equal(await rows(page).count(), 100);
+      await page.getByRole("button", { name: "More records" }).click();
+      await rows(page).nth(150).waitFor();
+      assert.equal(await rows(page).count(), 200);
+      await page.getByLabel("Result").selectOption("failed");
+      await page.getByText("All 24 records.").waitFor();
+      assert.match(page.url(), /\?result=failed$/);
+      assert.equal(await rows(page).count(), 24);
+      assert.equal(await page.getByText("failed again").locator("visible=true").count() >= 24, true);
+      await page.getByText("sent again by").first().waitFor();
+      await page.getByLabel("Result").selectOption("dropped");
+      await page.getByText("None of its records ended like this.").waitFor();
+    }));
+
+  test("jobs and the audit log go on behind the first page, and stay there when something moves", () =>
+    on({ path: "/redrives" }, async (page, fake) => {
+      const one = fake.jobs[0];
+      fake.jobs = Array.from({ length: 120 }, (_, i) => ({ ...one, id: "20260102-030405-678-" + String(1000 - i) }));
+      fake.audit = Array.from({ length: 230 }, (_, i) => ({ ...fake.audit[0], on: "job-" + i }));
+      await page.reload();
+      await rows(page).nth(49).waitFor();
+      await page.getByRole("button", { name: "More redrives" }).click();
+      await rows(page).nth(99).waitFor();
+      fake.jobs.unshift({ ...one, id: "20260102-030405-999-new" });
+      fake.tell("job", { id: fake.jobs[0].id });
+      await page.getByText("20260102-030405-999-new").waitFor();
+      assert.equal(await rows(page).count(), 100);
+      await page.getByRole("button", { name: "More redrives" }).click();
+      await rows(page).nth(120).waitFor();
+      assert.equal(await page.getByRole("button", { name: "More redrives" }).count(), 0);
+      await page.getByRole("link", { name: "Audit" }).click();
+      await rows(page).nth(99).waitFor();
+      for (const seen of [200, 230]) {
+        await page.getByRole("button", { name: "More entries" }).click();
+        await rows(page).nth(seen - 1).waitFor();
+      }
+      assert.equal(await page.getByRole("button", { name: "More entries" }).count(), 0);
+    }));
+});
+
 describe("what cannot be taken back", () => {
   test("force wants a reason and its word", () =>
     on({ path: (fake) => "/groups/" + fake.signatureOf(0) }, async (page, fake) => {

@@ -9,7 +9,7 @@ export const views = [
   { name: "letters", path: () => "/letters", ready: seen(".rows .row") },
   { name: "letter", path: (fake) => "/letters/" + fake.idOf(4500), ready: async (page) => { await page.waitForSelector("[data-view]"); await page.waitForSelector(".words"); } },
   { name: "redrives", path: () => "/redrives", ready: seen(".table") },
-  { name: "redrive", path: () => "/redrives/20260102-030405-678-1f2e3d4c", ready: seen(".rows .row") },
+  { name: "redrive", path: () => "/redrives/20260102-030405-678-1f2e3d4c", ready: seen(".table") },
   { name: "key", path: () => "/keys/orders/orders/customer-2692", ready: seen(".words") },
   { name: "audit", path: () => "/audit", ready: seen(".table") },
   { name: "config", path: () => "/config", ready: seen(".code") },

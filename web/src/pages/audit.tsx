@@ -1,12 +1,11 @@
 /* Who changed what, when and why. */
-import { useState } from "preact/hooks";
-import { useAnswer } from "../api";
+import { usePages } from "../api";
 import { go, Link, withQuery } from "../router";
 import { useOverview } from "../overview";
 import { Line, Lines } from "../text";
 import type { Audit, AuditEntry } from "../types";
 import { Answered, Empty, Time, Title } from "../ui";
-import { Table } from "../table";
+import { More, Table } from "../table";
 
 function onWhat(entry: AuditEntry) {
   if (entry.action.startsWith("redrive."))
@@ -38,11 +37,10 @@ function Details({ entry }: { entry: AuditEntry }) {
 export function AuditPage({ query }: { query: URLSearchParams }) {
   const since = query.get("since") ?? "";
   const group = query.get("group") ?? "";
-  const [limit, setLimit] = useState(100);
-  const asked = new URLSearchParams({ limit: String(limit) });
+  const asked = new URLSearchParams({ limit: "100" });
   if (since) asked.set("since", since);
   if (group) asked.set("group", group);
-  const answer = useAnswer<Audit>("/audit?" + asked.toString(), ["job"]);
+  const answer = usePages<Audit>("/audit?" + asked.toString(), ["job"]);
   const groups = [...new Set((useOverview().data?.routes ?? []).map((route) => route.group))];
   const show = (change: Record<string, string>) => {
     const next = new URLSearchParams(query);
@@ -81,15 +79,15 @@ export function AuditPage({ query }: { query: URLSearchParams }) {
         ) : null}
       </form>
       <Answered answer={answer} what="the audit log">
-        {(data) =>
-          data.entries.length === 0 ? (
+        {(pages) =>
+          pages.every((page) => page.entries.length === 0 && !page.next) ? (
             <Empty title="Nothing was changed.">Redrives, archivings and purges will stand here, with who, when and why.</Empty>
           ) : (
             <>
               <Table
                 label="Changes, the newest first"
                 columns={["When", "Who", "What", "On", "Why", "Result", "Details"]}
-                rows={data.entries.map((entry, i) => ({
+                rows={pages.flatMap((page) => page.entries).map((entry, i) => ({
                   key: (entry.at ?? "") + entry.action + entry.on + i,
                   cells: [
                     <Time at={entry.at} />,
@@ -102,12 +100,7 @@ export function AuditPage({ query }: { query: URLSearchParams }) {
                   ],
                 }))}
               />
-              {data.more && limit < 500 ? (
-                <button type="button" onClick={() => setLimit(500)}>
-                  Show more
-                </button>
-              ) : null}
-              {data.more && limit >= 500 ? <p class="muted">There are more: `oncegate audit list` prints them all.</p> : null}
+              <More answer={answer} what="entries" />
             </>
           )
         }

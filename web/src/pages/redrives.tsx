@@ -1,16 +1,16 @@
 /* Redrive jobs: what was asked for, how far it is, how each record ended. */
 import { useState } from "preact/hooks";
-import { post, Problem, useAnswer } from "../api";
+import { post, Problem, useAnswer, usePages } from "../api";
 import { skippedRows } from "../actions";
 import { filterQuery, filterWords } from "../filter";
 import { count, some } from "../format";
-import { LetterList } from "../letters";
 import { useWhyNot } from "../overview";
 import { Link, withQuery } from "../router";
-import { Table } from "../table";
+import { More, Table } from "../table";
 import { Line } from "../text";
-import type { Counts, Filter, Job, Jobs } from "../types";
+import type { Counts, Filter, Job, JobGroup, Jobs } from "../types";
 import { Answered, Dialog, Empty, Facts, Notice, ProblemNotice, StateTag, Time, Title } from "../ui";
+import { JobRecordList } from "./jobrecords";
 
 const ended = new Set(["finished", "cancelled", "failed"]);
 
@@ -62,16 +62,18 @@ function Ends({ counts }: { counts: Counts }) {
   );
 }
 
+const jobsOf = (pages: Jobs[]): Job[] => pages.flatMap((page) => page.jobs);
+const groupsOf = (pages: Jobs[]): JobGroup[] => pages[0]?.groups ?? [];
+
 export function RedrivesPage() {
-  const [limit, setLimit] = useState(50);
-  const answer = useAnswer<Jobs>("/jobs?limit=" + limit, ["job"]);
+  const answer = usePages<Jobs>("/jobs?limit=50", ["job"]);
   return (
     <>
       <Title text="Redrives" />
       <Answered answer={answer} what="the redrives">
-        {(data) => (
+        {(pages) => (
           <>
-            {data.groups
+            {groupsOf(pages)
               .filter((group) => group.trouble || !group.known)
               .map((group) => (
                 <Notice kind="warn" key={group.group}>
@@ -81,7 +83,7 @@ export function RedrivesPage() {
                   </p>
                 </Notice>
               ))}
-            {data.jobs.length === 0 ? (
+            {jobsOf(pages).length === 0 ? (
               <Empty title="Nothing was redriven.">
                 A redrive begins at a <Link to="/groups">failure</Link> or at <Link to="/letters">records</Link>: Redrive…
               </Empty>
@@ -89,7 +91,7 @@ export function RedrivesPage() {
               <Table
                 label="Redrive jobs, the newest first"
                 columns={["Job", "Status", "Progress", "Ends", "What", "Mode", "By, and why", "Begun"]}
-                rows={data.jobs.map((job) => ({
+                rows={jobsOf(pages).map((job) => ({
                   key: job.id,
                   cells: [
                     <Link to={"/redrives/" + encodeURIComponent(job.id)} class="mono nowrap">
@@ -109,12 +111,8 @@ export function RedrivesPage() {
                 }))}
               />
             )}
-            {data.jobs.length >= limit && limit < 500 ? (
-              <button type="button" onClick={() => setLimit(500)}>
-                Show more
-              </button>
-            ) : null}
-            <RunnerWords jobs={data} />
+            <More answer={answer} what="redrives" />
+            <RunnerWords groups={groupsOf(pages)} />
           </>
         )}
       </Answered>
@@ -122,9 +120,9 @@ export function RedrivesPage() {
   );
 }
 
-function RunnerWords({ jobs }: { jobs: Jobs }) {
-  if (jobs.groups.length === 0) return null;
-  const here = jobs.groups.filter((group) => group.runs_here).map((group) => group.group);
+function RunnerWords({ groups }: { groups: JobGroup[] }) {
+  if (groups.length === 0) return null;
+  const here = groups.filter((group) => group.runs_here).map((group) => group.group);
   return (
     <p class="muted">
       {here.length ? "This console runs the jobs of " + here.join(", ") + "." : "This console runs no jobs: another console or command does."}
@@ -180,7 +178,7 @@ function lettersOf(job: Job): Filter {
   return { ...job.filter, state: ["any"], ...(until && !job.filter.id ? { until } : {}) };
 }
 
-function JobView({ job, reload }: { job: Job; reload: () => void }) {
+function JobView({ job, query, reload }: { job: Job; query: URLSearchParams; reload: () => void }) {
   const [asking, setAsking] = useState(false);
   const why = useWhyNot("operator");
   const over = ended.has(job.status);
@@ -243,18 +241,13 @@ function JobView({ job, reload }: { job: Job; reload: () => void }) {
         />
       </section>
       </div>
-      {job.filter_hidden ? null : (
-        <>
-          <h2>Its records, as they stand</h2>
-          <LetterList filter={lettersOf(job)} job={job.id} />
-        </>
-      )}
+      <JobRecordList job={job} query={query} />
       {asking ? <CancelDialog job={job} close={() => setAsking(false)} done={reload} /> : null}
     </>
   );
 }
 
-export function RedrivePage({ id }: { id: string }) {
+export function RedrivePage({ id, query }: { id: string; query: URLSearchParams }) {
   const answer = useAnswer<Job>("/jobs/" + encodeURIComponent(id), ["job"]);
   return (
     <>
@@ -265,7 +258,7 @@ export function RedrivePage({ id }: { id: string }) {
         Redrive <span class="mono"><Line text={id} max={80} /></span>
       </Title>
       <Answered answer={answer} what="the redrive">
-        {(job) => <JobView job={job} reload={answer.reload} />}
+        {(job) => <JobView job={job} query={query} reload={answer.reload} />}
       </Answered>
     </>
   );
