@@ -25,6 +25,7 @@ struct auditing {
     const struct config *config;
     struct loop *loop;
     char *topic;
+    const char *since; /* for a console; NULL: not given */
     int64_t since_ms;
     int32_t partitions;
     struct kafka_reader *reader;
@@ -209,40 +210,65 @@ static void take_entry(struct auditing *audit, struct json_object *object)
         .result = mem_strdup(answer_text(object, "result"))};
 }
 
-/* The newest first there. */
-static void take_entries(struct auditing *audit, struct json_object *answer)
+static void take_entries(struct auditing *audit, struct json_object *list)
 {
-    struct json_object *list = answer_member(answer, "entries");
-    size_t count = answer_count(list);
-    audit->items = mem_calloc(count + 1, sizeof(*audit->items));
-    for (size_t i = count; i > 0; i--)
-        take_entry(audit, json_object_array_get_idx(list, i - 1));
-    if (answer_bool(answer, "more"))
-        fprintf(stderr,
-                "oncegate: older entries than these %zu are left out: --since narrows, and "
-                "without --console all are read\n",
-                count);
+    size_t count = audit->count + answer_count(list);
+    audit->items = mem_realloc(audit->items, (count + 1) * sizeof(*audit->items));
+    for (size_t i = 0; i < answer_count(list); i++)
+        take_entry(audit, json_object_array_get_idx(list, i));
+}
+
+/* The newest stand first there. */
+static void turn_round(struct auditing *audit)
+{
+    for (size_t i = 0; i < audit->count / 2; i++) {
+        struct audit_entry entry = audit->items[i];
+        audit->items[i] = audit->items[audit->count - 1 - i];
+        audit->items[audit->count - 1 - i] = entry;
+    }
+}
+
+/* One page; next: its cursor, then the next one's. */
+static bool take_page(struct auditing *audit, struct console_client *console,
+                      const struct buf *group, struct buf *next)
+{
+    const char *since = audit->since;
+    struct json_object *answer;
+    struct buf path = {0};
+    buf_printf(&path, "/api/v1/audit?limit=%d", CONSOLE_MOST);
+    if (since)
+        console_client_add_param(&path, "since", slice_of(since));
+    if (group->len > 0)
+        console_client_add_param(&path, "group", buf_slice(group));
+    if (next->len > 0)
+        console_client_add_param(&path, "cursor", buf_slice(next));
+    answer = console_ask(console, path.data, NULL, &audit->err);
+    buf_deinit(&path);
+    buf_reset(next);
+    if (!answer)
+        return false;
+    take_entries(audit, answer_member(answer, "entries"));
+    buf_add_text(next, answer_text(answer, "next"));
+    json_object_put(answer);
+    return true;
 }
 
 static int list_of_console(struct auditing *audit, struct console_client *console)
 {
-    const char *since = cli_option(audit->cli, "--since");
-    struct json_object *answer = NULL;
-    struct buf path = {0}, group = {0};
-    buf_printf(&path, "/api/v1/audit?limit=%d", CONSOLE_MOST);
-    if (since)
-        console_client_add_param(&path, "since", slice_of(since));
-    if (console_route_group(audit->cli, console, &group, &audit->err)) {
-        if (group.len > 0)
-            console_client_add_param(&path, "group", buf_slice(&group));
-        answer = console_ask(console, path.data, NULL, &audit->err);
+    struct buf group = {0}, next = {0};
+    bool ok;
+    audit->since = cli_option(audit->cli, "--since");
+    ok = console_route_group(audit->cli, console, &group, &audit->err);
+    if (ok) {
+        do {
+            ok = take_page(audit, console, &group, &next);
+        } while (ok && next.len > 0);
     }
-    buf_deinit(&path);
     buf_deinit(&group);
-    if (!answer)
+    buf_deinit(&next);
+    if (!ok)
         return cli_fail(&audit->err);
-    take_entries(audit, answer);
-    json_object_put(answer);
+    turn_round(audit);
     print(audit);
     return EXIT_OK;
 }

@@ -21,8 +21,10 @@
 #include "dlq/redrive_ahead.h"
 #include "dlq/redrive_scan.h"
 #include "filter_options.h"
+#include "json_print.h"
 #include "redis_task.h"
 #include "redrive_by_console.h"
+#include "redrive_records.h"
 #include "redrive_tell.h"
 
 #define EXIT_INTERRUPTED 130
@@ -345,6 +347,20 @@ static const struct redrive_job *find_job(struct redriving *r, const char *id)
     return job;
 }
 
+/* The job itself as well, where people read. */
+static int print_status(struct redriving *r, const struct redrive_job *job)
+{
+    int code = job->counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
+    bool records = cli_flag(r->cli, "--records");
+    if (!records || json_output_of(r->cli) == OUTPUT_TABLE)
+        redrive_tell_job(&r->tell, job, false);
+    /* job is not valid behind this: the loop turns. */
+    if (records && !redrive_records_print(r->cli, r->loop, r->config, r->cli->argv[1],
+                                          &r->interrupted, &r->err))
+        return r->interrupted ? EXIT_INTERRUPTED : cli_fail(&r->err);
+    return code;
+}
+
 static int status(struct redriving *r)
 {
     bool watch = cli_flag(r->cli, "--watch");
@@ -359,9 +375,10 @@ static int status(struct redriving *r)
         if (!wait_done(r))
             return cli_fail(&r->err);
         job = jobs_find(r->jobs, r->watched);
+        r->interrupted = !redrive_status_is_end(job->status);
+        r->asked = false;
     }
-    redrive_tell_job(&r->tell, job, false);
-    return job->counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
+    return print_status(r, job);
 }
 
 static int cancel(struct redriving *r)

@@ -16,6 +16,8 @@
 #include "console_ask.h"
 #include "console_route.h"
 #include "filter_options.h"
+#include "json_print.h"
+#include "redrive_records.h"
 #include "redrive_tell.h"
 
 #define LIST_MOST 500 /* the most that the API gives at once */
@@ -258,30 +260,62 @@ static void tell_trouble(struct json_object *groups)
     }
 }
 
-static int list(struct asking *asking)
+static void tell_jobs(struct asking *asking, struct json_object *jobs)
 {
-    struct buf path = {0}, group = {0};
-    struct json_object *answer = NULL, *jobs;
-    buf_printf(&path, "/api/v1/jobs?limit=%d", LIST_MOST);
-    if (console_route_group(asking->cli, asking->console, &group, &asking->err)) {
-        if (group.len > 0)
-            console_client_add_param(&path, "group", buf_slice(&group));
-        answer = console_ask(asking->console, path.data, NULL, &asking->err);
-    }
-    buf_deinit(&path);
-    buf_deinit(&group);
-    if (!answer)
-        return cli_fail(&asking->err);
-    jobs = answer_member(answer, "jobs");
     for (size_t i = 0; i < answer_count(jobs); i++) {
         struct redrive_job job;
         read_job(json_object_array_get_idx(jobs, i), &job);
         redrive_tell_line(&asking->tell, &job, false);
         redrive_job_deinit(&job);
     }
-    tell_trouble(answer_member(answer, "groups"));
+}
+
+/* One page; next: its cursor, then the next one's. */
+static bool list_page(struct asking *asking, const struct buf *group, struct buf *next)
+{
+    struct buf path = {0};
+    struct json_object *answer;
+    buf_printf(&path, "/api/v1/jobs?limit=%d", LIST_MOST);
+    if (group->len > 0)
+        console_client_add_param(&path, "group", buf_slice(group));
+    if (next->len > 0)
+        console_client_add_param(&path, "cursor", buf_slice(next));
+    answer = console_ask(asking->console, path.data, NULL, &asking->err);
+    buf_deinit(&path);
+    buf_reset(next);
+    if (!answer)
+        return false;
+    tell_jobs(asking, answer_member(answer, "jobs"));
+    buf_add_text(next, answer_text(answer, "next"));
+    if (next->len == 0)
+        tell_trouble(answer_member(answer, "groups"));
     json_object_put(answer);
-    return EXIT_OK;
+    return true;
+}
+
+static int list(struct asking *asking)
+{
+    struct buf group = {0}, next = {0};
+    bool ok = console_route_group(asking->cli, asking->console, &group, &asking->err);
+    if (ok) {
+        do {
+            ok = list_page(asking, &group, &next);
+        } while (ok && next.len > 0);
+    }
+    buf_deinit(&group);
+    buf_deinit(&next);
+    return ok ? EXIT_OK : cli_fail(&asking->err);
+}
+
+/* The job itself as well, where people read. */
+static int print_status(struct asking *asking, const struct redrive_job *job)
+{
+    bool records = cli_flag(asking->cli, "--records");
+    if (!records || json_output_of(asking->cli) == OUTPUT_TABLE)
+        redrive_tell_job(&asking->tell, job, false);
+    if (records && !redrive_records_of_console(asking->cli, asking->console, job->id, &asking->err))
+        return cli_fail(&asking->err);
+    return job->counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
 }
 
 static int status(struct asking *asking)
@@ -297,8 +331,7 @@ static int status(struct asking *asking)
     if (stay && !redrive_status_is_end(job.status) && !watch(asking, &job)) {
         code = cli_fail(&asking->err);
     } else {
-        redrive_tell_job(&asking->tell, &job, false);
-        code = job.counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
+        code = print_status(asking, &job);
     }
     redrive_job_deinit(&job);
     return code;

@@ -1,69 +1,13 @@
-"""Redrive as a job: dry run, sending, results, cancel, and what a runner's death leaves behind."""
+"""Redrive as a job: dry run, sending, results, cancel, two runners. Killed: test_redrive_killed.py."""
 
 import json
-import os
-import signal
 
 import pytest
 
-from support import needs, places
 from support.gateway import command
-from support.process import Child
+from support.redrives import (Runner, copies_sent, effects, fail_all, job_of, known_jobs, redrive,
+                              start_job)
 from support.waiting import wait_until
-
-
-def redrive(world, *args, **options):
-    return command("redrive", *args, config=world.gateways[0].config_path, **options)
-
-
-def job_of(done):
-    """The job that a command printed with -o jsonl."""
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def start_job(world, *args, check=0, **options):
-    return job_of(redrive(world, "start", "-o", "jsonl", *args, check=check, **options))
-
-
-def known_jobs(world):
-    return [json.loads(line)
-            for line in redrive(world, "list", "-o", "jsonl", check=0).stdout.splitlines()]
-
-
-class Runner(Child):
-    """A redrive command in the background."""
-
-    count = 0
-
-    def __init__(self, world, *args, program=None, env=None):
-        Runner.count += 1
-        log = world.directory / ("redrive%d.log" % Runner.count)
-        super().__init__([program or places.find_gateway(), "redrive", *args, "-o", "jsonl", "-c",
-                          world.gateways[0].config_path], log, env={**os.environ, **(env or {})})
-
-    def wait_said(self, words, timeout=30):
-        wait_until(lambda: words in self.output(), timeout,
-                   lambda: "%s, said: %s" % (words, self.output()))
-        return self
-
-
-def fail_all(world, count):
-    """So many dead letters of one key each; the handler is well again afterwards."""
-    world.start()
-    world.handler.control(default={"status": 422})
-    ids = [world.send("k%d" % number, 1) for number in range(count)]
-    world.wait_dead(count)
-    world.wait_committed()
-    world.handler.control(default=None)
-    return ids
-
-
-def effects(world, ids):
-    return [record_id for record_id in world.handler.effects() if record_id in set(ids)]
-
-
-def copies_sent(world):
-    return len(world.dump("redrive"))
 
 
 def test_dead_letters_go_round_again_and_close_by_themselves(world):
@@ -143,6 +87,29 @@ def test_letter_that_fails_again_is_open_with_its_count(world):
     assert len(first) == 1
 
 
+def test_status_prints_each_record_and_what_became_of_it(world):
+    fail_all(world, 3)
+    world.handler.control(keys={"k1": {"status": 422}})
+    job = start_job(world, check=3)
+    done = redrive(world, "status", job["id"], "--records", "-o", "jsonl", check=3)
+    lines = {line["key"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert {key: (line["result"], line["code"], line["state"], line["since"])
+            for key, line in lines.items()} == {"k0": ("resolved", None, "resolved", None),
+                                                "k1": ("failed", "http-422", "open", None),
+                                                "k2": ("resolved", None, "resolved", None)}
+    dead = {(copy.line["topic"], copy.line["p"], copy.line["o"]) for copy in world.dead_letters()}
+    for line in lines.values():
+        topic, partition, offset = line["id"].rsplit("/", 2)
+        assert (topic, int(partition), int(offset)) in dead
+    some = redrive(world, "status", job["id"], "--records", "--result", "failed", "--result", "dropped",
+                   "-o", "json", check=3)
+    assert [record["key"] for record in json.loads(some.stdout)] == ["k1"]
+    table = redrive(world, "status", job["id"], "--records", check=3).stdout
+    assert job["id"] in table and "RESULT" in table and table.count("resolved  ") >= 2
+    refused = redrive(world, "status", job["id"], "--records", "--result", "skipped", check=64)
+    assert "skipped" in refused.stderr
+
+
 def test_selection_and_limit(world):
     ids = fail_all(world, 4)
     dead = {copy.record_id: copy.line for copy in world.dead_letters()}
@@ -177,29 +144,6 @@ def test_job_is_cancelled_between_records(world):
     rest = start_job(world)
     assert rest["sent"] == 30 - sent
     assert sorted(effects(world, ids)) == sorted(ids)
-
-
-@pytest.mark.parametrize("point", [
-    "redrive_produced:3", "redrive_recorded:3", pytest.param("redrive_progress:1", marks=pytest.mark.slow),
-    pytest.param("redrive_progress:2", marks=pytest.mark.slow)])
-def test_runner_that_dies_is_followed_by_another(world, point):
-    """SIGKILL after a copy, after its state, after a word of progress: nothing lost, nothing twice."""
-    ids = fail_all(world, 12)
-    runner = Runner(world, "start", "--rate", "8", program=needs.crashy(),
-                    env={"ONCEGATE_CRASH_AT": point})
-    try:
-        assert runner.wait(40) == -signal.SIGKILL
-    finally:
-        runner.kill()
-    done = redrive(world, "resume", check=0, timeout=90)
-    assert "this command runs" in done.stderr
-    job = known_jobs(world)[0]
-    assert (job["status"], job["sent"]) == ("finished", 12)
-    assert job["resolved"] == 12 and job["epoch"] >= 2
-    world.wait_effects(ids)
-    world.wait_committed()
-    assert sorted(effects(world, ids)) == sorted(ids)
-    assert copies_sent(world) <= 12 + 1
 
 
 def owns(runner):
