@@ -219,6 +219,7 @@ static void run_ended(void *arg, enum redrive_status status, const char *note)
 {
     struct jobs *jobs = arg;
     struct run *run = &jobs->run;
+    CRASH_POINT("redrive_ending");
     run->job.status = status == REDRIVE_WAITING ? REDRIVE_RUNNING : status;
     set_note(&run->job, note);
     run->stopping = status == REDRIVE_WAITING; /* begun again in a while */
@@ -491,6 +492,7 @@ struct asking {
 static void asked(void *arg, const struct err *err)
 {
     struct asking *asking = arg;
+    CRASH_POINT("redrive_asked");
     asking->done(asking->arg, err);
     buf_deinit(&asking->key);
     buf_deinit(&asking->value);

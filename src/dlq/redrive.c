@@ -312,6 +312,7 @@ static void send(struct redrive *redrive, struct redrive_entry *entry, const str
                                     .arg = sending};
     sending->msg.partition = entry->origin_partition % partitions;
     kafka_producer_send(redrive->config.producer, &sending->msg);
+    CRASH_POINT("redrive_sent");
 }
 
 static void fetched(void *arg, enum kafka_fetched result, struct record *rec, const struct err *err)
@@ -330,6 +331,7 @@ static void fetched(void *arg, enum kafka_fetched result, struct record *rec, co
         return;
     }
     redrive->next++;
+    CRASH_POINT("redrive_fetched");
     if (result == KAFKA_FETCHED)
         send(redrive, entry, rec);
     else
