@@ -145,6 +145,10 @@ def test_records_of_a_job_keep_their_results(world, open_console):
         for result, count in (("resolved", 4), ("failed", 1), ("superseded", 0), ("left", 0)):
             line = 'oncegate_redrive_records_total{group="%s",result="%s"} %d\n'
             assert line % (world.group, result, count) in text
+    told = [command("redrive", "status", first["id"], "--records", "-o", "jsonl", *words,
+                    config=world.gateways[0].config_path, check=3).stdout
+            for words in ((), ("--console", "http://localhost:%d" % console.port))]
+    assert told[0] == told[1] and len(told[0].splitlines()) == 4
     assert console.ask("/api/v1/jobs/none/records")[0] == 404
     for wrong in ("result=skipped", "cursor=x", "limit=0", "state=open"):
         assert console.ask("/api/v1/jobs/%s/records?%s" % (first["id"], wrong))[0] == 400, wrong
@@ -162,6 +166,9 @@ def test_jobs_and_audit_log_come_in_pages(world, open_console):
         assert [job["id"] for job in jobs] == ids, limit
         entries = console.pages("/api/v1/audit", "entries", limit=limit)
         assert [entry["on"] for entry in entries] == ids, limit
+    listed = command("redrive", "list", "--console", "http://localhost:%d" % console.port, "-o", "jsonl",
+                     check=0).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in listed] == ids
     page = console.get("/api/v1/audit?limit=2")
     jobs = console.get("/api/v1/jobs?limit=2")
     last = console.post("/api/v1/jobs", {"filter": {}})["id"]  # pages go on where they were
