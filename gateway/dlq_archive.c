@@ -7,22 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cmd_dlq.h"
 #include "dlq/dead_topics.h"
+#include "dlq/put_away.h"
 #include "dlq/sender.h"
 #include "dlq/snapshot.h"
 #include "dlq/topic_route.h"
 #include "progress.h"
-#include "record/letter_state.h"
-
-struct put_away {
-    const struct route_config *route;
-    char *state_key, *redrive_id, *code;
-    enum letter_result result; /* of that redrive: it is the job's for good */
-    uint32_t redrive_count;
-};
 
 struct archive {
     struct dlq *dlq;
@@ -51,19 +43,9 @@ static bool send_state(const struct archive *archive, struct dlq_sender *sender,
                        const struct put_away *row, struct err *err)
 {
     struct state_text *text = mem_zalloc(sizeof(*text));
-    struct letter_state state = {.status = LETTER_ARCHIVED,
-                                 .result = row->result,
-                                 .redrive_count = row->redrive_count,
-                                 .by = slice_of(archive->by),
-                                 .at_ms = clock_wall_ms(),
-                                 .reason = slice_of(archive->reason)};
     struct produce msg = {.partition = LETTER_STATE_PARTITION};
-    if (row->redrive_id[0])
-        state.redrive_id = slice_of(row->redrive_id);
-    if (row->result == LETTER_RESULT_FAILED)
-        state.code = slice_of(row->code);
     text->topic = config_dlq_state_topic(row->route);
-    letter_state_write(&text->value, &state);
+    put_away_write(&text->value, row, archive->by, archive->reason, SLICE_NULL);
     text->key = mem_strdup(row->state_key);
     msg.topic = text->topic;
     msg.key = slice_of(text->key);
@@ -174,9 +156,7 @@ static bool choose(void *arg, const struct dlq_row *row)
         archive->cap = archive->cap ? 2 * archive->cap : 256;
         archive->rows = mem_realloc(archive->rows, archive->cap * sizeof(*archive->rows));
     }
-    archive->rows[archive->count++] = (struct put_away){
-        route,       mem_strdup(row->state_key), mem_strdup(row->redrive_id), mem_strdup(row->code),
-        row->result, row->redrive_count};
+    put_away_take(&archive->rows[archive->count++], route, row);
     return true;
 }
 
@@ -221,11 +201,8 @@ int dlq_archive(struct dlq *dlq)
         dlq_by(archive.by);
         code = run(&archive, dry_run);
     }
-    for (size_t i = 0; i < archive.count; i++) {
-        mem_free(archive.rows[i].state_key);
-        mem_free(archive.rows[i].redrive_id);
-        mem_free(archive.rows[i].code);
-    }
+    for (size_t i = 0; i < archive.count; i++)
+        put_away_deinit(&archive.rows[i]);
     mem_free(archive.rows);
     dlq_filter_deinit(&filter);
     return code;

@@ -12,6 +12,7 @@
 #include "console/body.h"
 #include "console/console_parts.h"
 #include "dlq/dlq_write.h"
+#include "dlq/put_away.h"
 #include "record/audit_entry.h"
 #include "record/letter_state.h"
 
@@ -19,13 +20,6 @@
 #define AT_ONCE    10000
 #define PAGE       1000
 #define ARCHIVE_MS 60000
-
-struct put_away {
-    const struct route_config *route;
-    char *state_key, *redrive_id, *code;
-    enum letter_result result; /* of that redrive: it is the job's for good */
-    uint32_t redrive_count;
-};
 
 struct archiving {
     struct work work;
@@ -45,11 +39,8 @@ struct archiving {
 static void drop(struct work *work)
 {
     struct archiving *archive = (struct archiving *)work;
-    for (size_t i = 0; i < archive->count; i++) {
-        mem_free(archive->items[i].state_key);
-        mem_free(archive->items[i].redrive_id);
-        mem_free(archive->items[i].code);
-    }
+    for (size_t i = 0; i < archive->count; i++)
+        put_away_deinit(&archive->items[i]);
     mem_free(archive->items);
     mem_free(archive->reason);
     dlq_filter_deinit(&archive->filter);
@@ -107,19 +98,9 @@ static void write_states(struct archiving *archive)
     archive->pending = archive->count;
     for (size_t i = 0; i < archive->count; i++) {
         const struct put_away *item = &archive->items[i];
-        struct letter_state state = {.status = LETTER_ARCHIVED,
-                                     .result = item->result,
-                                     .redrive_count = item->redrive_count,
-                                     .by = slice_of(by),
-                                     .at_ms = clock_wall_ms(),
-                                     .reason = slice_of(archive->reason)};
         char *topic = config_dlq_state_topic(item->route);
-        if (item->redrive_id[0])
-            state.redrive_id = slice_of(item->redrive_id);
-        if (item->result == LETTER_RESULT_FAILED)
-            state.code = slice_of(item->code);
         buf_reset(&value);
-        letter_state_write(&value, &state);
+        put_away_write(&value, item, by, archive->reason, SLICE_NULL);
         dlq_write(console->producer, topic, LETTER_STATE_PARTITION, slice_of(item->state_key),
                   buf_slice(&value), written, archive);
         mem_free(topic);
@@ -191,9 +172,7 @@ static bool each(void *arg, const struct dlq_row *row)
         archive->more = true;
         return false;
     }
-    archive->items[archive->count++] = (struct put_away){
-        route,       mem_strdup(row->state_key), mem_strdup(row->redrive_id), mem_strdup(row->code),
-        row->result, row->redrive_count};
+    put_away_take(&archive->items[archive->count++], route, row);
     return true;
 }
 

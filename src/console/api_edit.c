@@ -17,6 +17,7 @@
 #include "console/console_parts.h"
 #include "dlq/dlq_write.h"
 #include "dlq/edited_copy.h"
+#include "dlq/put_away.h"
 #include "record/letter_state.h"
 
 #define REASON_MAX 1000
@@ -31,9 +32,8 @@ struct editing {
     /* of the line */
     unsigned state;
     enum letter_writer writer;
-    char *from, *state_key, *redrive_id;
-    uint32_t redrive_count;
-    const struct route_config *route;
+    char *from;
+    struct put_away away; /* its route NULL: none wrote it */
     /* of the copy; what it borrows of the record is owned here */
     struct buf key, value, changed;
     struct record_header *headers;
@@ -54,8 +54,7 @@ static void drop(struct work *work)
     body_edit_deinit(&edit->edit);
     mem_free(edit->reason);
     mem_free(edit->from);
-    mem_free(edit->state_key);
-    mem_free(edit->redrive_id);
+    put_away_deinit(&edit->away);
     buf_deinit(&edit->key);
     buf_deinit(&edit->value);
     buf_deinit(&edit->changed);
@@ -123,7 +122,7 @@ static void start_job(struct editing *edit)
     struct redrive_job job = {.created_ms = clock_wall_ms()};
     struct dlq_filter filter;
     struct buf text = {0};
-    struct jobs *jobs = redriving_jobs(console->redriving, edit->route->group, &edit->err);
+    struct jobs *jobs = redriving_jobs(console->redriving, edit->away.route->group, &edit->err);
     char id[REDRIVE_ID_MAX];
     if (!jobs) {
         (void)err_prefix(&edit->err, "the copy is %s, and no job sends it", edit->copy);
@@ -141,7 +140,7 @@ static void start_job(struct editing *edit)
     redrive_job_id(job.created_ms, id);
     job.updated_ms = job.created_ms;
     job.id = mem_strdup(id);
-    job.group = mem_strdup(edit->route->group);
+    job.group = mem_strdup(edit->away.route->group);
     job.by = console_by(&edit->work.who);
     job.reason = mem_strdup(edit->reason);
     job.filter = text.data;
@@ -167,19 +166,11 @@ static void archived(void *arg, const struct err *err)
 static void archive(struct editing *edit)
 {
     char *by = console_by(&edit->work.who);
-    char *topic = config_dlq_state_topic(edit->route);
-    struct letter_state state = {.status = LETTER_ARCHIVED,
-                                 .redrive_count = edit->redrive_count,
-                                 .by = slice_of(by),
-                                 .at_ms = clock_wall_ms(),
-                                 .reason = slice_of(edit->reason),
-                                 .edited_to = slice_of(edit->copy)};
+    char *topic = config_dlq_state_topic(edit->away.route);
     struct buf value = {0};
-    if (edit->redrive_id[0])
-        state.redrive_id = slice_of(edit->redrive_id);
-    letter_state_write(&value, &state);
+    put_away_write(&value, &edit->away, by, edit->reason, slice_of(edit->copy));
     dlq_write(edit->work.console->producer, topic, LETTER_STATE_PARTITION,
-              slice_of(edit->state_key), buf_slice(&value), archived, edit);
+              slice_of(edit->away.state_key), buf_slice(&value), archived, edit);
     buf_deinit(&value);
     mem_free(topic);
     mem_free(by);
@@ -227,7 +218,7 @@ static void write_audit(struct editing *edit)
     buf_add_char(&details, '{');
     add_changes(&details, edit);
     buf_add_char(&details, '}');
-    console_audit(edit->work.console, edit->route->group,
+    console_audit(edit->work.console, edit->away.route->group,
                   &(struct audit_note){.who = &edit->work.who,
                                        .action = "dlq.edit",
                                        .on = edit->from,
@@ -280,7 +271,7 @@ static bool make_copy(struct editing *edit, const struct record *rec)
                                  .headers = edit->edit.headers,
                                  .header_count = edit->edit.header_count};
     struct edited_copy copy;
-    bool ok = edited_copy_make(&copy, rec, &wanted, &edit->route->dedup.rule, edit->from,
+    bool ok = edited_copy_make(&copy, rec, &wanted, &edit->away.route->dedup.rule, edit->from,
                                &edit->err);
     if (ok)
         keep_copy(edit, rec, &copy);
@@ -297,7 +288,7 @@ static void fetched(void *arg, struct record *rec, const struct err *err)
     else if (!rec)
         (void)err_set(&edit->err, ERR_NO_FILE, "retention has taken this record");
     if (edit->err.code || !make_copy(edit, rec) || edit->dry_run || !console->events ||
-        !redriving_jobs(console->redriving, edit->route->group, &edit->err) ||
+        !redriving_jobs(console->redriving, edit->away.route->group, &edit->err) ||
         !console_producer(console, &edit->err))
         end(edit);
     else
@@ -313,12 +304,9 @@ static void take_row(void *arg, const struct dlq_row *row)
     edit->state = row->state;
     edit->writer = row->writer;
     edit->from = mem_printf("%s/%" PRId32 "/%" PRId64, row->topic, row->partition, row->offset);
-    edit->state_key = mem_strdup(row->state_key);
-    edit->redrive_id = mem_strdup(row->redrive_id);
-    edit->redrive_count = row->redrive_count;
+    put_away_take(&edit->away, dlq_topic_route(edit->work.console->config, row->topic), row);
     if (!dlq_id_parse(slice_of(row->latest), &edit->latest, &err))
         edit->latest = (struct dlq_id){0};
-    edit->route = dlq_topic_route(edit->work.console->config, row->topic);
 }
 
 static void run(void *arg, struct dlq_index *index)
@@ -333,7 +321,8 @@ static void looked(void *arg)
     struct editing *edit = arg;
     if (!edit->err.code && !edit->found)
         (void)err_set(&edit->err, ERR_NO_FILE, "no dead letter is known there");
-    else if (!edit->err.code && (!edit->route || edit->writer != LETTER_OWN || !edit->latest.topic))
+    else if (!edit->err.code &&
+             (!edit->away.route || edit->writer != LETTER_OWN || !edit->latest.topic))
         edit->conflict = !err_set(&edit->err, ERR_INPUT,
                                   "another program wrote it: where it came from is not known");
     else if (!edit->err.code && edit->state != DLQ_STATE_OPEN)
