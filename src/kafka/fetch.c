@@ -124,14 +124,19 @@ static bool is_of_assigned(const struct kafka_fetch *fetch, const rd_kafka_messa
            strcmp(rd_kafka_topic_name(message->rkt), fetch->topic) == 0;
 }
 
-/* The topic and partition that are set, from there. */
+/* The topic and partition that are set, from there. A topic that the client has not seen is looked
+ * up at once where an application names it; an assignment alone waits for the client's look around,
+ * once a second. */
 static void assign(struct kafka_fetch *fetch, int64_t offset)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_t *named = rd_kafka_topic_new(fetch->rk, fetch->topic, NULL);
 
     rd_kafka_topic_partition_list_add(list, fetch->topic, fetch->partition)->offset = offset;
     (void)rd_kafka_assign(fetch->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
+    if (named != NULL)
+        rd_kafka_topic_destroy(named);
     fetch->position = offset;
     fetch->fresh = true;
 }

@@ -2,6 +2,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -174,6 +175,29 @@ static void test_fetch_from_a_topic_that_is_made_again(void **state)
     expect_none(rig, 4);
 }
 
+/* Not a record of a place that was asked for before. */
+static void test_fetch_from_topics_in_turn(void **state)
+{
+    struct rig *rig = *state;
+    const char *const first = rig->topic;
+    const char *second = support_name("fetch");
+
+    support_topic(rig->loop, rig->config, second, 1, NULL, 0);
+    support_produce(rig->bootstrap, first, 0, 4);
+    support_abort(rig->bootstrap, second, 0); /* so that a value stands elsewhere there */
+    support_produce(rig->bootstrap, second, 0, 4);
+    for (int64_t i = 0; i < 4; i++) {
+        char value[8];
+
+        snprintf(value, sizeof(value), "v%d", (int)i);
+        rig->topic = first;
+        expect_record(rig, i, value);
+        rig->topic = second;
+        expect_record(rig, i + 4, value);
+    }
+    rig->topic = first;
+}
+
 #define FETCHING(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -186,6 +210,7 @@ int main(void)
         FETCHING(test_fetch_of_markers_at_the_end_is_none),
         FETCHING(test_fetch_beyond_the_end_is_none_each_time),
         FETCHING(test_fetch_from_a_topic_that_is_made_again),
+        FETCHING(test_fetch_from_topics_in_turn),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
