@@ -129,6 +129,7 @@ void console_row(struct json_object *object, struct buf *store, struct dlq_row *
         .origin_offset = answer_number(object, "origin_offset"),
         .state = state_of(answer_text(object, "state")),
         .redrive_id = answer_text(object, "redrive_id"),
+        .edited_to = answer_text(object, "edited_to"),
         .latest = answer_text(object, "latest"),
     };
 }

@@ -42,6 +42,7 @@ struct json_object *dlq_row_json(const struct dlq_row *row)
     json_add_uint(object, "redrive_count", row->redrive_count);
     json_add_bytes(object, "redrive_id",
                    row->redrive_id[0] ? slice_of(row->redrive_id) : SLICE_NULL);
+    json_add_bytes(object, "edited_to", row->edited_to[0] ? slice_of(row->edited_to) : SLICE_NULL);
     json_add_time(object, "written", row->written_ms);
     json_add_time(object, "first_failed", row->first_failed_ms);
     json_add_time(object, "last_failed", row->last_failed_ms);

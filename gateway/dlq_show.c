@@ -31,6 +31,7 @@ void shown_line(struct shown *shown, const struct dlq_row *row)
     shown->state = dlq_state_name(row->state);
     shown->redrive_count = row->redrive_count;
     shown->redrive_id = mem_strdup(row->redrive_id);
+    shown->edited_to = mem_strdup(row->edited_to);
     dlq_row_id(row, &shown->line_id);
 }
 
@@ -78,6 +79,8 @@ static void add_head(struct shown *shown, struct buf *out)
     if (shown->redrive_count > 0)
         buf_printf(&text, ", redriven %" PRIu32 " times, the last by %s", shown->redrive_count,
                    shown->redrive_id[0] ? shown->redrive_id : "?");
+    if (shown->edited_to && shown->edited_to[0])
+        buf_printf(&text, ", went on edited as %s", shown->edited_to);
     line(out, "state", buf_slice(&text));
     line_time(out, "written", rec->timestamp_ms);
     line(out, "by", slice_of(letter_writer_name(letter->writer)));
@@ -290,6 +293,7 @@ int dlq_show(struct dlq *dlq)
     json_object_put(shown.row);
     json_object_put(shown.same);
     mem_free(shown.redrive_id);
+    mem_free(shown.edited_to);
     dlq_id_deinit(&shown.id);
     buf_deinit(&shown.id_text);
     buf_deinit(&shown.line_id);

@@ -26,7 +26,7 @@ struct shown {
     struct json_object *row;
     const char *state; /* "open" ...; NULL: not known */
     uint32_t redrive_count;
-    char *redrive_id;
+    char *redrive_id, *edited_to; /* NULL where the line is not known */
     struct buf line_id; /* of the line: of the first letter, where this one continues another */
     /* Lines of the same key, the newest first. */
     struct json_object *same;

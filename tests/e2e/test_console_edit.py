@@ -4,6 +4,7 @@ locked, the copy succeeds in the place of the first letter, and each names the o
 import json
 import urllib.parse
 
+from support.gateway import command
 from support.waiting import wait_until
 from test_console_changes import bearer, open_console, token_files  # noqa: F401 pylint: disable=unused-import
 
@@ -74,6 +75,15 @@ def test_an_edited_copy_goes_on_in_the_place_of_the_letter(world, open_console):
     assert status == 409 and "archived" in problem["detail"]
     plan = console.post("/api/v1/jobs/dry-run", {"filter": {"id": [letter["id"]]}})
     assert (plan["counts"]["eligible"], plan["counts"]["skipped"]["archived"]) == (0, 1)
+    # The commands tell the same, by the topics and by the console.
+    for face in (["-c", str(world.gateways[0].config_path)], ["--console", "http://127.0.0.1:%d" % console.port]):
+        told = command(*face, "dlq", "list", "--state", "any", "-o", "json", check=0).stdout
+        assert {line["id"]: line["edited_to"] for line in json.loads(told)["letters"]} == {
+            letter["id"]: done["copy"], done["copy"]: None}
+        told = command(*face, "dlq", "show", letter["id"], check=0).stdout
+        assert "archived, went on edited as " + done["copy"] in told
+        told = command(*face, "dlq", "show", done["copy"], check=0).stdout
+        assert "oncegate-edited-from: " + letter["id"] in told
 
 
 def test_a_copy_that_fails_again_is_open_under_its_own_id(world, open_console):
