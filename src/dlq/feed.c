@@ -277,7 +277,8 @@ static bool bounded(struct dlq_feed *feed, const struct kafka_bounds *bounds, si
 {
     bool reopen = feed->reopen;
 
-    if (!feed_begin(feed, err) || !learn_bounds(feed, bounds, count, err))
+    if (!feed_begin(feed, err) || !learn_bounds(feed, bounds, count, err) ||
+        !dlq_index_looked(feed->index, err))
         return false;
     if (reopen && !open_clients(feed, bounds, count, err))
         return false;

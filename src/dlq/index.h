@@ -94,6 +94,9 @@ bool dlq_index_trim(struct dlq_index *index, const char *topic, int32_t partitio
 /* How far the topic's log reaches, for "scanned 41,200 of 300,000". */
 bool dlq_index_set_end(struct dlq_index *index, const char *topic, int32_t partition, int64_t end,
                        struct err *err) MUST_CHECK;
+/* All topics and ends that there are have been told, even if that is none. Until then an index
+ * without a topic says that it is not complete, instead of that nothing has failed. */
+bool dlq_index_looked(struct dlq_index *index, struct err *err) MUST_CHECK;
 
 /* ---- reading ---- */
 

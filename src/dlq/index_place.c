@@ -243,6 +243,22 @@ bool dlq_index_set_end(struct dlq_index *index, const char *topic, int32_t parti
     return true;
 }
 
+static bool has_looked(struct dlq_index *index, bool *looked, struct err *err)
+{
+    int64_t value;
+    return dlq_one(index, dlq_sql(index, err, SQL_META_GET, "t", "looked"), &value, looked, err);
+}
+
+bool dlq_index_looked(struct dlq_index *index, struct err *err)
+{
+    bool already = false;
+    return has_looked(index, &already, err) &&
+           (already || dlq_run(index,
+                               dlq_sql(index, err, SQL_META_SET, "tit", "looked", (int64_t)1,
+                                       (const char *)NULL),
+                               err));
+}
+
 bool dlq_index_trim(struct dlq_index *index, const char *topic, int32_t partition, int64_t begin,
                     uint64_t *gone, struct err *err)
 {
@@ -269,7 +285,9 @@ bool dlq_covered_by(struct dlq_index *index, const struct dlq_filter *filter,
     covered->complete = true;
     sqlite3_stmt *stmt = dlq_sql(index, err, SQL_COVERED, "t", (const char *)filter->topic);
     int step;
+    bool any = false;
     while ((step = dlq_step(index, stmt, err)) == 1) {
+        any = true;
         int64_t begin = sqlite3_column_int64(stmt, 1), end = sqlite3_column_int64(stmt, 2);
         int64_t rows = sqlite3_column_int64(stmt, 3), text = sqlite3_column_int64(stmt, 4);
         bool letters = sqlite3_column_int64(stmt, 0) == DLQ_LETTERS;
@@ -282,5 +300,5 @@ bool dlq_covered_by(struct dlq_index *index, const struct dlq_filter *filter,
         covered->rows_read += (uint64_t)(rows > begin ? rows - begin : 0);
         covered->text_read += (uint64_t)(text > begin ? text - begin : 0);
     }
-    return step == 0;
+    return step == 0 && (any || has_looked(index, &covered->complete, err));
 }

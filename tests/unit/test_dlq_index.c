@@ -693,6 +693,30 @@ static void test_covered_says_how_far_it_is(void **state)
     dlq_filter_deinit(&text);
 }
 
+/* A console that has just begun must not say that nothing has failed. */
+static void test_nothing_is_complete_before_the_first_look(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct dlq_index *index = dlq_index_open(NULL, true, &err);
+    struct dlq_filter filter = filter_of("");
+    struct dlq_covered covered;
+    uint64_t count = 7;
+
+    assert_true(dlq_index_count(index, &filter, 0, &count, &covered, &err));
+    assert_int_equal(count, 0);
+    assert_false(covered.complete);
+    for (int i = 0; i < 2; i++) {
+        assert_true(dlq_index_begin(index, &err));
+        assert_true(dlq_index_looked(index, &err));
+        assert_true(dlq_index_commit(index, &err));
+        assert_true(dlq_index_count(index, &filter, 0, &count, &covered, &err));
+        assert_true(covered.complete);
+    }
+    dlq_filter_deinit(&filter);
+    dlq_index_close(&index);
+}
+
 static void test_begin_after_a_failure_undoes_what_was_open(void **state)
 {
     struct fixture *f = *state;
@@ -1001,6 +1025,7 @@ int main(void)
         TEST(test_text_of_rows_that_are_gone_finds_nothing),
         TEST(test_words_without_an_index_find_the_same),
         TEST(test_covered_says_how_far_it_is),
+        cmocka_unit_test(test_nothing_is_complete_before_the_first_look),
         TEST(test_begin_after_a_failure_undoes_what_was_open),
         TEST(test_same_ms_for_more_letters_than_fit),
         TEST(test_cursor_that_nobody_gave_is_refused),
