@@ -430,7 +430,10 @@ const struct schema_key schema_keys[] = {
      .at = R(handler.idle_timeout_ms), .min = 100 * MS, .max = HR,
      .doc = "How long an unused connection is kept; below the server's own, which is often 5 s."},
     {"routes[].handler.max_in_flight", TYPE_COUNT, .preset = "32", .at = R(handler.max_in_flight),
-     .min = 1, .max = 10000, .doc = "Open requests per route and process."},
+     .min = 1, .max = 10000,
+     .doc =
+         "Open requests per route and process, with records that are delivered and whose end Redis "
+         "has not recorded yet: what a kill can have happen twice."},
     {"routes[].handler.max_response", TYPE_SIZE, .preset = "64KiB",
      .at = R(handler.max_response_bytes), .min = KIB, .max = 64 * MIB,
      .doc = "How much of an answer is read. The status decides; what is beyond is discarded and "

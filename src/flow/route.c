@@ -1,9 +1,9 @@
 /*
  * A route's life: find the topics, meet them in the ledger, join, run, drain, leave; and the pump
- * that gives free slots to ready lanes. Invariants: a slot is one delivery that is claiming or at
- * the handler; while the breaker is open one probe at a time goes out; a held route keeps polling
- * and keeps its partitions. Must not: know what a delivery does with its slot (intake.c, claim.c,
- * attempt.c, park.c do).
+ * that gives free slots to ready lanes. Invariants: a slot is one delivery that is claiming, at the
+ * handler, or delivered and not yet recorded by the ledger; while the breaker is open one probe at
+ * a time goes out; a held route keeps polling and keeps its partitions. Must not: know what a
+ * delivery does with its slot (intake.c, claim.c, attempt.c, park.c do).
  */
 #include "flow/route.h"
 #include "flow/claim.h"

@@ -126,7 +126,7 @@ struct route {
     size_t twins_telling;    /* of them, those that are being parked again */
     struct rebuild *rebuild; /* see rebuild.h */
     struct marks *marks;     /* see marks.h; NULL: there are none */
-    uint32_t slots_used;     /* claiming or handling */
+    uint32_t slots_used;     /* claiming, handling, or done and not yet recorded by the ledger */
     uint32_t slots;
     size_t busy; /* deliveries with a step under way: a drain waits for them */
     struct attempt *attempts_free;

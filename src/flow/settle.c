@@ -2,7 +2,8 @@
  * Primitive steps of a delivery; see settle.h.
  * Invariants: a delivery whose `settled` is false when it is freed will be consumed again; the
  * ledger is told a final fact before the watermark moves; nothing waits while it holds a slot or a
- * claim (but for an ambiguous attempt's, which is left to lapse).
+ * claim (but for an ambiguous attempt's, which is left to lapse), unless it is for the handler or
+ * the ledger.
  */
 #include "flow/settle.h"
 
@@ -253,13 +254,16 @@ static void finished(struct ledger_op *op)
 
 /*
  * The lane goes on before the answer is in: the ledger keeps one key's operations in the order of
- * their submission, so the next record's claim, in the same batch, sees this fact.
+ * their submission, so the next record's claim, in the same batch, sees this fact. The slot stays
+ * taken: what a crash can have happen twice is what holds a slot, however slow the ledger is.
  */
 void delivery_finish(struct delivery *d, enum ledger_fact fact)
 {
-    slot_free(d);
-    if (d->redriven && redriven_before_finish(d, fact))
-        return;
+    if (d->redriven) {
+        slot_free(d); /* its letter's state may be waited for without end */
+        if (redriven_before_finish(d, fact))
+            return;
+    }
     if (!d->route->uses_ledger) {
         delivery_settle(d);
         return;

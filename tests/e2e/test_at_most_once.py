@@ -78,9 +78,8 @@ def test_drain_delivers_what_is_committed(world):
     assert max(calls_of(world).values()) == 1
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("ordering, identity", [
-    pytest.param("key", "sequence", marks=pytest.mark.slow), ("none", "none")])
+@pytest.mark.slow
+@pytest.mark.parametrize("ordering, identity", [("key", "sequence"), ("none", "none")])
 def test_nothing_is_doubled_by_kills_at_random(world, ordering, identity):
     """Two members, one of them killed every now and then; Redis restarted without data in between."""
     world.partitions = 4

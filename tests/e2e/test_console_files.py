@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import urllib.parse
 
 import pytest
@@ -106,7 +107,9 @@ def read_slowly(console, pause):
     return got
 
 
-def test_a_long_export_is_paced_and_one_that_breaks_off_is_noticed(stage):
+def test_a_long_export_is_paced_and_one_that_breaks_off_is_noticed(stage, monkeypatch):
+    # An address sanitizer keeps 256 MB of what was given back.
+    monkeypatch.setenv("ASAN_OPTIONS", os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1")
     count, size = 2000, 16000
     for number in range(count):
         stage.letter(key="k%d" % number, value="v" * size)

@@ -177,7 +177,7 @@ def test_wiped_again_in_mid_rebuild(world):
     assert gateway.metric("ledger_wipes_total") >= 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_revoked_in_mid_rebuild(world):
     """The member that takes over half of the partitions is told that they are not built."""
     gateway, ids = in_mid_rebuild(world)

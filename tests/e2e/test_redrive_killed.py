@@ -28,8 +28,7 @@ POINTS = [
     "redrive_progress:2",  # a word of progress is written
     "redrive_ending:1",    # all have ended, the job's end is not written
 ]
-PLAIN = {("command", "redrive_produced:3"), ("command", "redrive_recorded:3"),
-         ("console", "redrive_sent:3")}  # of a run without the slow ones
+PLAIN = {("command", "redrive_produced:3"), ("console", "redrive_sent:3")}  # of a run without the slow ones
 CASES = [pytest.param(kind, point, marks=[] if (kind, point) in PLAIN else [pytest.mark.slow])
          for kind in ("command", "console") for point in POINTS]
 
