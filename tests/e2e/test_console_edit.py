@@ -77,12 +77,12 @@ def test_an_edited_copy_goes_on_in_the_place_of_the_letter(world, open_console):
     assert (plan["counts"]["eligible"], plan["counts"]["skipped"]["archived"]) == (0, 1)
     # The commands tell the same, by the topics and by the console.
     for face in (["-c", str(world.gateways[0].config_path)], ["--console", "http://127.0.0.1:%d" % console.port]):
-        told = command(*face, "dlq", "list", "--state", "any", "-o", "json", check=0).stdout
+        told = command("dlq", "list", *face, "--state", "any", "-o", "json", check=0).stdout
         assert {line["id"]: line["edited_to"] for line in json.loads(told)["letters"]} == {
             letter["id"]: done["copy"], done["copy"]: None}
-        told = command(*face, "dlq", "show", letter["id"], check=0).stdout
+        told = command("dlq", "show", letter["id"], *face, check=0).stdout
         assert "archived, went on edited as " + done["copy"] in told
-        told = command(*face, "dlq", "show", done["copy"], check=0).stdout
+        told = command("dlq", "show", done["copy"], *face, check=0).stdout
         assert "oncegate-edited-from: " + letter["id"] in told
 
 
