@@ -205,3 +205,13 @@ void buf_add_percent(struct buf *buf, struct slice s, const char *keep)
     *to = '\0';
     buf->len = (size_t)(to - buf->data);
 }
+
+struct slice buf_keep(struct buf *buf, struct slice s)
+{
+    size_t at = buf->len;
+    if (slice_is_null(s))
+        return SLICE_NULL;
+    buf_add_slice(buf, s);
+    buf_add_char(buf, '\0');
+    return (struct slice){buf->data + at, s.len};
+}

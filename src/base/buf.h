@@ -74,4 +74,8 @@ void buf_add_visible(struct buf *buf, struct slice json);
  * ""). */
 void buf_add_percent(struct buf *buf, struct slice s, const char *keep);
 
+/* Adds the bytes and a zero, and returns where they are now: valid until the buffer grows, so room
+ * for all that is kept is to be reserved first (each takes one byte more). Null stays null. */
+struct slice buf_keep(struct buf *buf, struct slice s) MUST_CHECK;
+
 #endif

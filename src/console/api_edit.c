@@ -230,16 +230,6 @@ static void write_audit(struct editing *edit)
 
 /* ---- making it ---- */
 
-static struct slice keep(struct buf *bytes, struct slice from)
-{
-    size_t at = bytes->len;
-    if (slice_is_null(from))
-        return SLICE_NULL;
-    buf_add_slice(bytes, from);
-    buf_add_char(bytes, '\0');
-    return (struct slice){bytes->data + at, from.len};
-}
-
 /* The record goes; room for all is made first, so that nothing moves. */
 static void keep_copy(struct editing *edit, const struct record *rec,
                       const struct edited_copy *copy)
@@ -251,8 +241,8 @@ static void keep_copy(struct editing *edit, const struct record *rec,
     edit->headers = mem_calloc(copy->headers.count + 1, sizeof(*edit->headers));
     edit->header_count = copy->headers.count;
     for (size_t i = 0; i < copy->headers.count; i++) {
-        edit->headers[i].name = keep(&edit->header_bytes, copy->headers.items[i].name);
-        edit->headers[i].value = keep(&edit->header_bytes, copy->headers.items[i].value);
+        edit->headers[i].name = buf_keep(&edit->header_bytes, copy->headers.items[i].name);
+        edit->headers[i].value = buf_keep(&edit->header_bytes, copy->headers.items[i].value);
     }
     edit->null_key = slice_is_null(rec->key);
     edit->null_value = slice_is_null(copy->value);

@@ -162,16 +162,6 @@ bool dlq_read(struct loop *loop, const struct config *config,
     return err->code == ERR_NONE;
 }
 
-static struct slice keep_bytes(struct buf *bytes, struct slice from)
-{
-    size_t at = bytes->len;
-    if (slice_is_null(from))
-        return SLICE_NULL;
-    buf_add_slice(bytes, from);
-    buf_add_char(bytes, '\0');
-    return (struct slice){bytes->data + at, from.len};
-}
-
 /* Room for all is there before the first slice is taken: the bytes do not move. */
 static void keep_record(struct kept_record *kept, const struct record *rec)
 {
@@ -181,13 +171,13 @@ static void keep_record(struct kept_record *kept, const struct record *rec)
     buf_reserve(&kept->bytes, size);
     kept->headers = mem_calloc(rec->header_count + 1, sizeof(*kept->headers));
     for (size_t i = 0; i < rec->header_count; i++) {
-        kept->headers[i].name = keep_bytes(&kept->bytes, rec->headers[i].name);
-        kept->headers[i].value = keep_bytes(&kept->bytes, rec->headers[i].value);
+        kept->headers[i].name = buf_keep(&kept->bytes, rec->headers[i].name);
+        kept->headers[i].value = buf_keep(&kept->bytes, rec->headers[i].value);
     }
     kept->rec = *rec;
-    kept->rec.topic = keep_bytes(&kept->bytes, rec->topic);
-    kept->rec.key = keep_bytes(&kept->bytes, rec->key);
-    kept->rec.value = keep_bytes(&kept->bytes, rec->value);
+    kept->rec.topic = buf_keep(&kept->bytes, rec->topic);
+    kept->rec.key = buf_keep(&kept->bytes, rec->key);
+    kept->rec.value = buf_keep(&kept->bytes, rec->value);
     kept->rec.headers = kept->headers;
     kept->rec.backing = NULL;
     kept->rec.release = NULL;

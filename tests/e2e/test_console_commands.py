@@ -11,14 +11,9 @@ import pytest
 from support.console import Console
 from support.gateway import command, to_yaml
 from support.process import free_port, make_certificate
+from support.redrives import fail_all
 from support.waiting import wait_until
-
-TOKENS = {role: role + "-token-0123456789abcdef" for role in ("viewer", "operator", "admin")}
-
-
-def bearer(role):
-    return {"Authorization": "Bearer " + TOKENS[role]}
-
+from test_console import TOKENS, bearer
 
 class Faces:
     """Dead letters written by hand, a console of them, and both ways to ask a command."""
@@ -259,16 +254,6 @@ def test_wrong_words_about_a_console(programs, tmp_path):
                                                      check=64).stderr
     told = command("redrive", "start", "--console", here, "--by", "me", check=64).stderr
     assert "--by" in told
-
-
-def fail_all(world, count):
-    world.start()
-    world.handler.control(default={"status": 422})
-    ids = [world.send("k%d" % number, 1) for number in range(count)]
-    world.wait_dead(count)
-    world.wait_committed()
-    world.handler.control(default=None)
-    return ids
 
 
 def test_a_redrive_by_a_console(world, tmp_path):

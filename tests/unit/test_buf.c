@@ -159,9 +159,26 @@ static void test_buf_add_percent_with_keep_leaves_those(void **state)
     buf_deinit(&buf);
 }
 
+static void test_kept_bytes_stand_where_it_says(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    buf_reserve(&buf, 16);
+    struct slice first = buf_keep(&buf, SLICE_LIT("ab"));
+    struct slice empty = buf_keep(&buf, SLICE_LIT(""));
+    struct slice null = buf_keep(&buf, SLICE_NULL);
+    struct slice last = buf_keep(&buf, SLICE_LIT("c"));
+    assert_true(slice_equal_text(first, "ab") && first.data[2] == '\0');
+    assert_true(empty.len == 0 && !slice_is_null(empty));
+    assert_true(slice_is_null(null));
+    assert_true(slice_equal_text(last, "c") && last.data == buf.data + 4);
+    buf_deinit(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kept_bytes_stand_where_it_says),
         cmocka_unit_test(test_buf_add_growing_keeps_all_bytes_terminated),
         cmocka_unit_test(test_buf_add_nothing_gives_an_empty_string),
         cmocka_unit_test(test_buf_reset_keeps_the_memory),
