@@ -75,7 +75,7 @@ def test_what_is_masked_says_so_and_cannot_be_imported(stage):
     stage.letter(value='{"n":1}')
     console = stage.console(tokens=stage.token_files(), allow_changes=True, mask={
         "pointers": ["/user/email"], "headers": ["x-session"]}).start()
-    wait_until(lambda: len(console.get("/api/v1/letters", **bearer("admin"))["letters"]) == 3, 20, "3")
+    console.wait_letters(3, headers=bearer("admin"))
     for role in ("viewer", "operator"):
         lines, end = console.export(headers=bearer(role))
         assert end["complete"] and secret.encode() not in b"".join(lines)

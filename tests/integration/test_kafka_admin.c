@@ -204,6 +204,20 @@ static void test_describe_nothing_answers(void **state)
     assert_int_equal(answer.count, 0);
 }
 
+/* The same for the names alone: asks until the first that is wanted is there. */
+static void list_made(struct rig *rig, struct answer *answer)
+{
+    uint64_t deadline = clock_mono_ns() + UINT64_C(30000000000);
+
+    do {
+        answer->calls = 0;
+        kafka_admin_list(rig->admin, on_listed, answer);
+        assert_int_equal(answer->calls, 0);
+        await(rig, answer);
+        assert_int_equal(answer->err.code, ERR_NONE);
+    } while (!answer->listed[0] && clock_mono_ns() < deadline);
+}
+
 static void test_list_names_topics_without_internal_ones(void **state)
 {
     struct rig *rig = *state;
@@ -211,10 +225,7 @@ static void test_list_names_topics_without_internal_ones(void **state)
     struct answer answer = {.wanted = {topic, "__consumer_offsets"}};
 
     support_topic(rig->loop, rig->config, topic, 1, NULL, 0);
-    kafka_admin_list(rig->admin, on_listed, &answer);
-    assert_int_equal(answer.calls, 0);
-    await(rig, &answer);
-    assert_int_equal(answer.err.code, ERR_NONE);
+    list_made(rig, &answer);
     assert_true(answer.listed[0]);
     assert_false(answer.listed[1]);
 }

@@ -183,12 +183,16 @@ class Console:
     def letters(self, **filters):
         return self.get("/api/v1/letters?" + urllib.parse.urlencode(filters, doseq=True))["letters"]
 
-    def wait_letters(self, count, **filters):
-        """Waits for so many lines; them, oldest first."""
-        filters.setdefault("limit", 500)
-        return wait_until(lambda: (lambda lines: lines[::-1] if len(lines) >= count else None)(
-            self.letters(**filters)), 30, lambda: "%d letters, there are %d\n%s" % (
-                count, len(self.letters(**filters)), tail(self.log)), every=0.1)
+    def wait_letters(self, count, headers=None, **filters):
+        """Waits for so many lines and for all to be read; them, oldest first."""
+        path = "/api/v1/letters?" + urllib.parse.urlencode({"limit": 500, **filters}, doseq=True)
+
+        def got():
+            page = self.get(path, **(headers or {}))
+            return page["covered"]["complete"] and len(page["letters"]) >= count and page["letters"][::-1]
+
+        return wait_until(lambda: got() or None, 30, lambda: "%d letters, there is %s\n%s" % (
+            count, self.get(path, **(headers or {})), tail(self.log)), every=0.1)
 
     def letter(self, letter, **headers):
         return self.get("/api/v1/letters/" + letter["id"], **headers)
