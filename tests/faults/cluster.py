@@ -3,34 +3,17 @@
 import base64
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 
 from support import places
 from support.broker import Broker
+from support.process import free_port
 
 from faults.proxy import Proxy
 
 LOG4J = places.ROOT / "tests" / "faults" / "kafka.log4j2.xml"
-PORTS = (12000, 32000)  # below those that the kernel hands out to clients
-
-
-def choose_port(taken):
-    """A port that nobody listens on, and that was not chosen before."""
-    while True:
-        port = random.randint(*PORTS)
-        if port in taken:
-            continue
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        taken.add(port)
-        return port
 
 
 class Cluster(Broker):
@@ -55,8 +38,7 @@ class Cluster(Broker):
 
     def _choose(self, directory):
         """Writes DIR/cluster, which scripts/kafka takes over, and the properties of the listeners."""
-        taken = set()
-        self.ports, controllers, far = ([choose_port(taken) for _ in range(self.brokers)]
+        self.ports, controllers, far = ([free_port() for _ in range(self.brokers)]
                                         for _ in range(3))
         for proxy in self.proxies:
             proxy.close()

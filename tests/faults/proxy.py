@@ -17,6 +17,8 @@ import socket
 import struct
 import threading
 
+from support.process import free_port
+
 from faults.kafka_filter import Link
 
 LINGER_0 = struct.pack("ii", 1, 0)
@@ -44,12 +46,12 @@ class Loop:
 
 
 class Proxy:
-    """Listens on 127.0.0.1:port (0: any) for a target: (host, port), or the path of a socket."""
+    """Listens on 127.0.0.1 for a target: (host, port), or the path of a socket."""
 
-    def __init__(self, loop, target, port=0):
+    def __init__(self, loop, target):
         self.loop = loop
         self.target = target
-        self.port = port
+        self.port = free_port()
         self.links = set()
         self.mode = {"up": "pass", "down": "pass"}
         self.delay_ms = {"up": 0, "down": 0}
@@ -69,7 +71,6 @@ class Proxy:
 
     async def _listen(self):
         self.server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self.server.sockets[0].getsockname()[1]
 
     async def _accept(self, reader, writer):
         if self.refused:

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ports.h"
 
 static ssize_t peer_recv(struct peer *peer, char *into, size_t len)
 {
@@ -104,11 +105,10 @@ static void listen_unix(struct host *host)
 static void bind_tcp(struct host *host)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(name);
 
-    assert_int_equal(bind(host->listen_fd, (struct sockaddr *)(void *)&name, len), 0);
-    assert_int_equal(getsockname(host->listen_fd, (struct sockaddr *)(void *)&name, &len), 0);
-    host->port = ntohs(name.sin_port);
+    host->port = ports_take();
+    name.sin_port = htons((uint16_t)host->port);
+    assert_int_equal(bind(host->listen_fd, (struct sockaddr *)(void *)&name, sizeof(name)), 0);
 }
 
 struct host *host_new(struct loop *loop, bool unix_socket, int backlog, SSL_CTX *tls)

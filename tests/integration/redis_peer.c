@@ -2,9 +2,7 @@
  * that. */
 #include "redis_peer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "ports.h"
+
+#define LOG_SHOWN 4000 /* bytes of its end */
 
 static void give_up(const char *what)
 {
@@ -52,17 +53,41 @@ static void exec_server(const struct redis_peer *peer)
     _exit(errno == ENOENT ? 77 : 1);
 }
 
+/* What it said at last is in its log, or on standard error where it did not come so far. */
+static void show_log(const struct redis_peer *peer)
+{
+    char path[80], line[400];
+    snprintf(path, sizeof(path), "%s/log", peer->dir);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return;
+    if (fseek(file, -LOG_SHOWN, SEEK_END) == 0 && fgets(line, sizeof(line), file)) {
+        /* the rest of a line */
+    }
+    while (fgets(line, sizeof(line), file))
+        fprintf(stderr, "redis-server: log: %s", line);
+    fclose(file);
+}
+
+static void ended_at_once(const struct redis_peer *peer, int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+        fprintf(stderr, "SKIPPED: redis-server is not installed\n");
+        exit(77);
+    }
+    show_log(peer);
+    fprintf(stderr, "redis-server: ended at once, with %s %d\n",
+            WIFEXITED(status) ? "exit status" : "signal",
+            WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    exit(1);
+}
+
 static void connect_admin(struct redis_peer *peer)
 {
     for (int tries = 0; tries < 2000; tries++) {
         int status;
-        if (waitpid(peer->pid, &status, WNOHANG) == peer->pid) {
-            if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-                fprintf(stderr, "SKIPPED: redis-server is not installed\n");
-                exit(77);
-            }
-            give_up("ended at once");
-        }
+        if (waitpid(peer->pid, &status, WNOHANG) == peer->pid)
+            ended_at_once(peer, status);
         peer->admin = redisConnectUnix(peer->socket);
         if (peer->admin && !peer->admin->err) {
             redisReply *reply = redisCommand(peer->admin, "PING");
@@ -75,6 +100,7 @@ static void connect_admin(struct redis_peer *peer)
             redisFree(peer->admin);
         poll(NULL, 0, 5);
     }
+    show_log(peer);
     give_up("does not answer");
 }
 
@@ -149,27 +175,15 @@ void redis_peer_signal(struct redis_peer *peer, int signo)
         give_up("no signal");
 }
 
-unsigned short redis_peer_free_port(void)
+uint16_t redis_peer_listen(struct redis_peer *peer)
 {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(name);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&name, len) != 0 ||
-        getsockname(fd, (struct sockaddr *)&name, &len) != 0)
-        give_up("no free port");
-    close(fd);
-    return ntohs(name.sin_port);
-}
-
-unsigned short redis_peer_listen(struct redis_peer *peer)
-{
-    for (int tries = 0; tries < 20; tries++) {
-        unsigned short port = redis_peer_free_port();
-        if (strcmp(redis_peer_do(peer, "CONFIG SET port %u", (unsigned)port), "OK") == 0)
-            return port;
+    uint16_t port = ports_take();
+    const char *said = redis_peer_do(peer, "CONFIG SET port %u", (unsigned)port);
+    if (strcmp(said, "OK") != 0) {
+        fprintf(stderr, "redis-server: port %u: %s\n", (unsigned)port, said);
+        exit(1);
     }
-    give_up("listens nowhere");
-    return 0;
+    return port;
 }
 
 static redisReply *run(struct redis_peer *peer, const char *format, va_list args)

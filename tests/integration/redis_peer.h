@@ -5,6 +5,7 @@
 
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct redis_peer {
@@ -28,9 +29,7 @@ void redis_peer_resume(struct redis_peer *peer);
 /* SIGSTOP and SIGCONT: connections stay, nothing answers. */
 void redis_peer_signal(struct redis_peer *peer, int signo);
 /* Lets it listen at a free TCP port as well (until it is killed); returns the port. */
-unsigned short redis_peer_listen(struct redis_peer *peer);
-/* A port of 127.0.0.1 that nobody listens at. */
-unsigned short redis_peer_free_port(void);
+uint16_t redis_peer_listen(struct redis_peer *peer);
 /* One command, words split at blanks; the text, number or error of the answer as text ("(nil)" for
  * nothing). */
 const char *redis_peer_do(struct redis_peer *peer, const char *format, ...)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ledger/slots.h"
+#include "ports.h"
 
 #define TRIES 1500 /* of 10 ms */
 
@@ -37,7 +38,7 @@ static void add_words(struct topology_node *node, const char *format, ...)
 
 static void add_port(struct topology_node *node, const struct topology_tls *tls)
 {
-    node->port = redis_peer_free_port();
+    node->port = ports_take();
     if (!tls) {
         add_words(node, "--port %u", (unsigned)node->port);
         return;
@@ -262,7 +263,7 @@ static void start_cluster_node(struct cluster_topology *topology, int i,
                                const struct topology_tls *tls)
 {
     struct topology_node *node = &topology->nodes[i];
-    uint16_t bus = redis_peer_free_port();
+    uint16_t bus = ports_take();
     add_port(node, tls);
     add_words(node, "--cluster-port %u --cluster-enabled yes", (unsigned)bus);
     add_words(node, "--cluster-node-timeout 1000 --repl-diskless-sync-delay 0 "

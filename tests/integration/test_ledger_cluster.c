@@ -11,6 +11,7 @@
 
 #include "ledger/slots.h"
 #include "ledger_load.h"
+#include "ports.h"
 #include "redis_topology.h"
 
 #define SHARDS 16
@@ -301,7 +302,7 @@ static void test_one_master_without_its_data_is_told_and_unbuilt(void **state)
 static void test_one_place_is_enough_and_a_dead_one_does_not_matter(void **state)
 {
     static char nowhere[] = "127.0.0.1";
-    struct redis_place places[2] = {{nowhere, redis_peer_free_port()}, topology.places[2]};
+    struct redis_place places[2] = {{nowhere, ports_take()}, topology.places[2]};
     (void)state;
     world.config.places = places;
     world.config.place_count = 2;

@@ -1,37 +1,23 @@
 /* The ledger by TLS: only a server whose chain and name are right is talked to, and a client
  * certificate is shown where there is one. */
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "handler_certs.h"
 #include "ledger_world.h"
+#include "ports.h"
 
 static struct cert *authority, *stranger, *server_cert, *client_cert;
 static char port_text[8], host[] = "127.0.0.1";
 
-static uint16_t free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void start(struct ledger_world *w, const char *auth_clients)
 {
-    uint16_t port = free_port();
+    uint16_t port = ports_take();
     snprintf(port_text, sizeof(port_text), "%u", (unsigned)port);
     const char *options[] = {"--tls-port",
                              port_text,

@@ -5,15 +5,18 @@ import json
 import subprocess
 
 from support import checker, places
+from support.process import free_port
 
 
 class Handler:
-    """og-support handler with its log; `listen` is host:port or the path of a unix socket."""
+    """og-support handler with its log; `listen` is host:port (by default one that stays its own while it
+    refuses connections) or the path of a unix socket."""
 
-    def __init__(self, log, listen="127.0.0.1:0", tls=None, capture=True, sync=False):
+    def __init__(self, log, listen=None, tls=None, capture=True, sync=False):
         self.log = log
         open(log, "ab").close()
-        args = [str(places.find_support()), "handler", "--log", str(log), "--listen", listen]
+        args = [str(places.find_support()), "handler", "--log", str(log), "--listen",
+                listen or "127.0.0.1:%d" % free_port()]
         args += ["--capture"] if capture else []
         args += ["--sync"] if sync else []
         if tls is not None:

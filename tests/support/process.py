@@ -1,6 +1,10 @@
 """A child process that is waited for with a deadline and never left behind."""
 
 import ctypes
+import errno
+import fcntl
+import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,11 +16,48 @@ def _die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _port_range():
+    """From 10000 on, below scripts/kafka's and those that the kernel hands out to clients."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            first = int(file.read().split()[0])
+    except OSError:
+        first = 22000
+    return range(10000, first if 11000 <= first < 22000 else 22000)
+
+
+def _take_ports():
+    """Yields ports that no other test has, one after the other from somewhere on.
+
+    A port that was merely free a moment ago is lost as soon as its server is killed: the kernel gives
+    it to a connection as its own end, or another test chooses it. So the byte of its number stays
+    locked in one file, as tests/integration/ports.c does it too. Such a lock ends with the process
+    and is not inherited. It would end as well if any other descriptor of the file were closed: the
+    file is opened once."""
+    locks = os.open("/tmp/oncegate-ports-%d" % os.getuid(),
+                    os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    ports = _port_range()
+    start = random.SystemRandom().choice(ports)
+    for port in [*range(start, ports.stop), *range(ports.start, start)]:
+        try:
+            fcntl.lockf(locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            with socket.socket() as sock:
+                sock.bind(("0.0.0.0", port))
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EADDRINUSE):
+                raise
+            continue
+        yield port
+    raise AssertionError("no port is left")
+
+
+_PORTS = _take_ports()
+
+
 def free_port():
-    """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nobody uses, and no other test before this process has ended: a server can be killed
+    and started again on it."""
+    return next(_PORTS)
 
 
 def make_certificate(directory, name):

@@ -20,7 +20,7 @@ class Redis:
         self.environment = environment or {}
         self.directory = directory
         self.config = config
-        self.tls_port = free_port()
+        self.tls_port = None if tls is None else free_port()
         self.options = list(options) if tls is None else [
             "--tls-port", self.tls_port, "--tls-cert-file", tls[0], "--tls-key-file", tls[1],
             "--tls-ca-cert-file", tls[0], "--tls-auth-clients", "no"]
@@ -51,7 +51,9 @@ class Redis:
         wait_until(self._answers, 20, lambda: "redis-server answers: " + tail(self.child.log))
 
     def _answers(self):
-        assert self.child.alive(), tail(self.child.log)
+        status = self.child.process.poll()
+        assert status is None, "redis-server ended at once, with %s %d\n%s" % (
+            "exit status" if status >= 0 else "signal", abs(status), tail(self.child.log))
         try:
             return self.call("PING") == "PONG"
         except OSError:

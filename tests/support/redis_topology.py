@@ -2,6 +2,8 @@
 three masters with a replica each. Real servers on 127.0.0.1; a server is a support.redis_server.Redis
 and can be killed, frozen and started again."""
 
+import os
+
 from support.process import free_port
 from support.redis_server import Redis
 from support.waiting import wait_until
@@ -21,7 +23,7 @@ def _wait_for_replica(master, replica):
     """Until what is written to the master reaches the replica; the link alone comes up to a second
     before that."""
     wait_until(lambda: replication(replica).get("master_link_status") == "up", 20, "a linked replica")
-    mark = "%d" % free_port()
+    mark = os.urandom(4).hex()
     master.call("SET", "{topology}", mark, "PX", 60000)
     wait_until(lambda: replica.call("GET", "{topology}") == mark, 20, "a replica that reads on")
 
