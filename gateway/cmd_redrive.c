@@ -352,11 +352,15 @@ static int print_status(struct redriving *r, const struct redrive_job *job)
 {
     int code = job->counts.failed > 0 ? EXIT_PARTLY : EXIT_OK;
     bool records = cli_flag(r->cli, "--records");
+    struct redrive_records of = {.job = r->cli->argv[1],
+                                 .group = r->group,
+                                 .topic = jobs_topic(r->jobs),
+                                 .skipped_at = jobs_skipped_at(r->jobs, job->id)};
     if (!records || json_output_of(r->cli) == OUTPUT_TABLE)
         redrive_tell_job(&r->tell, job, false);
     /* job is not valid behind this: the loop turns. */
-    if (records && !redrive_records_print(r->cli, r->loop, r->config, r->cli->argv[1],
-                                          &r->interrupted, &r->err))
+    if (records &&
+        !redrive_records_print(r->cli, r->loop, r->config, &of, &r->interrupted, &r->err))
         return r->interrupted ? EXIT_INTERRUPTED : cli_fail(&r->err);
     return code;
 }

@@ -230,9 +230,9 @@ static const struct command_option JOB_LIST_OPTIONS[] = {
 static const struct command_option JOB_STATUS_OPTIONS[] = {
     {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
     {"--watch", NULL, WORD_TEXT, NULL, "stays until it has ended", false},
-    {"--records", NULL, WORD_TEXT, NULL, "each record that it sent and what became of it", false},
+    {"--records", NULL, WORD_TEXT, NULL, "each record of it and what became of it", false},
     {"--result", "RESULT", WORD_CHOICE,
-     "on_its_way|resolved|superseded|dropped|duplicate|failed|unknown",
+     "on_its_way|resolved|superseded|dropped|duplicate|failed|unknown|skipped",
      "of its records those that ended so", true},
     JOB_OPTIONS,
     CONSOLE_OPTIONS,

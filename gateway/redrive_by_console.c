@@ -52,10 +52,7 @@ static void read_counts(struct json_object *job, struct redrive_counts *counts)
     counts->duplicate = (uint64_t)answer_number(object, "duplicate");
     counts->failed = (uint64_t)answer_number(object, "failed");
     for (int i = 0; i < REDRIVE_SKIPS; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "%s", redrive_skip_name((enum redrive_skip)i));
-        for (char *c = name; *c; c++)
-            *c = *c == '-' ? '_' : *c;
+        const char *name = redrive_skip_name((enum redrive_skip)i);
         counts->skipped[i] = (uint64_t)answer_number(skipped, name);
     }
 }
@@ -88,6 +85,7 @@ static void read_job(struct json_object *object, struct redrive_job *job)
     if (!redrive_mode_parse(answer_bytes(object, "mode"), &job->mode))
         job->mode = REDRIVE_IF_NEWER;
     read_counts(object, &job->counts);
+    job->skipped_listed = (uint64_t)answer_number(object, "skipped_listed");
 }
 
 /* No such job is what it is without a console. */

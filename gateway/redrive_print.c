@@ -87,6 +87,9 @@ void redrive_print_job(const struct redrive_job *job, bool cancel_asked, struct 
     add_count(out, "failed", counts->failed, "dead letters again: open");
     add_count(out, "on its way", redrive_counts_on_their_way(counts), "no end is known yet");
     add_skipped(counts, out);
+    if (redrive_status_is_end(job->status) && job->skipped_listed < redrive_counts_skipped(counts))
+        add_count(out, "unlisted", redrive_counts_skipped(counts) - job->skipped_listed,
+                  "of those skipped, which is not kept");
     if (job->note) {
         buf_add_text(out, "  note: ");
         buf_add_json(out, slice_of(job->note));

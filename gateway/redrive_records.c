@@ -9,8 +9,11 @@
 #include <json-c/json.h>
 
 #include "console_letters.h"
+#include "dlq/patience.h"
+#include "dlq/redrive_skipped.h"
 #include "dlq/snapshot.h"
 #include "json_print.h"
+#include "kafka/fetch.h"
 #include "progress.h"
 #include "table.h"
 #include "text_out.h"
@@ -39,6 +42,7 @@ static struct json_object *row_json(const struct dlq_job_row *row)
     struct json_object *object = json_object_new_object();
     json_add_text(object, "id", row->id);
     json_add_text(object, "result", dlq_job_result_name(row->result));
+    json_add_text(object, "skipped", row->skipped[0] ? row->skipped : NULL);
     json_add_bytes(object, "code", row->code[0] ? slice_of(row->code) : SLICE_NULL);
     json_add_time(object, "at", row->at_ms);
     json_add_uint(object, "redrive_count", row->count);
@@ -50,12 +54,13 @@ static struct json_object *row_json(const struct dlq_job_row *row)
 
 static void add_line(struct table *table, const struct dlq_job_row *row)
 {
-    char at[TEXT_TIME_MAX];
-    text_time_short(row->at_ms, at);
+    char at[TEXT_TIME_MAX] = "";
+    if (row->at_ms > 0)
+        text_time_short(row->at_ms, at);
     if (row->result == LETTER_RESULT_FAILED)
         table_tone(table, "31");
     table_cell_text(table, dlq_job_result_name(row->result));
-    table_cell_text(table, row->code);
+    table_cell_text(table, row->skipped[0] ? row->skipped : row->code);
     table_cell_text(table, at);
     table_cell(table, key_of(row));
     table_cell_text(table, row->id);
@@ -87,7 +92,7 @@ static struct table *make_table(void)
 {
     struct table *table = table_new();
     table_column(table, "RESULT", TABLE_LEFT, false);
-    table_column(table, "CODE", TABLE_LEFT, true);
+    table_column(table, "CODE OR WHY", TABLE_LEFT, true);
     table_column(table, "AT", TABLE_LEFT, false);
     table_column(table, "KEY", TABLE_LEFT, true);
     table_column(table, "LETTER", TABLE_LEFT, true);
@@ -102,7 +107,7 @@ static bool finish(struct printing *printing, struct err *err)
     if (printing->output == OUTPUT_JSON) {
         printing->good = json_print(printing->all, true);
     } else if (printing->output == OUTPUT_TABLE && table_rows(printing->table) == 0) {
-        fputs("no records: it has sent none that end like that\n", stderr);
+        fputs("no records: it has none that end like that\n", stderr);
     } else if (printing->output == OUTPUT_TABLE) {
         table_write(printing->table, text_columns(), printing->cli->color, &out);
         printing->good = fwrite(out.data, 1, out.len, stdout) == out.len;
@@ -139,6 +144,61 @@ static void show(void *arg, uint64_t records)
     progress_show(arg, records, 0);
 }
 
+struct fetching {
+    struct redrive_skipped *list;
+    bool done;
+    struct err err;
+};
+
+static void fetched(void *arg, enum kafka_fetched result, struct record *rec, const struct err *err)
+{
+    struct fetching *fetching = arg;
+    fetching->done = true;
+    if (result == KAFKA_FETCHED)
+        fetching->list = redrive_skipped_read(rec->value, &fetching->err);
+    else if (err)
+        fetching->err = *err;
+    else
+        (void)err_set_retriable(&fetching->err, ERR_AGAIN,
+                                "the list of what it skipped was written anew: try again");
+}
+
+/* NULL, and no err: it was stopped. */
+static struct redrive_skipped *fetch_skipped(struct loop *loop, const struct config *config,
+                                             const struct redrive_records *of, const bool *stopped,
+                                             struct err *err)
+{
+    struct fetching fetching = {0};
+    struct patience patience;
+    struct kafka_fetch *fetch = kafka_fetch_new(loop, config, of->group, err);
+    bool quiet = false;
+    if (!fetch)
+        return NULL;
+    kafka_fetch_get(fetch, of->topic, LETTER_STATE_PARTITION, of->skipped_at, fetched, &fetching);
+    patience_begin(&patience, loop);
+    while (!fetching.done && !quiet && !*stopped)
+        quiet = !patience_turn(&patience);
+    patience_end(&patience);
+    kafka_fetch_free(&fetch);
+    if (quiet && !fetching.done)
+        (void)err_set_retriable(&fetching.err, ERR_UNAVAILABLE,
+                                "Kafka does not give the list of what it skipped");
+    *err = fetching.err;
+    return fetching.list;
+}
+
+static bool print_skipped(struct dlq_index *index, const struct redrive_skipped *list,
+                          struct printing *printing, struct err *err)
+{
+    uint64_t count = redrive_skipped_count(list);
+    struct dlq_covered covered;
+    for (uint64_t at = 0; at < count && printing->good; at += PAGE) {
+        if (!dlq_index_job_skipped(index, list, at, PAGE, each, printing, &covered, err))
+            return false;
+    }
+    return true;
+}
+
 static bool print_index(struct dlq_index *index, const char *job, struct printing *printing,
                         struct err *err)
 {
@@ -150,26 +210,37 @@ static bool print_index(struct dlq_index *index, const char *job, struct printin
         ok = dlq_index_job(index, job, printing->results, cursor, PAGE, each, printing, next,
                            &covered, err);
     } while (ok && printing->good && next[0]);
-    return ok && finish(printing, err);
+    return ok;
 }
 
 bool redrive_records_print(struct cli *cli, struct loop *loop, const struct config *config,
-                           const char *job, const bool *stopped, struct err *err)
+                           const struct redrive_records *of, const bool *stopped, struct err *err)
 {
     struct printing printing;
+    struct redrive_skipped *list = NULL;
     struct progress progress;
     struct dlq_filter all;
     struct dlq_snapshot ask = {
         .loop = loop, .config = config, .filter = &all, .progress = show, .arg = &progress};
     struct dlq_index *index;
-    bool ok;
+    bool ok, skipped;
     if (!begin(&printing, cli, err))
         return false;
     dlq_filter_init(&all);
+    skipped = of->skipped_at >= 0 &&
+              (printing.results == 0 || (printing.results >> DLQ_JOB_SKIPPED & 1));
+    if (skipped)
+        list = fetch_skipped(loop, config, of, stopped, err);
+    if (skipped && !list) {
+        end(&printing);
+        return false;
+    }
     progress_begin(&progress, "reading dead letters");
     index = dlq_snapshot_take(&ask, err);
     progress_end(&progress);
-    ok = index && !*stopped && print_index(index, job, &printing, err);
+    ok = index && !*stopped && print_index(index, of->job, &printing, err) &&
+         (!list || print_skipped(index, list, &printing, err)) && finish(&printing, err);
+    redrive_skipped_free(&list);
     dlq_index_close(&index);
     dlq_filter_deinit(&all);
     end(&printing);
@@ -191,6 +262,7 @@ static bool print_answered(struct json_object *record, struct printing *printing
     struct dlq_row line;
     struct dlq_job_row row = {.id = answer_text(record, "id"),
                               .result = result_of(answer_text(record, "result")),
+                              .skipped = answer_text(record, "skipped"),
                               .code = answer_text(record, "code"),
                               .at_ms = answer_ms(record, "at"),
                               .count = (uint32_t)answer_number(record, "redrive_count"),

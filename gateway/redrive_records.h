@@ -10,10 +10,17 @@
 
 struct console_client;
 
+struct redrive_records {
+    const char *job, *group;
+    const char *topic;  /* of the jobs */
+    int64_t skipped_at; /* jobs_skipped_at */
+};
+
 /* Read from the dead-letter and state topics of all routes, each time. stopped: nobody wants it any
  * more: false, and no err. */
 bool redrive_records_print(struct cli *cli, struct loop *loop, const struct config *config,
-                           const char *job, const bool *stopped, struct err *err) MUST_CHECK;
+                           const struct redrive_records *of, const bool *stopped,
+                           struct err *err) MUST_CHECK;
 bool redrive_records_of_console(struct cli *cli, struct console_client *console, const char *job,
                                 struct err *err) MUST_CHECK;
 

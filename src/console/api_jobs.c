@@ -21,10 +21,8 @@ static void add_skipped(struct buf *out, const struct redrive_counts *counts)
     char before = '{';
     buf_add_text(out, "\"skipped\":");
     for (int i = 0; i < REDRIVE_SKIPS; i++) {
-        buf_printf(out, "%c\"", before);
-        for (const char *c = redrive_skip_name((enum redrive_skip)i); *c; c++)
-            buf_add_char(out, *c == '-' ? '_' : *c);
-        buf_printf(out, "\":%" PRIu64, counts->skipped[i]);
+        buf_printf(out, "%c\"%s\":%" PRIu64, before, redrive_skip_name((enum redrive_skip)i),
+                   counts->skipped[i]);
         before = ',';
     }
     buf_add_char(out, '}');
@@ -84,6 +82,7 @@ void json_add_job(struct buf *out, const struct redrive_job *job, bool cancel_as
     api_add_text_or_null(out, "by", job->by);
     api_add_text_or_null(out, "owner", job->owner);
     api_add_text_or_null(out, "note", job->note);
+    api_add_count(out, "skipped_listed", job->skipped_listed);
     buf_printf(out, "\"filter\":%s,\"filter_hidden\":%s}", hidden ? "{}" : job->filter,
                hidden ? "true" : "false");
 }

@@ -11,7 +11,7 @@
 #define STATE  "{\"enum\":[\"open\",\"redriving\",\"resolved\",\"archived\",\"any\"]}"
 #define RESULT                                                                                     \
     "{\"enum\":[\"on_its_way\",\"resolved\",\"superseded\",\"dropped\",\"duplicate\","             \
-    "\"failed\",\"unknown\"]}"
+    "\"failed\",\"unknown\",\"skipped\"]}"
 #define LIMIT       "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}"
 #define COUNT       "{\"type\":\"integer\",\"minimum\":1}"
 #define FLAG        "{\"type\":\"boolean\"}"
@@ -154,12 +154,12 @@ const struct endpoint api_table[] = {
     {METHOD_GET, "/api/v1/jobs/{id}", ROLE_VIEWER, false, "getJob", "One redrive job", NULL,
      job_params, "application/json", SHAPE("Job"), api_job, NULL},
     {METHOD_GET, "/api/v1/jobs/{id}/records", ROLE_VIEWER, false, "listJobRecords",
-     "What became of each letter that a job sent",
-     "In the order of partitions and offsets; a page may stop short, `next` is the cursor of the "
-     "page after, empty at the end. `at` is when it was sent where it is on its way, else when it "
-     "ended: the topics do not keep both. `unknown`: it has ended, and was put away by a program "
-     "that did not keep how. What the job skipped is counted in the job, by reason, and not kept "
-     "letter by letter.",
+     "What became of each letter of a job",
+     "Those that it sent, in the order of partitions and offsets, then those that it skipped, by "
+     "reason; a page may stop short, `next` is the cursor of the page after, empty at the end. "
+     "`at` is when it was sent where it is on its way, else when it ended: the topics do not keep "
+     "both. `unknown`: it has ended, and was put away by a program that did not keep how. Of "
+     "skipped ones as many are listed as `skipped_listed` of the job says.",
      job_records_params, "application/json", SHAPE("JobRecords"), api_job_records, NULL},
     {METHOD_POST, "/api/v1/jobs/{id}/cancel", ROLE_OPERATOR, true, "cancelJob",
      "Ends a job: it sends nothing more", "What it has sent goes on.", job_params,

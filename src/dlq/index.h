@@ -37,6 +37,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "dlq/filter.h"
+#include "dlq/redrive_skipped.h"
 #include "record/dead_letter.h"
 #include "record/letter_state.h"
 #include "record/record.h"
@@ -183,8 +184,8 @@ bool dlq_index_get(struct dlq_index *index, const struct dlq_id *id,
 
 /* What became of a letter that a job sent: an enum letter_result, LETTER_NO_RESULT where it is on
  * its way still, or DLQ_JOB_UNKNOWN: it has ended, and how is not kept (it was put away by a
- * program that did not keep it). */
-enum { DLQ_JOB_UNKNOWN = LETTER_RESULTS, DLQ_JOB_RESULTS };
+ * program that did not keep it). DLQ_JOB_SKIPPED: it was not sent. */
+enum { DLQ_JOB_UNKNOWN = LETTER_RESULTS, DLQ_JOB_SKIPPED, DLQ_JOB_RESULTS };
 const char *dlq_job_result_name(unsigned result); /* "on_its_way", "resolved", ... */
 bool dlq_job_result_parse(struct slice text, unsigned *result) MUST_CHECK;
 
@@ -192,10 +193,11 @@ struct dlq_job_row {
     const char *id; /* topic/partition/offset of the line's first letter; where its topic is not
                      * known (it was made again), the topic's UUID stands for it */
     unsigned result;
-    const char *code;  /* LETTER_RESULT_FAILED: the error's code; else, and where unknown, "" */
-    int64_t at_ms;     /* on its way: when it was recorded as sent; else when it ended */
-    uint32_t count;    /* of its redrives, this one included */
-    const char *since; /* the job that sent it again since, or "" */
+    const char *skipped; /* DLQ_JOB_SKIPPED: why (redrive_skip_name); else "" */
+    const char *code;    /* LETTER_RESULT_FAILED: the error's code; else, and where unknown, "" */
+    int64_t at_ms;  /* on its way: when it was recorded as sent; else when it ended; skipped: 0 */
+    uint32_t count; /* of its redrives, this one included; skipped: 0 */
+    const char *since;          /* the job that sent it again since, or "" */
     const struct dlq_row *line; /* as it stands now; NULL: retention has taken the letter */
 };
 
@@ -203,7 +205,7 @@ struct dlq_job_row {
  * The letters that a job sent, each once, in the order of their partitions and offsets (of
  * partitions: as this file came to know them). Made of what the topics keep: the last word on each
  * letter, and the letters that came back from this job. So a job's failures stay with it when
- * another job sends them again, as long as their letters are there; what it skipped is not told.
+ * another job sends them again, as long as their letters are there.
  * results: 1 << result of each that is wanted; 0: all. cursor, next, limit: as dlq_index_list; a
  * page may stop short.
  */
@@ -211,5 +213,9 @@ bool dlq_index_job(struct dlq_index *index, const char *job, unsigned results, c
                    size_t limit, bool (*each)(void *arg, const struct dlq_job_row *row), void *arg,
                    char next[DLQ_CURSOR_MAX], struct dlq_covered *covered,
                    struct err *err) MUST_CHECK;
+/* The letters that a job skipped: those of the list from `at` on, up to limit of them, as rows. */
+bool dlq_index_job_skipped(struct dlq_index *index, const struct redrive_skipped *list, uint64_t at,
+                           size_t limit, bool (*each)(void *arg, const struct dlq_job_row *row),
+                           void *arg, struct dlq_covered *covered, struct err *err) MUST_CHECK;
 
 #endif

@@ -5,7 +5,8 @@
  * for each result, and the letters that came back from it. Each gives as much as a page holds, and
  * the page is the beginning of all of them together. Of the letters only those count whose state
  * speaks of another job by now: as a rule there are few of these among many, so the walk is
- * bounded, and where it stopped the page stops too. Must not: tell a letter twice.
+ * bounded, and where it stopped the page stops too. What was skipped stands in a list, and is
+ * looked up here. Must not: tell a letter twice.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,6 +45,8 @@ const char *dlq_job_result_name(unsigned result)
 {
     if (result == LETTER_NO_RESULT)
         return "on_its_way";
+    if (result == DLQ_JOB_SKIPPED)
+        return "skipped";
     return result < LETTER_RESULTS ? letter_result_name((enum letter_result)result) : "unknown";
 }
 
@@ -148,7 +151,7 @@ static bool add_letters(struct page *page, struct err *err)
 static bool choose(struct page *page, unsigned results, bool *more, struct err *err)
 {
     size_t kept = 0;
-    for (unsigned result = 0; result < DLQ_JOB_RESULTS; result++) {
+    for (unsigned result = 0; result < DLQ_JOB_SKIPPED; result++) {
         if ((results >> result & 1) && !add_states(page, result, err))
             return false;
     }
@@ -212,6 +215,7 @@ static bool fill(struct page *page, struct place_at at, struct telling *telling,
     buf_add_text(&telling->since, said.of_job ? "" : said.job);
     *row = (struct dlq_job_row){.id = telling->id.data,
                                 .result = said.ended,
+                                .skipped = "",
                                 .code = telling->code.data,
                                 .at_ms = said.at_ms,
                                 .count = said.count,
@@ -270,5 +274,89 @@ bool dlq_index_job(struct dlq_index *index, const char *job, unsigned results, c
     dlq_filter_deinit(&all);
     dlq_read_end(index);
     mem_free(page.items);
+    return ok;
+}
+
+/* ---- what it skipped ---- */
+
+/* The name of its topic, which may be known by another partition only; else what stands for it. */
+static bool add_name(struct dlq_index *index, const struct letter_id *id, struct buf *out,
+                     int64_t *place, bool *found, struct err *err)
+{
+    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_PLACE_GET, "si", id->topic,
+                                 (int64_t)id->partition);
+    int64_t named;
+    bool any;
+    if (!dlq_one(index, stmt, place, found, err))
+        return false;
+    named = *place;
+    any = *found;
+    if (!any && !dlq_one(index, dlq_sql(index, err, SQL_PLACE_GET, "si", id->topic, (int64_t)0),
+                         &named, &any, err))
+        return false;
+    if (any) {
+        stmt = dlq_sql(index, err, SQL_JOB_STATE, "ii", named, (int64_t)-1);
+        if (dlq_step(index, stmt, err) != 1)
+            return !index->broken;
+        any = sqlite3_column_type(stmt, 2) != SQLITE_NULL;
+        if (any)
+            buf_add_text(out, dlq_text(stmt, 2));
+        sqlite3_reset(stmt);
+    }
+    if (!any)
+        buf_add_slice(out, id->topic);
+    return true;
+}
+
+static bool tell_skipped(struct dlq_index *index, enum redrive_skip why, const struct letter_id *id,
+                         struct telling *telling,
+                         bool (*each)(void *arg, const struct dlq_job_row *row), void *arg,
+                         bool *on, struct err *err)
+{
+    struct dlq_job_row row = {
+        .result = DLQ_JOB_SKIPPED, .skipped = redrive_skip_name(why), .code = "", .since = ""};
+    sqlite3_stmt *stmt = NULL;
+    int64_t place, line;
+    bool found = false;
+    buf_reset(&telling->id);
+    if (!add_name(index, id, &telling->id, &place, &found, err))
+        return false;
+    buf_printf(&telling->id, "/%" PRId32 "/%" PRId64, id->partition, id->offset);
+    if (found && !dlq_plan_line_at(index, place, id->offset, &line, &found, err))
+        return false;
+    if (found && !dlq_row_read(index, line, &telling->texts, &telling->line, &stmt, err))
+        return false;
+    row.id = telling->id.data;
+    row.line = found ? &telling->line : NULL;
+    *on = each(arg, &row);
+    if (found)
+        sqlite3_reset(stmt);
+    return true;
+}
+
+bool dlq_index_job_skipped(struct dlq_index *index, const struct redrive_skipped *list, uint64_t at,
+                           size_t limit, bool (*each)(void *arg, const struct dlq_job_row *row),
+                           void *arg, struct dlq_covered *covered, struct err *err)
+{
+    struct telling telling = {0};
+    struct dlq_filter all;
+    uint64_t count = redrive_skipped_count(list), end = at;
+    bool ok, on = true;
+    if (at < count)
+        end = count - at < limit ? count : at + limit;
+    if (!dlq_read_begin(index, err))
+        return false;
+    dlq_filter_init(&all);
+    ok = dlq_covered_by(index, &all, covered, err);
+    for (; ok && on && at < end; at++) {
+        enum redrive_skip why;
+        struct letter_id id;
+        redrive_skipped_get(list, at, &why, &id);
+        ok = tell_skipped(index, why, &id, &telling, each, arg, &on, err);
+    }
+    dlq_read_end(index);
+    dlq_filter_deinit(&all);
+    dlq_row_texts_deinit(&telling.texts);
+    buf_deinit(&telling.id);
     return ok;
 }

@@ -19,23 +19,20 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dlq/dlq_write.h"
+#include "dlq/job_asking.h"
+#include "dlq/known_jobs.h"
 #include "dlq/membership.h"
 #include "dlq/redrive.h"
 #include "dlq/redrive_scan.h"
 #include "kafka/producer.h"
 #include "kafka/reader.h"
-#include "record/audit_entry.h"
 #include "record/letter_state.h"
 
 #define TAKEN_PER_TURN 500
 #define PROGRESS_MS    1000
 #define AGAIN_MS       3000
 #define PATIENCE_MS    300000
-
-struct known {
-    struct redrive_job job;
-    bool cancel;
-};
+#define LISTS_KEPT     100 /* jobs whose skipped letters are listed */
 
 enum run_state {
     RUN_NONE,
@@ -51,8 +48,10 @@ struct run {
     struct redrive_job job;
     struct redrive *redrive;
     bool dirty, writing, stopping;
-    bool read_back;  /* the record that claims it */
-    uint64_t number; /* tells an answer to an earlier run */
+    bool read_back;     /* the record that claims it */
+    bool lists_skipped; /* written once, at least */
+    uint64_t listed_of; /* so many were skipped when the list of them was written */
+    uint64_t number;    /* tells an answer to an earlier run */
 };
 
 struct jobs {
@@ -61,8 +60,7 @@ struct jobs {
     struct kafka_producer *producer;
     struct kafka_reader *reader;
     struct membership *membership;
-    struct known **items; /* sorted by id */
-    size_t count;
+    struct known_jobs known;
     struct loop_timer timer;
     struct loop_task task;
     struct run run;
@@ -75,94 +73,43 @@ static void write_run(struct jobs *jobs);
 
 /* ---- what is known ---- */
 
-static size_t place_of(const struct jobs *jobs, struct slice id, bool *found)
-{
-    size_t low = 0, high = jobs->count;
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const char *at = jobs->items[middle]->job.id;
-        size_t len = strlen(at), common = len < id.len ? len : id.len;
-        int order = memcmp(at, id.data, common);
-        if (order == 0)
-            order = (len > id.len) - (len < id.len);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct known *find(const struct jobs *jobs, struct slice id)
-{
-    bool found;
-    size_t at = place_of(jobs, id, &found);
-    return found ? jobs->items[at] : NULL;
-}
-
-static struct known *find_or_add(struct jobs *jobs, struct slice id)
-{
-    bool found;
-    size_t at = place_of(jobs, id, &found);
-    if (found)
-        return jobs->items[at];
-    jobs->items = mem_realloc(jobs->items, (jobs->count + 1) * sizeof(struct known *));
-    memmove(jobs->items + at + 1, jobs->items + at, (jobs->count - at) * sizeof(struct known *));
-    jobs->items[at] = mem_zalloc(sizeof(struct known));
-    jobs->items[at]->job.id = mem_strndup(id.data, id.len);
-    jobs->count++;
-    return jobs->items[at];
-}
-
-/* A cancel alone makes no job. */
-static bool is_job(const struct known *known)
-{
-    return known->job.group != NULL;
-}
-
-static void forget(struct jobs *jobs, struct slice id)
-{
-    bool found;
-    size_t at = place_of(jobs, id, &found);
-    if (!found)
-        return;
-    redrive_job_deinit(&jobs->items[at]->job);
-    mem_free(jobs->items[at]);
-    jobs->count--;
-    memmove(jobs->items + at, jobs->items + at + 1, (jobs->count - at) * sizeof(struct known *));
-}
-
 static void tell(struct jobs *jobs, const struct redrive_job *job)
 {
-    const struct known *known = find(jobs, slice_of(job->id));
+    const struct known_job *known = known_jobs_find(&jobs->known, slice_of(job->id));
     jobs->config.changed(jobs->config.arg, job, known && known->cancel);
+}
+
+int64_t jobs_skipped_at(const struct jobs *jobs, const char *id)
+{
+    const struct known_job *known = known_jobs_find(&jobs->known, slice_of(id));
+    return known ? known->skipped_at : -1;
+}
+
+const char *jobs_topic(const struct jobs *jobs)
+{
+    return jobs->topic;
 }
 
 const struct redrive_job *jobs_find(const struct jobs *jobs, const char *id)
 {
-    const struct known *known = find(jobs, slice_of(id));
-    return known && is_job(known) ? &known->job : NULL;
+    const struct known_job *known = known_jobs_find(&jobs->known, slice_of(id));
+    return known && known_job_is_job(known) ? &known->job : NULL;
 }
 
 bool jobs_cancel_asked(const struct jobs *jobs, const char *id)
 {
-    const struct known *known = find(jobs, slice_of(id));
+    const struct known_job *known = known_jobs_find(&jobs->known, slice_of(id));
     return known && known->cancel;
 }
 
 size_t jobs_count(const struct jobs *jobs)
 {
-    return jobs->count;
+    return jobs->known.count;
 }
 
 const struct redrive_job *jobs_at(const struct jobs *jobs, size_t at)
 {
-    return is_job(jobs->items[at]) ? &jobs->items[at]->job : NULL;
+    return known_job_is_job(jobs->known.items[at]) ? &jobs->known.items[at]->job : NULL;
 }
 
 bool jobs_owns(const struct jobs *jobs)
@@ -182,7 +129,7 @@ static void drop_run(struct jobs *jobs)
 
 static void keep_run(struct jobs *jobs)
 {
-    struct known *known = find(jobs, slice_of(jobs->run.job.id));
+    struct known_job *known = known_jobs_find(&jobs->known, slice_of(jobs->run.job.id));
     if (!known)
         return;
     redrive_job_deinit(&known->job);
@@ -232,7 +179,7 @@ static void run_ended(void *arg, enum redrive_status status, const char *note)
 static void begin_work(struct jobs *jobs)
 {
     struct run *run = &jobs->run;
-    struct known *known = find(jobs, slice_of(run->job.id));
+    struct known_job *known = known_jobs_find(&jobs->known, slice_of(run->job.id));
     struct redrive_config config = {.loop = jobs->config.loop,
                                     .config = jobs->config.config,
                                     .producer = jobs->producer,
@@ -250,9 +197,31 @@ static void begin_work(struct jobs *jobs)
         redrive_cancel(run->redrive);
 }
 
+static void write_null(struct jobs *jobs, struct slice key)
+{
+    dlq_write(jobs->producer, jobs->topic, LETTER_STATE_PARTITION, key, SLICE_NULL, NULL, NULL);
+}
+
+/* The topic keeps jobs for ever; their lists, which are larger, of the newest ones only. */
+static void drop_old_lists(struct jobs *jobs)
+{
+    size_t kept = 0;
+    for (size_t i = jobs->known.count; i > 0; i--) {
+        const struct known_job *known = jobs->known.items[i - 1];
+        struct buf key = {0};
+        kept += known->skipped_at >= 0;
+        if (known->skipped_at < 0 || kept <= LISTS_KEPT)
+            continue;
+        redrive_skipped_write_key(&key, known->job.id);
+        write_null(jobs, buf_slice(&key));
+        buf_deinit(&key);
+    }
+}
+
 static void finish_run(struct jobs *jobs)
 {
     bool again = jobs->run.stopping;
+    drop_old_lists(jobs);
     keep_run(jobs);
     tell(jobs, &jobs->run.job);
     drop_run(jobs);
@@ -294,19 +263,81 @@ static void run_written(void *arg, const struct err *err)
         loop_timer_set_ms(&jobs->timer, PROGRESS_MS);
 }
 
-static void write_run(struct jobs *jobs)
+static struct run_write *run_write_new(struct jobs *jobs)
+{
+    struct run_write *write = mem_zalloc(sizeof(*write));
+    *write = (struct run_write){jobs, jobs->run.number};
+    return write;
+}
+
+static void write_job(struct jobs *jobs)
 {
     struct run *run = &jobs->run;
-    struct run_write *write = mem_zalloc(sizeof(*write));
     struct buf value = {0};
-    *write = (struct run_write){jobs, run->number};
     run->dirty = false;
-    run->writing = true;
     run->job.updated_ms = clock_wall_ms();
     redrive_job_write(&value, &run->job);
     dlq_write(jobs->producer, jobs->topic, LETTER_STATE_PARTITION, slice_of(run->job.id),
-              buf_slice(&value), run_written, write);
+              buf_slice(&value), run_written, run_write_new(jobs));
     buf_deinit(&value);
+}
+
+/* A list that is not had is no reason not to do the job. */
+static void skipped_written(void *arg, const struct err *err)
+{
+    struct run_write *write = arg;
+    struct jobs *jobs = write->jobs;
+    struct run *run = &jobs->run;
+    bool mine = write->number == run->number && run->state != RUN_NONE;
+    mem_free(write);
+    if (!mine || (err && err->code == ERR_CANCELLED))
+        return;
+    if (err) {
+        log_warn("redrive_skipped_not_kept", LOG_STR("job", run->job.id),
+                 LOG_STR("error", err->text), LOG_END);
+        run->job.skipped_listed = 0;
+    }
+    CRASH_POINT("redrive_skipped");
+    write_job(jobs);
+}
+
+/* When the work begins, again where another runner had begun it, and at the end where there were
+ * more meanwhile. */
+static bool lists_skipped(const struct jobs *jobs)
+{
+    const struct run *run = &jobs->run;
+    uint64_t skipped = redrive_counts_skipped(&run->job.counts);
+    if (!run->redrive || !redrive_has_begun(run->redrive))
+        return false;
+    if (!run->lists_skipped)
+        return skipped > 0 || jobs_skipped_at(jobs, run->job.id) >= 0;
+    return run->state == RUN_ENDING && skipped != run->listed_of;
+}
+
+static void write_skipped(struct jobs *jobs)
+{
+    struct run *run = &jobs->run;
+    struct redrive_skipped *list = redrive_list_skipped(run->redrive);
+    struct buf key = {0}, value = {0};
+    run->lists_skipped = true;
+    run->listed_of = redrive_counts_skipped(&run->job.counts);
+    run->job.skipped_listed = redrive_skipped_write(list, &value);
+    redrive_skipped_write_key(&key, run->job.id);
+    dlq_write(jobs->producer, jobs->topic, LETTER_STATE_PARTITION, buf_slice(&key),
+              buf_slice(&value), skipped_written, run_write_new(jobs));
+    redrive_skipped_free(&list);
+    buf_deinit(&key);
+    buf_deinit(&value);
+}
+
+/* One after the other: a job that says what it has listed has listed it. */
+static void write_run(struct jobs *jobs)
+{
+    jobs->run.writing = true;
+    if (lists_skipped(jobs))
+        write_skipped(jobs);
+    else
+        write_job(jobs);
 }
 
 static void on_timer(void *arg)
@@ -318,7 +349,7 @@ static void on_timer(void *arg)
         write_run(jobs);
 }
 
-static void claim(struct jobs *jobs, const struct known *known)
+static void claim(struct jobs *jobs, const struct known_job *known)
 {
     struct run *run = &jobs->run;
     redrive_job_copy(&run->job, &known->job);
@@ -334,12 +365,12 @@ static void claim(struct jobs *jobs, const struct known *known)
 /* What somebody wants ended first; else the oldest. */
 static void consider(struct jobs *jobs)
 {
-    const struct known *next = NULL;
+    const struct known_job *next = NULL;
     if (!jobs->owns || !jobs->all_known || jobs->run.state != RUN_NONE)
         return;
-    for (size_t i = 0; i < jobs->count; i++) {
-        const struct known *known = jobs->items[i];
-        if (is_job(known) && !redrive_status_is_end(known->job.status) &&
+    for (size_t i = 0; i < jobs->known.count; i++) {
+        const struct known_job *known = jobs->known.items[i];
+        if (known_job_is_job(known) && !redrive_status_is_end(known->job.status) &&
             (!next || (known->cancel && !next->cancel)))
             next = known;
     }
@@ -371,14 +402,16 @@ static bool is_late(const struct redrive_job *known, const struct redrive_job *j
 
 static void take_job(struct jobs *jobs, struct redrive_job *job)
 {
-    struct known *known = find_or_add(jobs, slice_of(job->id));
+    struct known_job *known = known_jobs_find_or_add(&jobs->known, slice_of(job->id));
     bool running = jobs->run.state != RUN_NONE && strcmp(jobs->run.job.id, job->id) == 0;
-    if (is_job(known) && is_late(&known->job, job)) {
+    if (known_job_is_job(known) && is_late(&known->job, job)) {
         redrive_job_deinit(job);
         return;
     }
     redrive_job_deinit(&known->job);
     known->job = *job;
+    if (known->skipped_at < 0)
+        known->job.skipped_listed = 0; /* the list stood before the job that speaks of it */
     if (running)
         meet_run(jobs, &known->job);
     else if (jobs->all_known)
@@ -387,7 +420,7 @@ static void take_job(struct jobs *jobs, struct redrive_job *job)
 
 static void take_cancel(struct jobs *jobs, struct slice id)
 {
-    struct known *known = find_or_add(jobs, id);
+    struct known_job *known = known_jobs_find_or_add(&jobs->known, id);
     struct run *run = &jobs->run;
     known->cancel = true;
     if (run->state == RUN_WORKING && slice_equal_text(id, run->job.id)) {
@@ -395,6 +428,15 @@ static void take_cancel(struct jobs *jobs, struct slice id)
         redrive_cancel(run->redrive);
         run_changed(jobs);
     }
+}
+
+/* Read when somebody asks: there may be many, and they are long. */
+static void take_skipped(struct jobs *jobs, const struct record *rec, struct slice id)
+{
+    struct known_job *known = known_jobs_find_or_add(&jobs->known, id);
+    known->skipped_at = slice_is_null(rec->value) ? -1 : rec->offset;
+    if (known->skipped_at < 0)
+        known->job.skipped_listed = 0;
 }
 
 static void take(struct jobs *jobs, const struct record *rec)
@@ -413,8 +455,10 @@ static void take(struct jobs *jobs, const struct record *rec)
         take_job(jobs, &job);
     else if (kind == REDRIVE_RECORD_CANCEL)
         take_cancel(jobs, id);
+    else if (kind == REDRIVE_RECORD_SKIPPED)
+        take_skipped(jobs, rec, id);
     else if (jobs->run.state == RUN_NONE || !slice_equal_text(id, jobs->run.job.id))
-        forget(jobs, id);
+        known_jobs_forget(&jobs->known, id);
     redrive_cancel_deinit(&cancel);
 }
 
@@ -479,99 +523,23 @@ bool jobs_join(struct jobs *jobs, struct err *err)
 
 /* ---- asking ---- */
 
-static char asked_for[] = "asked"; /* what comes of it stands in the job */
-
-/* The audit log first, then the record itself. */
-struct asking {
-    struct jobs *jobs;
-    struct buf key, value;
-    void (*done)(void *arg, const struct err *err);
-    void *arg;
-};
-
-static void asked(void *arg, const struct err *err)
+static struct job_topics topics_of(const struct jobs *jobs)
 {
-    struct asking *asking = arg;
-    CRASH_POINT("redrive_asked");
-    asking->done(asking->arg, err);
-    buf_deinit(&asking->key);
-    buf_deinit(&asking->value);
-    mem_free(asking);
-}
-
-static void audited(void *arg, const struct err *err)
-{
-    struct asking *asking = arg;
-    struct jobs *jobs = asking->jobs;
-    if (err) {
-        asked(asking, err);
-        return;
-    }
-    dlq_write(jobs->producer, jobs->topic, LETTER_STATE_PARTITION, buf_slice(&asking->key),
-              buf_slice(&asking->value), asked, asking);
-}
-
-static void ask(struct asking *asking, const struct audit_entry *entry)
-{
-    struct jobs *jobs = asking->jobs;
-    struct buf value = {0};
-    audit_entry_write(&value, entry);
-    dlq_write(jobs->producer, jobs->audit_topic, 0, slice_of(entry->on), buf_slice(&value), audited,
-              asking);
-    buf_deinit(&value);
-}
-
-static struct asking *asking_new(struct jobs *jobs, void (*done)(void *arg, const struct err *err),
-                                 void *arg)
-{
-    struct asking *asking = mem_zalloc(sizeof(*asking));
-    asking->jobs = jobs;
-    asking->done = done;
-    asking->arg = arg;
-    return asking;
+    return (struct job_topics){jobs->producer, jobs->topic, jobs->audit_topic};
 }
 
 void jobs_start(struct jobs *jobs, const struct redrive_job *job,
                 void (*done)(void *arg, const struct err *err), void *arg)
 {
-    struct asking *asking = asking_new(jobs, done, arg);
-    static char begun[] = "redrive.start", forced[] = "redrive.force";
-    struct buf details = {0};
-    struct audit_entry entry = {.at_ms = job->created_ms,
-                                .by = job->by,
-                                .action = job->mode == REDRIVE_FORCE ? forced : begun,
-                                .on = job->id,
-                                .reason = job->reason,
-                                .result = asked_for};
-    buf_printf(&details, "{\"mode\":\"%s\",\"rate\":%u,\"limit\":%llu,\"filter\":%s}",
-               redrive_mode_name(job->mode), (unsigned)job->rate_per_s,
-               (unsigned long long)job->limit, job->filter);
-    entry.details = details.data;
-    buf_add_text(&asking->key, job->id);
-    redrive_job_write(&asking->value, job);
-    ask(asking, &entry);
-    buf_deinit(&details);
+    struct job_topics topics = topics_of(jobs);
+    job_ask_start(&topics, job, done, arg);
 }
 
 void jobs_cancel(struct jobs *jobs, const char *id, const char *by, const char *reason,
                  void (*done)(void *arg, const struct err *err), void *arg)
 {
-    struct asking *asking = asking_new(jobs, done, arg);
-    static char action[] = "redrive.cancel";
-    char *who = mem_strdup(by), *why = mem_strdup(reason), *on = mem_strdup(id);
-    struct redrive_cancel cancel = {.by = who, .reason = why, .at_ms = clock_wall_ms()};
-    struct audit_entry entry = {.at_ms = cancel.at_ms,
-                                .by = who,
-                                .action = action,
-                                .on = on,
-                                .reason = why,
-                                .result = asked_for};
-    redrive_cancel_write_key(&asking->key, id);
-    redrive_cancel_write(&asking->value, &cancel);
-    ask(asking, &entry);
-    mem_free(who);
-    mem_free(why);
-    mem_free(on);
+    struct job_topics topics = topics_of(jobs);
+    job_ask_cancel(&topics, id, by, reason, done, arg);
 }
 
 /* ---- making ---- */
@@ -623,9 +591,7 @@ void jobs_free(struct jobs **pointer)
     kafka_producer_free(&jobs->producer);
     loop_timer_deinit(&jobs->timer);
     loop_task_cancel(jobs->config.loop, &jobs->task);
-    while (jobs->count > 0)
-        forget(jobs, slice_of(jobs->items[0]->job.id));
-    mem_free(jobs->items);
+    known_jobs_deinit(&jobs->known);
     mem_free(jobs->group);
     mem_free(jobs->owner);
     mem_free(jobs->topic);

@@ -58,6 +58,10 @@ void jobs_cancel(struct jobs *jobs, const char *id, const char *by, const char *
 const struct redrive_job *jobs_find(const struct jobs *jobs, const char *id);
 /* Whether somebody wants it ended. */
 bool jobs_cancel_asked(const struct jobs *jobs, const char *id);
+/* The record of their topic's partition LETTER_STATE_PARTITION that lists what it skipped
+ * (redrive_skipped.h); -1: there is none. */
+int64_t jobs_skipped_at(const struct jobs *jobs, const char *id);
+const char *jobs_topic(const struct jobs *jobs);
 size_t jobs_count(const struct jobs *jobs);
 /* In the order of their ids. */
 const struct redrive_job *jobs_at(const struct jobs *jobs, size_t at);

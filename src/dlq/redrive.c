@@ -51,7 +51,7 @@ struct redrive {
     size_t on_way_count;
     size_t next; /* of the list */
     size_t last; /* behind the last one of the list that the job's limit leaves */
-    bool fetching, cancelled, ending;
+    bool begun, fetching, cancelled, ending;
     uint64_t next_send_ns, moved_ns;
     enum redrive_status status; /* ending: as what */
     char why[sizeof(((struct err *)0)->text)];
@@ -135,10 +135,10 @@ static void sending_free(struct sending *sending)
     mem_free(sending);
 }
 
-static void skip(struct redrive *redrive, enum redrive_skip why)
+static void skip(struct redrive *redrive, struct redrive_entry *entry, enum redrive_skip why)
 {
     struct redrive_job *job = redrive->config.job;
-    job->counts.skipped[why]++;
+    redrive_skip(entry, why, &job->counts);
     job->counts.eligible -= job->counts.eligible > 0;
     changed(redrive);
 }
@@ -225,7 +225,7 @@ static void produced(struct produce *msg)
                    msg->result == PRODUCE_NO_TOPIC;
     if (redrive && lasting) {
         entry->mine = false;
-        skip(redrive, msg->result == PRODUCE_NO_TOPIC ? SKIP_NO_ROUTE : SKIP_REFUSED);
+        skip(redrive, entry, msg->result == PRODUCE_NO_TOPIC ? SKIP_NO_ROUTE : SKIP_REFUSED);
         log_warn("letter_not_redriven", LOG_STR("topic", msg->topic),
                  LOG_INT("origin_offset", entry->origin_offset), LOG_STR("error", msg->err.text),
                  LOG_END);
@@ -298,7 +298,7 @@ static void send(struct redrive *redrive, struct redrive_entry *entry, const str
     int32_t partitions = 1;
     if (!dead_copy_make(&sending->copy, rec, &order, &err)) {
         sending_free(sending);
-        skip(redrive, SKIP_FOREIGN);
+        skip(redrive, entry, SKIP_FOREIGN);
         return;
     }
     entry->redrive_count++;
@@ -335,7 +335,7 @@ static void fetched(void *arg, enum kafka_fetched result, struct record *rec, co
     if (result == KAFKA_FETCHED)
         send(redrive, entry, rec);
     else
-        skip(redrive, SKIP_GONE);
+        skip(redrive, entry, SKIP_GONE);
     go_on(redrive);
 }
 
@@ -485,6 +485,7 @@ static void begin(struct redrive *redrive)
     job->counts = counts;
     job->position = counts.sent;
     set_limit(redrive);
+    redrive->begun = true;
     redrive->states = kafka_reader_follow(redrive->config.loop, redrive->config.config, job->group,
                                           &range, 1, take_states, redrive, &err);
     redrive->fetch = kafka_fetch_new(redrive->config.loop, redrive->config.config, job->group,
@@ -541,6 +542,16 @@ struct redrive *redrive_new(const struct redrive_config *config, struct err *err
         return redrive;
     redrive_free(&redrive);
     return NULL;
+}
+
+bool redrive_has_begun(const struct redrive *redrive)
+{
+    return redrive->begun;
+}
+
+struct redrive_skipped *redrive_list_skipped(const struct redrive *redrive)
+{
+    return redrive_scan_skipped(redrive->scan);
 }
 
 void redrive_cancel(struct redrive *redrive)

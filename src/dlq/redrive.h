@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "dlq/redrive_skipped.h"
 #include "kafka/producer.h"
 #include "record/redrive_job.h"
 
@@ -34,6 +35,10 @@ struct redrive_config {
 };
 
 struct redrive *redrive_new(const struct redrive_config *config, struct err *err) MUST_CHECK;
+/* Its letters are known: what is skipped is, but for what Kafka refuses or has lost later. */
+bool redrive_has_begun(const struct redrive *redrive);
+/* Which it has skipped so far, by reason; the caller's. Once it has begun. */
+struct redrive_skipped *redrive_list_skipped(const struct redrive *redrive);
 /* Sends nothing more; what was begun is recorded, then `ended`. */
 void redrive_cancel(struct redrive *redrive);
 /* At once: what is on its way to the brokers may or may not be written. Not from its callbacks. */

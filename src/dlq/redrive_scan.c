@@ -178,7 +178,7 @@ static void drop_homeless(struct redrive_scan *scan)
         if (redrive_scan_target(scan, scan->list.items[i], &partitions))
             scan->list.items[kept++] = scan->list.items[i];
         else
-            scan->counts.skipped[SKIP_NO_ROUTE]++;
+            redrive_skip(scan->list.items[i], SKIP_NO_ROUTE, &scan->counts);
     }
     scan->counts.eligible -= scan->list.count - kept;
     scan->list.count = kept;
@@ -383,6 +383,31 @@ const struct redrive_list *redrive_scan_list(struct redrive_scan *scan)
 const struct redrive_list *redrive_scan_late(struct redrive_scan *scan)
 {
     return &scan->late;
+}
+
+/* By the topic's UUID, as everything is; where the topic is not there, by its name. */
+static void add_missing(const struct redrive_scan *scan, struct redrive_skipped *list)
+{
+    const struct dlq_filter *filter = scan->config.filter;
+    for (size_t i = 0; i < filter->id_count; i++) {
+        const struct dlq_id *asked = &filter->ids[i];
+        struct letter_id id = {slice_of(asked->topic), asked->partition, asked->offset};
+        if (redrive_table_has(scan->table, asked))
+            continue;
+        for (size_t t = 0; t < scan->topic_count; t++) {
+            if (scan->topics[t].partitions > 0 && strcmp(scan->topics[t].name, asked->topic) == 0)
+                id.topic = slice_of(scan->topics[t].id);
+        }
+        redrive_skipped_add(list, missing(scan, asked), &id);
+    }
+}
+
+struct redrive_skipped *redrive_scan_skipped(const struct redrive_scan *scan)
+{
+    struct redrive_skipped *list = redrive_skipped_new();
+    redrive_table_add_skipped(scan->table, list);
+    add_missing(scan, list);
+    return list;
 }
 
 const struct redrive_counts *redrive_scan_counts(struct redrive_scan *scan)

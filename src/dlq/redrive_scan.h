@@ -42,6 +42,8 @@ struct redrive_table *redrive_scan_table(struct redrive_scan *scan);
 const struct redrive_list *redrive_scan_list(struct redrive_scan *scan);
 /* Letters that had a late `redriving`; where it is the last word still, they are `late`. */
 const struct redrive_list *redrive_scan_late(struct redrive_scan *scan);
+/* Those that are not to be sent; the caller's. */
+struct redrive_skipped *redrive_scan_skipped(const struct redrive_scan *scan);
 const struct redrive_counts *redrive_scan_counts(struct redrive_scan *scan);
 /* The redrive topic of a letter, and its partitions. */
 const char *redrive_scan_target(const struct redrive_scan *scan, const struct redrive_entry *entry,

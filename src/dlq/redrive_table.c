@@ -366,6 +366,22 @@ void redrive_count_end(struct redrive_entry *entry, struct redrive_counts *count
     ++*of[entry->result];
 }
 
+void redrive_skip(struct redrive_entry *entry, enum redrive_skip why, struct redrive_counts *counts)
+{
+    entry->skipped = (uint8_t)(why + 1);
+    counts->skipped[why]++;
+}
+
+void redrive_table_add_skipped(const struct redrive_table *table, struct redrive_skipped *list)
+{
+    for (size_t i = 0; i < table->entry_count; i++) {
+        const struct redrive_entry *entry = entry_at(table, i);
+        struct letter_id id = redrive_entry_id(table, entry);
+        if (entry->skipped)
+            redrive_skipped_add(list, (enum redrive_skip)(entry->skipped - 1), &id);
+    }
+}
+
 static unsigned state_bit(const struct redrive_entry *entry)
 {
     switch ((enum letter_status)entry->status) {
@@ -387,13 +403,13 @@ static void sort_in(struct redrive_entry *entry, struct redrive_list *list,
     unsigned state = state_bit(entry);
     counts->total++;
     if (state == DLQ_STATE_RESOLVED)
-        counts->skipped[SKIP_RESOLVED]++;
+        redrive_skip(entry, SKIP_RESOLVED, counts);
     else if (state == DLQ_STATE_ARCHIVED)
-        counts->skipped[SKIP_ARCHIVED]++;
+        redrive_skip(entry, SKIP_ARCHIVED, counts);
     else if (state == DLQ_STATE_REDRIVING)
-        counts->skipped[SKIP_ON_ITS_WAY]++;
+        redrive_skip(entry, SKIP_ON_ITS_WAY, counts);
     else if (entry->foreign)
-        counts->skipped[SKIP_FOREIGN]++;
+        redrive_skip(entry, SKIP_FOREIGN, counts);
     else
         list->items[list->count++] = entry;
 }
@@ -424,7 +440,7 @@ static void drop_twins(struct redrive_list *list, struct redrive_counts *counts)
     for (size_t i = 0; i < list->count; i++) {
         const struct redrive_entry *last = kept > 0 ? list->items[kept - 1] : NULL;
         if (last && is_same_origin(last, list->items[i]))
-            counts->skipped[SKIP_ON_ITS_WAY]++;
+            redrive_skip(list->items[i], SKIP_ON_ITS_WAY, counts);
         else
             list->items[kept++] = list->items[i];
     }

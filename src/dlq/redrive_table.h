@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "dlq/filter.h"
+#include "dlq/redrive_skipped.h"
 #include "record/dead_letter.h"
 #include "record/letter_state.h"
 #include "record/record.h"
@@ -42,6 +43,7 @@ struct redrive_entry {
     bool foreign;            /* no copy of ours can be made of it */
     bool mine;               /* this job sent it */
     bool ended;              /* and its end is counted */
+    uint8_t skipped;         /* enum redrive_skip + 1; 0: it is not */
     bool late;               /* a `redriving` stands behind the end of its redrive */
     struct redrive_key *key; /* where keys are kept, and the letter has a number; else NULL */
 };
@@ -88,6 +90,11 @@ struct redrive_list {
 };
 void redrive_table_list(struct redrive_table *table, struct redrive_list *list,
                         struct redrive_counts *counts);
+/* The job does not send it, for that reason; once. */
+void redrive_skip(struct redrive_entry *entry, enum redrive_skip why,
+                  struct redrive_counts *counts);
+/* Adds every entry that is skipped. */
+void redrive_table_add_skipped(const struct redrive_table *table, struct redrive_skipped *list);
 /* Counts an end of an entry that is `mine`, once. */
 void redrive_count_end(struct redrive_entry *entry, struct redrive_counts *counts);
 

@@ -14,13 +14,13 @@
 #include "base/mem.h"
 #include "record/json_members.h"
 
-static const char CANCEL[] = "/cancel";
+static const char CANCEL[] = "/cancel", SKIPPED[] = "/skipped";
 
 static const char *const modes[] = {"if-newer", "force", NULL};
 static const char *const statuses[] = {"waiting",  "running", "cancelling", "cancelled",
                                        "finished", "failed",  NULL};
 static const char *const skips[REDRIVE_SKIPS] = {
-    "on-its-way", "resolved", "archived", "gone", "not-found", "no-route", "foreign", "refused",
+    "on_its_way", "resolved", "archived", "gone", "not_found", "no_route", "foreign", "refused",
 };
 
 #define MEMBER(name, type, required, member)                                                       \
@@ -31,7 +31,7 @@ static const char *const skips[REDRIVE_SKIPS] = {
     {                                                                                              \
         "/" name, JSON_MEMBER_ENUM, true, offsetof(struct redrive_job, member), names              \
     }
-#define SKIPPED(name, skip) MEMBER("skipped_" name, U64, false, counts.skipped[skip])
+#define SKIP(name, skip) MEMBER("skipped_" name, U64, false, counts.skipped[skip])
 
 static const struct json_member members[] = {
     {"/v", JSON_MEMBER_VERSION, true, 0, NULL},
@@ -56,14 +56,15 @@ static const struct json_member members[] = {
     MEMBER("dropped", U64, false, counts.dropped),
     MEMBER("duplicate", U64, false, counts.duplicate),
     MEMBER("failed", U64, false, counts.failed),
-    SKIPPED("on_its_way", SKIP_ON_ITS_WAY),
-    SKIPPED("resolved", SKIP_RESOLVED),
-    SKIPPED("archived", SKIP_ARCHIVED),
-    SKIPPED("gone", SKIP_GONE),
-    SKIPPED("not_found", SKIP_NOT_FOUND),
-    SKIPPED("no_route", SKIP_NO_ROUTE),
-    SKIPPED("foreign", SKIP_FOREIGN),
-    SKIPPED("refused", SKIP_REFUSED),
+    SKIP("on_its_way", SKIP_ON_ITS_WAY),
+    SKIP("resolved", SKIP_RESOLVED),
+    SKIP("archived", SKIP_ARCHIVED),
+    SKIP("gone", SKIP_GONE),
+    SKIP("not_found", SKIP_NOT_FOUND),
+    SKIP("no_route", SKIP_NO_ROUTE),
+    SKIP("foreign", SKIP_FOREIGN),
+    SKIP("refused", SKIP_REFUSED),
+    MEMBER("skipped_listed", U64, false, skipped_listed),
     MEMBER("note", TEXT, false, note),
     MEMBER("updated_ms", TIME, true, updated_ms),
 };
@@ -90,6 +91,17 @@ const char *redrive_status_name(enum redrive_status status)
 const char *redrive_skip_name(enum redrive_skip skip)
 {
     return skips[skip];
+}
+
+bool redrive_skip_parse(struct slice text, enum redrive_skip *out)
+{
+    for (int i = 0; i < REDRIVE_SKIPS; i++) {
+        if (!slice_equal_text(text, skips[i]))
+            continue;
+        *out = (enum redrive_skip)i;
+        return true;
+    }
+    return false;
 }
 
 bool redrive_mode_parse(struct slice text, enum redrive_mode *out)
@@ -187,14 +199,30 @@ void redrive_cancel_write(struct buf *out, const struct redrive_cancel *cancel)
     json_members_write(out, cancel_members, CANCEL_MEMBERS, cancel);
 }
 
-/* What a key says: the job, and whether it is its cancel record. */
-static bool read_key(struct slice key, struct slice *id, bool *cancel, struct err *err)
+void redrive_skipped_write_key(struct buf *out, const char *id)
 {
-    size_t tail = sizeof(CANCEL) - 1;
+    buf_add_text(out, id);
+    buf_add_text(out, SKIPPED);
+}
+
+static bool cut_tail(struct slice *text, const char *tail)
+{
+    size_t len = strlen(tail);
+    if (text->len <= len || memcmp(text->data + text->len - len, tail, len) != 0)
+        return false;
+    text->len -= len;
+    return true;
+}
+
+/* What a key says: the job, and which of its records it is. */
+static bool read_key(struct slice key, struct slice *id, enum redrive_record *kind, struct err *err)
+{
     *id = key;
-    *cancel = key.len > tail && memcmp(key.data + key.len - tail, CANCEL, tail) == 0;
-    if (*cancel)
-        id->len -= tail;
+    *kind = REDRIVE_RECORD_JOB;
+    if (cut_tail(id, CANCEL))
+        *kind = REDRIVE_RECORD_CANCEL;
+    else if (cut_tail(id, SKIPPED))
+        *kind = REDRIVE_RECORD_SKIPPED;
     if (slice_is_null(key) || !redrive_job_id_is_valid(*id))
         return err_set(err, ERR_INPUT, "no id of a redrive job");
     return true;
@@ -203,25 +231,25 @@ static bool read_key(struct slice key, struct slice *id, bool *cancel, struct er
 bool redrive_record_read(const struct record *rec, enum redrive_record *kind, struct slice *id,
                          struct redrive_job *job, struct redrive_cancel *cancel, struct err *err)
 {
-    bool of_cancel;
-    *kind = REDRIVE_RECORD_GONE;
-    if (!read_key(rec->key, id, &of_cancel, err))
+    if (!read_key(rec->key, id, kind, err))
         return false;
+    if (*kind == REDRIVE_RECORD_SKIPPED)
+        return true;
     if (rec->value.len > REDRIVE_JOB_MAX)
         return err_set(err, ERR_INPUT, "a redrive job of %zu bytes", rec->value.len);
     if (slice_is_null(rec->value)) {
         /* A cancel that is forgotten says nothing of its job. */
-        return !of_cancel || err_set(err, ERR_INPUT, "no cancel of a redrive job any more");
+        bool of_job = *kind == REDRIVE_RECORD_JOB;
+        *kind = REDRIVE_RECORD_GONE;
+        return of_job || err_set(err, ERR_INPUT, "no cancel of a redrive job any more");
     }
-    if (of_cancel) {
-        *kind = REDRIVE_RECORD_CANCEL;
+    if (*kind == REDRIVE_RECORD_CANCEL) {
         if (json_members_read(rec->value, cancel_members, CANCEL_MEMBERS, cancel,
                               "a cancel of a redrive job", err))
             return true;
         redrive_cancel_deinit(cancel);
         return false;
     }
-    *kind = REDRIVE_RECORD_JOB;
     if (json_members_read(rec->value, members, MEMBERS, job, "a redrive job", err) &&
         (slice_equal_text(*id, job->id) ||
          err_set(err, ERR_INPUT, "a redrive job under another's key")))

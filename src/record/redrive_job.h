@@ -5,7 +5,8 @@
  * Key: the job's id; value: a flat JSON object, the struct below. Whoever asks for a job writes it
  * as `waiting`; from then on only the program that runs it writes it (`owner`, and an `epoch` that
  * grows by one with each owner, so that a late word of an old owner is known as such). Who wants it
- * cancelled writes another record, key "<id>/cancel": so neither overwrites the other.
+ * cancelled writes another record, key "<id>/cancel": so neither overwrites the other. Which
+ * letters it skipped is a third one, key "<id>/skipped", of the runner (dlq/redrive_skipped.h).
  */
 #ifndef OG_RECORD_REDRIVE_JOB_H
 #define OG_RECORD_REDRIVE_JOB_H
@@ -66,13 +67,15 @@ struct redrive_job {
     uint64_t epoch;
     uint64_t position; /* so many of those to be sent are done with, in their order */
     struct redrive_counts counts;
-    char *note; /* why it waits or failed; NULL: nothing to say */
+    uint64_t skipped_listed; /* of counts.skipped: so many are named in "<id>/skipped" */
+    char *note;              /* why it waits or failed; NULL: nothing to say */
     int64_t updated_ms;
 };
 
 const char *redrive_mode_name(enum redrive_mode mode);
 const char *redrive_status_name(enum redrive_status status);
-const char *redrive_skip_name(enum redrive_skip skip); /* "on-its-way" */
+const char *redrive_skip_name(enum redrive_skip skip); /* "on_its_way" */
+bool redrive_skip_parse(struct slice text, enum redrive_skip *out) MUST_CHECK;
 bool redrive_mode_parse(struct slice text, enum redrive_mode *out) MUST_CHECK;
 /* cancelled, finished or failed: nobody will write it again. */
 bool redrive_status_is_end(enum redrive_status status);
@@ -92,8 +95,9 @@ void redrive_job_write(struct buf *out, const struct redrive_job *job);
 
 enum redrive_record {
     REDRIVE_RECORD_JOB,
-    REDRIVE_RECORD_CANCEL, /* of the job *id; *cancel says by whom */
-    REDRIVE_RECORD_GONE,   /* a null value: the job *id is forgotten */
+    REDRIVE_RECORD_CANCEL,  /* of the job *id; *cancel says by whom */
+    REDRIVE_RECORD_SKIPPED, /* of the job *id: the value, or null, is not looked at here */
+    REDRIVE_RECORD_GONE,    /* a null value: the job *id is forgotten */
 };
 /* Who wants it cancelled. */
 struct redrive_cancel {
@@ -103,6 +107,7 @@ struct redrive_cancel {
 void redrive_cancel_deinit(struct redrive_cancel *cancel);
 void redrive_cancel_write_key(struct buf *out, const char *id);
 void redrive_cancel_write(struct buf *out, const struct redrive_cancel *cancel);
+void redrive_skipped_write_key(struct buf *out, const char *id);
 
 /*
  * Reads a record of the topic; *id borrows from it. job and cancel are empty before; on failure

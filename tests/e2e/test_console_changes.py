@@ -1,5 +1,6 @@
 """What the console changes: redrive jobs, the audit log, archive and purge; and who may."""
 
+import base64
 import json
 
 import pytest
@@ -150,8 +151,83 @@ def test_records_of_a_job_keep_their_results(world, open_console):
             for words in ((), ("--console", "http://localhost:%d" % console.port))]
     assert told[0] == told[1] and len(told[0].splitlines()) == 4
     assert console.ask("/api/v1/jobs/none/records")[0] == 404
-    for wrong in ("result=skipped", "cursor=x", "limit=0", "state=open"):
+    for wrong in ("result=lost", "cursor=x", "cursor=s", "cursor=s1x", "limit=0", "state=open"):
         assert console.ask("/api/v1/jobs/%s/records?%s" % (first["id"], wrong))[0] == 400, wrong
+
+
+def skipped_of(console, job, **asked):
+    """{id: reason} of what a job skipped, through all pages."""
+    records = console.pages("/api/v1/jobs/%s/records" % job, "records", limit=2, **asked)
+    assert all((record["skipped"] is None) == (record["result"] != "skipped") for record in records)
+    return {record["id"]: record["skipped"] for record in records if record["skipped"]}
+
+
+def test_skipped_letters_are_listed_with_the_reason(world, open_console):
+    """Each that was asked for and not sent, in every console and by the command alike."""
+    fail_all(world, 5)
+    config = world.gateways[0].config_path
+    console = open_console()
+    console.use_document()
+    lines = console.wait_letters(5)
+    gone = next(line for line in lines if line["id"].endswith("/0"))  # the first of its partition
+    topic, partition, _ = gone["id"].rsplit("/", 2)
+    resolved, archived, sent = [line["id"] for line in lines if line["id"] != gone["id"]][:3]
+    console.wait_job(console.post("/api/v1/jobs", {"filter": {"id": [resolved]}})["id"])
+    command("dlq", "archive", "--id", archived, "--yes", config=config, check=0)
+    command("dlq", "purge", topic, "--partition", partition, "--before", "1", "--confirm", topic,
+            config=config, check=0)
+    world.producer.send(topic=topic, p=0, key="stranger", value="what is this")
+    world.producer.flush()
+    wait_until(lambda: console.ask("/api/v1/letters/" + gone["id"])[0] == 404, 30, "its line is gone")
+    wait_until(lambda: console.letters(state="archived"), 30, "it is archived")
+    foreign = wait_until(lambda: [line["id"] for line in console.letters(state="any", limit=100)
+                                  if line["writer"] == "plain"], 30, "the stranger's is there")[0]
+    nowhere = sent.rsplit("/", 1)[0] + "/4711"  # where letters are: below an empty log's end all is gone
+    job = console.wait_job(console.post("/api/v1/jobs", {"filter": {
+        "id": [sent, resolved, archived, gone["id"], foreign, nowhere]}})["id"])
+    assert (job["counts"]["sent"], job["skipped_listed"]) == (1, 5), job
+    expected = {resolved: "resolved", archived: "archived", gone["id"]: "gone", foreign: "foreign",
+                nowhere: "not_found"}
+    anew = open_console()
+    for one in (console, anew):
+        wait_until(lambda one=one: skipped_of(one, job["id"]) == expected, 20,
+                   lambda one=one: "skipped: %s" % skipped_of(one, job["id"]))
+        assert skipped_of(one, job["id"], result="skipped") == expected
+        assert skipped_of(one, job["id"], result=["resolved", "failed"]) == {}
+    records = console.pages("/api/v1/jobs/%s/records" % job["id"], "records")
+    assert [record["id"] for record in records if not record["skipped"]] == [sent]
+    states = {record["id"]: record["letter"] and record["letter"]["state"] for record in records}
+    assert states == {sent: "resolved", resolved: "resolved", archived: "archived", foreign: "open",
+                      gone["id"]: None, nowhere: None}
+    told = [command("redrive", "status", job["id"], "--records", "-o", "jsonl", *words, config=config,
+                    check=0).stdout
+            for words in ((), ("--console", "http://localhost:%d" % console.port))]
+    assert told[0] == told[1] and len(told[0].splitlines()) == 6
+    only = command("redrive", "status", job["id"], "--records", "--result", "skipped", config=config,
+                   check=0).stdout
+    assert all(only.count(why + "  ") >= 1 for why in expected.values()) and "not kept" not in only
+
+
+def test_lists_of_skipped_letters_are_kept_of_the_newest_jobs(world, open_console):
+    """The topic keeps jobs for ever, what they skipped only of a hundred: the runner forgets the rest."""
+    fail_all(world, 1)
+    topic = "dlq-jobs." + world.group
+    made = ["20200101-000000-000-%08d/skipped" % number for number in range(101)]
+    for key in made:
+        world.producer.send(topic=topic, p=0, key=key, value='{"v":1,"unlisted":0,"topics":[],"letters":[]}')
+    world.producer.flush()
+    console = open_console()
+    nowhere = console.wait_letters(1)[0]["id"].rsplit("/", 1)[0] + "/4711"
+    job = console.wait_job(console.post("/api/v1/jobs", {"filter": {"id": [nowhere]}})["id"])
+    assert (job["counts"]["skipped"]["not_found"], job["skipped_listed"]) == (1, 1)
+
+    def forgotten():
+        lines = world.broker.dump(topic)
+        return [base64.b64decode(line["key"]).decode() for line in lines if line["value"] is None]
+
+    wait_until(lambda: made[0] in forgotten(), 20, lambda: "forgotten: %s" % forgotten())
+    assert set(forgotten()) <= set(made[:2])
+    assert skipped_of(console, job["id"]) == {nowhere: "not_found"}
 
 
 def test_jobs_and_audit_log_come_in_pages(world, open_console):

@@ -132,6 +132,32 @@ def test_job_of_a_killed_runner_is_finished_by_another(world, consoles, kind, po
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("point", ["redrive_skipped:1", "redrive_produced:2"])
+def test_list_of_what_was_skipped_outlives_its_runner(world, consoles, point):
+    """Killed behind the list and before the job that speaks of it, or later: the next one has it."""
+    ids = fail_all(world, 3)
+    topic = "dlq.%s.%s" % (world.group, world.topic)
+    there = ["%s/%d/%d" % (topic, dead.line["p"], dead.line["o"]) for dead in world.dead_letters()]
+    nowhere = [there[0].rsplit("/", 1)[0] + offset for offset in ("/4711", "/4713")]
+    words = [word for letter in there + nowhere for word in ("--id", letter)]
+    runner = Runner(world, "start", "--rate", "8", *words, program=needs.crashy(),
+                    env={"ONCEGATE_CRASH_AT": point})
+    try:
+        assert runner.wait(60) == -signal.SIGKILL, runner.output()
+    finally:
+        runner.kill()
+    other = consoles.open()
+    left = known_jobs(world)[0]
+    job = other.wait_job(left["id"], timeout=90)
+    assert (job["status"], job["counts"]["sent"], job["skipped_listed"]) == ("finished", 3, 2), job
+    records = other.pages("/api/v1/jobs/%s/records" % job["id"], "records", result="skipped")
+    assert sorted((record["id"], record["skipped"]) for record in records) == [
+        (letter, "not_found") for letter in nowhere]
+    world.wait_committed(40)
+    assert sorted(effects(world, ids)) == sorted(ids)
+
+
+@pytest.mark.slow
 def test_two_runners_in_a_row_are_killed(world, consoles):
     """The one that takes over dies too, at another step; the third ends the job."""
     ids = fail_all(world, LETTERS)

@@ -203,6 +203,50 @@ static void test_cursor_that_nobody_gave_is_refused(void **state)
     }
 }
 
+/* With the row that each has now, where there is one. */
+static bool on_skipped(void *arg, const struct dlq_job_row *row)
+{
+    assert_int_equal(row->result, DLQ_JOB_SKIPPED);
+    buf_printf(arg, "%s=%s,%s ", row->id, row->skipped,
+               row->line ? dlq_state_name(row->line->state) : "gone");
+    return true;
+}
+
+static void test_skipped_letters_are_told_as_they_stand_now(void **state)
+{
+    struct dlq_index *index = *state;
+    static const char other[] = "zzzz-_abcdefghijklmnopqA";
+    struct redrive_skipped *list = redrive_skipped_new(), *kept;
+    struct letter_id ids[] = {{SLICE_LIT(UUID), 0, 0}, {SLICE_LIT(UUID), 0, 1},
+                              {SLICE_LIT(UUID), 2, 5}, {SLICE_LIT(UUID), 77, 5},
+                              {slice_of(other), 0, 0}, {SLICE_LIT("dlq.g.none"), 0, 0}};
+    struct dlq_covered covered;
+    struct buf value = {0}, out = {0};
+    add_letter(index, 0, NULL, 0, "x", 0);
+    add_letter(index, 1, NULL, 0, "x", 0);
+    add_state(index, 0, 1, LETTER_ARCHIVED, LETTER_NO_RESULT, NULL);
+    check(dlq_index_commit(index, &err));
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        redrive_skipped_add(list, i < 2 ? SKIP_ARCHIVED : SKIP_GONE, &ids[i]);
+    (void)redrive_skipped_write(list, &value);
+    kept = redrive_skipped_read(buf_slice(&value), &err);
+    for (size_t limit = 1; limit < 8; limit++) {
+        buf_reset(&out);
+        for (uint64_t at = 0; at < redrive_skipped_count(kept); at += limit)
+            check(dlq_index_job_skipped(index, kept, at, limit, on_skipped, &out, &covered, &err));
+        assert_string_equal(out.data, TOPIC "/2/5=gone,gone " TOPIC "/77/5=gone,gone "
+                                            "zzzz-_abcdefghijklmnopqA/0/0=gone,gone "
+                                            "dlq.g.none/0/0=gone,gone " TOPIC
+                                            "/0/0=archived,open " TOPIC "/0/1=archived,archived ");
+    }
+    check(dlq_index_job_skipped(index, kept, 99, 5, on_skipped, &out, &covered, &err));
+    check(dlq_index_begin(index, &err));
+    redrive_skipped_free(&kept);
+    redrive_skipped_free(&list);
+    buf_deinit(&value);
+    buf_deinit(&out);
+}
+
 static void test_result_names_are_read_back(void **state)
 {
     unsigned result;
@@ -211,7 +255,7 @@ static void test_result_names_are_read_back(void **state)
         assert_true(dlq_job_result_parse(slice_of(dlq_job_result_name(i)), &result));
         assert_int_equal(result, i);
     }
-    assert_false(dlq_job_result_parse(SLICE_LIT("skipped"), &result));
+    assert_false(dlq_job_result_parse(SLICE_LIT("lost"), &result));
     assert_false(dlq_job_result_parse(SLICE_LIT(""), &result));
 }
 
@@ -224,6 +268,7 @@ int main(void)
         TEST(test_archived_letter_keeps_its_result_where_that_was_kept),
         TEST(test_pages_that_stop_short_lose_nothing),
         TEST(test_cursor_that_nobody_gave_is_refused),
+        TEST(test_skipped_letters_are_told_as_they_stand_now),
         TEST(test_result_names_are_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

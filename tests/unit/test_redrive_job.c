@@ -57,6 +57,7 @@ static struct redrive_job full_job(void)
                                          .failed = 1};
     for (size_t i = 0; i < REDRIVE_SKIPS; i++)
         job.counts.skipped[i] = i + 1;
+    job.skipped_listed = 30;
     return job;
 }
 
@@ -168,6 +169,24 @@ static void test_cancel_has_a_record_of_its_own(void **state)
     buf_deinit(&value);
 }
 
+static void test_list_of_what_it_skipped_is_a_record_of_its_own(void **state)
+{
+    struct redrive_job job = {0};
+    struct redrive_cancel cancel = {0};
+    struct buf key = {0};
+    enum redrive_record kind;
+    struct slice id;
+    struct err err = {0};
+    (void)state;
+    redrive_skipped_write_key(&key, "j-1");
+    struct record rec = {.key = buf_slice(&key)};
+    assert_true(redrive_record_read(&rec, &kind, &id, &job, &cancel, &err));
+    assert_int_equal(kind, REDRIVE_RECORD_SKIPPED);
+    assert_true(slice_equal_text(id, "j-1"));
+    refused("/skipped", SLICE_NULL);
+    buf_deinit(&key);
+}
+
 static void test_null_value_forgets_the_job(void **state)
 {
     struct record rec = {.key = SLICE_LIT("j")};
@@ -217,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_job_of_other_release_is_refused),
         cmocka_unit_test(test_job_beyond_the_limit_is_refused),
         cmocka_unit_test(test_cancel_has_a_record_of_its_own),
+        cmocka_unit_test(test_list_of_what_it_skipped_is_a_record_of_its_own),
         cmocka_unit_test(test_null_value_forgets_the_job),
         cmocka_unit_test(test_ids_are_sortable_by_time),
         cmocka_unit_test(test_names_are_known_both_ways),

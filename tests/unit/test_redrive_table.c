@@ -99,6 +99,21 @@ static void list(struct bench *b)
     redrive_table_list(b->table, &b->list, &b->counts);
 }
 
+/* Its letters as the record has them. */
+static void assert_skipped(const struct bench *b, const char *letters)
+{
+    struct redrive_skipped *skipped = redrive_skipped_new();
+    struct buf value = {0}, expected = {0};
+    redrive_table_add_skipped(b->table, skipped);
+    (void)redrive_skipped_write(skipped, &value);
+    buf_printf(&expected, "{\"v\":1,\"unlisted\":0,\"topics\":[\"%s\"],\"letters\":[%s]}", UUID,
+               letters);
+    assert_string_equal(value.data, expected.data);
+    redrive_skipped_free(&skipped);
+    buf_deinit(&value);
+    buf_deinit(&expected);
+}
+
 static void test_open_letters_are_listed_by_origin(void **state)
 {
     struct bench b;
@@ -133,6 +148,9 @@ static void test_letters_of_other_states_are_left_out(void **state)
     assert_int_equal(b.counts.skipped[SKIP_ON_ITS_WAY], 1);
     assert_int_equal(b.counts.skipped[SKIP_RESOLVED], 1);
     assert_int_equal(b.counts.skipped[SKIP_ARCHIVED], 1);
+    redrive_skip(b.list.items[0], SKIP_REFUSED, &b.counts);
+    assert_skipped(&b, "[\"refused\",0,0,3,1],[\"on_its_way\",0,0,0,1],"
+                       "[\"archived\",0,0,2,1],[\"resolved\",0,0,1,1]");
     tear_down(&b);
 }
 
@@ -203,6 +221,7 @@ static void test_two_letters_of_one_record_are_sent_once(void **state)
     list(&b);
     assert_int_equal(b.list.count, 1);
     assert_int_equal(b.counts.skipped[SKIP_ON_ITS_WAY], 1);
+    assert_skipped(&b, "[\"on_its_way\",0,0,1,1]");
     tear_down(&b);
 }
 

@@ -25,6 +25,14 @@ const skippedWords: [keyof Skipped, string][] = [
   ["refused", "refused by Kafka"],
 ];
 
+export function skippedWhy(name: keyof Skipped): string {
+  return skippedWords.find(([one]) => one === name)?.[1] ?? name;
+}
+
+export function skippedCount(skipped: Skipped): number {
+  return skippedWords.reduce((sum, [name]) => sum + skipped[name], 0);
+}
+
 export function skippedRows(skipped: Skipped): [string, number][] {
   return skippedWords.filter(([name]) => skipped[name] > 0).map(([name, words]) => [words, skipped[name]]);
 }

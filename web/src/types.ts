@@ -234,6 +234,7 @@ export interface Job {
   filter: Filter;
   filter_hidden: boolean;
   counts: Counts;
+  skipped_listed: number;
 }
 
 export interface JobGroup {
@@ -243,11 +244,12 @@ export interface JobGroup {
   trouble: string | null;
 }
 
-export type JobResult = "on_its_way" | "resolved" | "superseded" | "dropped" | "duplicate" | "failed" | "unknown";
+export type JobResult = "on_its_way" | "resolved" | "superseded" | "dropped" | "duplicate" | "failed" | "unknown" | "skipped";
 
 export interface JobRecord {
   id: string;
   result: JobResult;
+  skipped: keyof Skipped | null;
   code: string | null;
   at: string | null;
   redrive_count: number;

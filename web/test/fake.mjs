@@ -272,7 +272,7 @@ function jobOf(id, change) {
   return {
     id, group: "orders-app", status: "finished", mode: "if-newer", rate: 50, limit: 0, reason: "the price service is back", by: "ada@ops-1",
     created: new Date(Date.now() - 3 * HOUR).toISOString(), updated: new Date(Date.now() - 2.9 * HOUR).toISOString(), owner: "ops-1/4711", note: null,
-    filter: { route: "orders", code: "http-503", since: "2026-01-02T03:04:05Z" }, filter_hidden: false, counts: countsOf(640, 621), ...change,
+    filter: { route: "orders", code: "http-503", since: "2026-01-02T03:04:05Z" }, filter_hidden: false, counts: countsOf(640, 621), skipped_listed: 17, ...change,
   };
 }
 
@@ -513,8 +513,13 @@ export class Fake {
     const records = ends.map((result, i) => {
       const state = { failed: "open", on_its_way: "redriving" }[result] ?? "resolved";
       const letter = i % 97 === 96 ? null : { ...letterOf(2 * i + 1, this.world), state };
-      return { id: letter?.id ?? "dlq.orders-app.orders/0/" + i, result, code: result === "failed" ? "http-503" : null, at: job.updated, redrive_count: 1, since: result === "failed" && i % 2 ? "20260103-010203-004-5eed5eed" : null, letter };
+      return { id: letter?.id ?? "dlq.orders-app.orders/0/" + i, result, skipped: null, code: result === "failed" ? "http-503" : null, at: job.updated, redrive_count: 1, since: result === "failed" && i % 2 ? "20260103-010203-004-5eed5eed" : null, letter };
     });
+    const whys = Object.entries(counts.skipped).flatMap(([why, n]) => Array(n).fill(why)).slice(0, job.skipped_listed);
+    for (const [i, why] of whys.entries()) {
+      const letter = why === "gone" || why === "not_found" ? null : { ...letterOf(2 * i, this.world), state: { resolved: "resolved", archived: "archived", on_its_way: "redriving" }[why] ?? "open" };
+      records.push({ id: letter?.id ?? "dlq.orders-app.orders/1/" + i, result: "skipped", skipped: why, code: null, at: null, redrive_count: 0, since: null, letter });
+    }
     return this.page(res, query, "records", records.filter((one) => !wanted.length || wanted.includes(one.result)), { covered: coveredOf(this.world) });
   }
 

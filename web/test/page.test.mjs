@@ -519,6 +519,11 @@ describe("lists in pages", () => {
       assert.equal(await rows(page).count(), 24);
       assert.equal(await page.getByText("failed again").locator("visible=true").count() >= 24, true);
       await page.getByText("sent again by").first().waitFor();
+      await page.getByLabel("Result").selectOption("skipped");
+      await page.getByText("All 17 records.").waitFor();
+      assert.equal(await rows(page).filter({ hasText: "already redriven, on their way" }).count(), 9);
+      assert.equal(await rows(page).filter({ hasText: "too old: retention has taken the record" }).count(), 4);
+      await page.getByText("2 skipped records are counted above and not listed").waitFor();
       await page.getByLabel("Result").selectOption("dropped");
       await page.getByText("None of its records ended like this.").waitFor();
     }));

@@ -1,4 +1,5 @@
-/* What became of each record that a redrive job sent. */
+/* What became of each record of a redrive job. */
+import { skippedCount, skippedWhy } from "../actions";
 import { usePages } from "../api";
 import { some } from "../format";
 import { letterPath } from "../letters";
@@ -16,14 +17,17 @@ const words: Record<JobResult, string> = {
   duplicate: "retried elsewhere",
   failed: "failed again",
   unknown: "ended, how was not kept",
+  skipped: "not sent",
 };
 
+const ended = new Set<Job["status"]>(["finished", "cancelled", "failed"]);
 const results = Object.keys(words) as JobResult[];
 
 function Result({ record }: { record: JobRecord }) {
   return (
     <>
       <span class={"nowrap" + (record.result === "failed" ? " bad" : "")}>{words[record.result]}</span>
+      {record.skipped ? <span class="muted sub">{skippedWhy(record.skipped)}</span> : null}
       {record.code ? (
         <span class="mono sub">
           <Line text={record.code} max={60} />
@@ -36,7 +40,7 @@ function Result({ record }: { record: JobRecord }) {
 function Now({ record }: { record: JobRecord }) {
   return (
     <>
-      {record.letter ? <StateTag state={record.letter.state} /> : <span class="muted">retention has taken it</span>}
+      {record.letter ? <StateTag state={record.letter.state} /> : <span class="muted">{record.skipped === "not_found" ? "not there" : "retention has taken it"}</span>}
       {record.since ? (
         <span class="muted sub">
           sent again by{" "}
@@ -74,6 +78,8 @@ export function JobRecordList({ job, query }: { job: Job; query: URLSearchParams
   const wanted = results.find((one) => one === query.get("result"));
   const path = "/jobs/" + encodeURIComponent(job.id) + "/records?limit=100" + (wanted ? "&result=" + wanted : "");
   const answer = usePages<JobRecords>(path, ["job", "groups"]);
+  const left = skippedCount(job.counts.skipped) - job.skipped_listed;
+  const unlisted = ended.has(job.status) && left > 0 && (!wanted || wanted === "skipped") ? left : 0;
   const show = (result: string) => {
     const next = new URLSearchParams(query);
     if (result) next.set("result", result);
@@ -104,7 +110,7 @@ export function JobRecordList({ job, query }: { job: Job; query: URLSearchParams
             <>
               {last ? <Coverage covered={last.covered} /> : null}
               {records.length === 0 && !last?.next ? (
-                <Empty title={wanted ? "None of its records ended like this." : "It has sent nothing."}>What it did not send is counted above, with the reason; which records these were is not kept.</Empty>
+                <Empty title={wanted ? "None of its records ended like this." : "It has no records yet."}>{unlisted ? null : "What it sends, and what it skips, appears here."}</Empty>
               ) : (
                 <Table
                   label="Records of the job"
@@ -113,6 +119,11 @@ export function JobRecordList({ job, query }: { job: Job; query: URLSearchParams
                 />
               )}
               <More answer={answer} what="records" />
+              {unlisted && !last?.next ? (
+                <p class="muted list-foot">
+                  {some(unlisted, "skipped record")} {unlisted === 1 ? "is" : "are"} counted above and not listed: lists are kept of the newest jobs, as far as their size allows.
+                </p>
+              ) : null}
               {records.length > 0 && !last?.next ? <p class="muted list-foot">All {some(records.length, "record")}.</p> : null}
             </>
           );
