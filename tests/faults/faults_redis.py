@@ -6,7 +6,7 @@ import contextlib
 from support.waiting import holds_for, wait_until
 
 from faults.catalog import row
-from faults.faults_process import TROUBLE
+from faults.faults_process import HASTE, TROUBLE
 
 
 def wait_down(scene, timeout=20):
@@ -21,7 +21,7 @@ def wait_up(scene, timeout=30):
 
 def stands_still(scene, seconds=1.0):
     """Fail closed: once the open requests ended, nothing more is delivered."""
-    wait_until(lambda: scene.handler.stats()["open"] == 0, 10, "no open request")
+    wait_until(lambda: scene.handler.stats()["open"] == 0, 30, "no open request")
     before = scene.handler.stats()["requests"]
     holds_for(lambda: scene.handler.stats()["requests"] <= before, seconds,
               "no delivery without Redis")
@@ -145,6 +145,24 @@ def redis_frozen(scene):
         scene.redis.freeze()
         with refusing(scene):
             scene.redis.thaw()
+
+
+@row("8", "a gateway killed while Redis stands still (SIGSTOP), three times", short=True, config=HASTE, rate=1000,
+     keys=400)
+def redis_frozen_and_killed(scene):
+    """What has happened and is not recorded yet happens again: no more records than the gateway has slots,
+    whatever keys' claims it had kept."""
+    for _ in range(3):
+        with scene.without_redis():
+            scene.redis.freeze()
+            try:
+                scene.pass_time(0.7, 1.5)
+                victim = scene.kill()
+            finally:
+                scene.redis.thaw()
+        scene.revive(victim)
+        scene.wait_shared()
+        scene.traffic(1500)
 
 
 @row("8", "maxmemory reached", short=True, rules=TROUBLE)

@@ -75,8 +75,12 @@ def cut_off(scene):
     some five seconds good enough to be the next master."""
     replica = next(server for server in scene.redis.data if server != scene.redis.master())
     replica.call("CONFIG", "SET", "masterauth", "refused")
-    replica.call("CLIENT", "KILL", "TYPE", "master")
-    wait_until(lambda: link_of(replica) == "down", 10, "the replica is cut off")
+
+    def is_down():  # a log-in that was under way may have been taken yet
+        replica.call("CLIENT", "KILL", "TYPE", "master")
+        return link_of(replica) == "down"
+
+    wait_until(is_down, 30, "the replica is cut off", every=0.5)
     return replica
 
 
