@@ -61,7 +61,7 @@ def instance_frozen(scene):
 @contextlib.contextmanager
 def instance_leaves(scene):
     victim = scene.victim()
-    victim.stop()
+    scene.leave(victim)
     yield
     scene.revive(victim, wait=False)
 

@@ -210,6 +210,13 @@ class Scene(World):
         """It ended by itself, so long ago at most."""
         self.crash_window(gateway).begin_us -= int(within_s * 1e6)
 
+    def leave(self, gateway):
+        """Ends it in good order; the ends that it cannot tell a Redis that is away happen again."""
+        without_redis = self.redis_away_since is not None
+        gateway.stop()
+        if without_redis:
+            self.crash_window(gateway, "left")
+
     def revive(self, gateway, wait=True):
         gateway.start(wait=False)
         if wait:

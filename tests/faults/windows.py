@@ -5,6 +5,8 @@ where an *earlier* effect of it ended while one was open:
 
   crash       the process that made the request was killed (SIGKILL) about then: the mark in Redis
               was not written. At most what was in flight there.
+  left        the same for a process that ended in good order while Redis was away for longer than its
+              drain: it could not tell what it had finished
   frozen      the same for a process that was stopped (SIGSTOP) and whose claims lapsed meanwhile
   ambiguous   the answer did not reach the gateway: its deadline passed, or the connection broke
   redis-lost  Redis lost what it had acknowledged
