@@ -1,4 +1,4 @@
-/* Addresses and headers of requests, base64. */
+/* Addresses and headers of requests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "base/base64.h"
 #include "console/request.h"
 
 static void decodes(const char *text, bool plus, const char *want, size_t len)
@@ -83,39 +82,6 @@ static void test_request_list_has_elements(void **state)
     assert_false(request_list_has(SLICE_NULL, "\"b\""));
 }
 
-static void test_base64_there_and_back(void **state)
-{
-    static const char *const known[][2] = {
-        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"\xff\xfe", "//4="}};
-    (void)state;
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        struct buf out = {0}, back = {0};
-        base64_encode(&out, slice_of(known[i][0]));
-        assert_int_equal(out.len, strlen(known[i][1]));
-        if (out.len)
-            assert_string_equal(out.data, known[i][1]);
-        assert_true(base64_decode(&back, slice_of(known[i][1])));
-        assert_int_equal(back.len, strlen(known[i][0]));
-        if (back.len)
-            assert_string_equal(back.data, known[i][0]);
-        buf_deinit(&out);
-        buf_deinit(&back);
-    }
-}
-
-static void test_base64_other_spellings_are_refused(void **state)
-{
-    static const char *const bad[] = {
-        "Z", "Zg", "Zg=", "Zh==", "Zm9=", "=g==", "Z===", "====", "Zg==Zg==", "Zm8 ", "Zm-_"};
-    (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct buf out = {0};
-        if (base64_decode(&out, slice_of(bad[i])))
-            fail_msg("%s", bad[i]);
-        buf_deinit(&out);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,8 +90,6 @@ int main(void)
         cmocka_unit_test(test_request_next_pair_takes_all),
         cmocka_unit_test(test_request_header_any_case),
         cmocka_unit_test(test_request_list_has_elements),
-        cmocka_unit_test(test_base64_there_and_back),
-        cmocka_unit_test(test_base64_other_spellings_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "base/base64.h"
 #include "dlq/letter_line.h"
 
 static void expect_same(const struct record *rec)
@@ -150,21 +149,6 @@ static void test_a_masked_line_says_so_and_is_not_read_back(void **state)
     buf_deinit(&out);
 }
 
-static void test_base64_has_one_text_for_each_meaning(void **state)
-{
-    struct buf out = {0};
-    (void)state;
-    assert_true(base64_decode(&out, SLICE_LIT("/w==")));
-    assert_false(base64_decode(&out, SLICE_LIT("/x==")));
-    assert_false(base64_decode(&out, SLICE_LIT("AAB=")));
-    assert_false(base64_decode(&out, SLICE_LIT("A===")));
-    assert_false(base64_decode(&out, SLICE_LIT("AA=A")));
-    assert_false(base64_decode(&out, SLICE_LIT("AAA")));
-    assert_false(base64_decode(&out, (struct slice){"AA\0A", 4}));
-    assert_true(base64_decode(&out, SLICE_LIT("")));
-    buf_deinit(&out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,7 +156,6 @@ int main(void)
         cmocka_unit_test(test_line_is_what_kcat_users_know),
         cmocka_unit_test(test_bad_lines_are_refused_with_their_place),
         cmocka_unit_test(test_a_masked_line_says_so_and_is_not_read_back),
-        cmocka_unit_test(test_base64_has_one_text_for_each_meaning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
