@@ -2,40 +2,20 @@
  * Reads the input as the headers of a record in a dead-letter topic. Nothing that is read may point
  * outside the record, and what a name or a signature says must be what it promises to be.
  *
- * Input: headers as <name length> <value length, 255: null> <name> <value>, until the bytes end.
+ * Input: as header_input.h has it.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "header_input.h"
 #include "record/dead_letter.h"
-
-enum { HEADERS_MAX = 32 };
 
 static void check(bool ok)
 {
     if (!ok)
         abort();
-}
-
-static size_t split(struct slice in, struct record_header *headers)
-{
-    size_t count = 0;
-    while (count < HEADERS_MAX && in.len >= 2) {
-        size_t name_len = (unsigned char)in.data[0];
-        size_t value_len = (unsigned char)in.data[1];
-        bool null = value_len == 255;
-        in = (struct slice){in.data + 2, in.len - 2};
-        name_len = name_len < in.len ? name_len : in.len;
-        struct slice name = {in.data, name_len};
-        in = (struct slice){in.data + name_len, in.len - name_len};
-        value_len = null ? 0 : value_len < in.len ? value_len : in.len;
-        struct slice value = {null ? NULL : in.data, value_len};
-        in = (struct slice){in.data + value_len, in.len - value_len};
-        headers[count++] = (struct record_header){name, value};
-    }
-    return count;
 }
 
 static void check_within(struct slice part, const uint8_t *data, size_t size)
@@ -53,12 +33,12 @@ static void check_name(struct slice name, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct record_header headers[HEADERS_MAX];
+    struct record_header headers[HEADER_INPUT_MAX];
     struct record rec = {.topic = SLICE_LIT("dlq.g.t"), .headers = headers};
     struct dead_letter letter;
     if (!data)
         return 0;
-    rec.header_count = split((struct slice){(const char *)data, size}, headers);
+    rec.header_count = header_input((struct slice){(const char *)data, size}, headers);
     dead_letter_read(&rec, &letter);
     check_name(letter.group, data, size);
     check_name(letter.route, data, size);

@@ -3,39 +3,19 @@
  * being written and read again, and every header of ours must then be there once. The rest of the
  * input feeds the signature.
  *
- * Input: headers as <name length> <value length, 255: null> <name> <value>, until the bytes end.
+ * Input: as header_input.h has it.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "header_input.h"
 #include "record/headers.h"
-
-enum { HEADERS_MAX = 32 };
 
 static void check(bool ok)
 {
     if (!ok)
         abort();
-}
-
-static size_t split(struct slice in, struct record_header *headers)
-{
-    size_t count = 0;
-    while (count < HEADERS_MAX && in.len >= 2) {
-        size_t name_len = (unsigned char)in.data[0];
-        size_t value_len = (unsigned char)in.data[1];
-        bool null = value_len == 255;
-        in = (struct slice){in.data + 2, in.len - 2};
-        name_len = name_len < in.len ? name_len : in.len;
-        struct slice name = {in.data, name_len};
-        in = (struct slice){in.data + name_len, in.len - name_len};
-        value_len = null ? 0 : value_len < in.len ? value_len : in.len;
-        struct slice value = {null ? NULL : in.data, value_len};
-        in = (struct slice){in.data + value_len, in.len - value_len};
-        headers[count++] = (struct record_header){name, value};
-    }
-    return count;
 }
 
 static void check_written(const struct header_list *list, size_t app_count)
@@ -79,12 +59,12 @@ static void write_and_read_again(const struct record *rec, const struct copy_inf
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct record_header headers[HEADERS_MAX];
+    struct record_header headers[HEADER_INPUT_MAX];
     struct slice in = {(const char *)data, size};
     struct record rec = {.headers = headers};
     if (!data)
         return 0;
-    rec.header_count = split(in, headers);
+    rec.header_count = header_input(in, headers);
 
     struct copy_info info;
     struct err err = {0};
