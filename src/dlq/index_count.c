@@ -15,6 +15,9 @@
 #include "base/str.h"
 #include "record/headers.h"
 
+/* In place of the handler's answer, where kinds share a bucket for want of room. */
+#define OTHERS_DETAIL SLICE_LIT("other kinds of failure")
+
 int dlq_state_slot(unsigned state)
 {
     return state == DLQ_STATE_OPEN        ? 0
@@ -31,11 +34,11 @@ void dlq_counts_forget(struct dlq_index *index)
         HASH_DEL(index->deltas, delta);
         mem_free(delta);
     }
-    struct dlq_hour *hour, *next_hour;
-    HASH_ITER(hh, index->hours, hour, next_hour)
+    struct dlq_day *day, *next_day;
+    HASH_ITER(hh, index->days, day, next_day)
     {
-        HASH_DEL(index->hours, hour);
-        mem_free(hour);
+        HASH_DEL(index->days, day);
+        mem_free(day);
     }
     struct dlq_kind *kind, *next_kind;
     HASH_ITER(hh, index->kinds, kind, next_kind)
@@ -51,14 +54,6 @@ void dlq_counts_forget(struct dlq_index *index)
 static struct slice known(struct slice text)
 {
     return text.data ? text : SLICE_LIT("");
-}
-
-static void make_title(struct slice code, struct slice detail, bool others,
-                       char out[HEADERS_TITLE_MAX])
-{
-    if (others)
-        detail = SLICE_LIT("other kinds of failure");
-    headers_signature_title(code, detail, out);
 }
 
 struct kind {
@@ -96,7 +91,7 @@ static bool find_or_add(struct dlq_index *index, struct kind *kind, int64_t *id,
             return found;
     }
     char title[HEADERS_TITLE_MAX];
-    make_title(kind->code, kind->detail, others, title);
+    headers_signature_title(kind->code, others ? OTHERS_DETAIL : kind->detail, title);
     sqlite3_stmt *add = dlq_sql(index, err, SQL_BUCKET_ADD, "sssisss", slice_of(kind->signature),
                                 kind->route, kind->code, kind->status, kind->topic, kind->consumer,
                                 slice_of(title));
@@ -156,18 +151,19 @@ static struct dlq_delta *delta_of(struct dlq_index *index, int64_t bucket)
 
 static void count_hour(struct dlq_index *index, int64_t bucket, int64_t id, int by)
 {
-    struct dlq_hour *hour;
-    struct dlq_hour_key key;
+    struct dlq_day *day;
+    struct dlq_day_key key;
+    int64_t hour = (id >> DLQ_SEQ_BITS) / DLQ_HOUR_MS;
     memset(&key, 0, sizeof(key));
     key.bucket = bucket;
-    key.hour = (id >> DLQ_SEQ_BITS) / DLQ_HOUR_MS;
-    HASH_FIND(hh, index->hours, &key, sizeof(key), hour);
-    if (!hour) {
-        hour = mem_zalloc(sizeof(*hour));
-        hour->key = key;
-        HASH_ADD(hh, index->hours, key, sizeof(hour->key), hour);
+    key.day = hour / DLQ_DAY_HOURS;
+    HASH_FIND(hh, index->days, &key, sizeof(key), day);
+    if (!day) {
+        day = mem_zalloc(sizeof(*day));
+        day->key = key;
+        HASH_ADD(hh, index->days, key, sizeof(day->key), day);
     }
-    hour->count += by;
+    day->count[hour % DLQ_DAY_HOURS] += by;
 }
 
 void dlq_count_letter(struct dlq_index *index, int64_t bucket, int by)
@@ -249,6 +245,9 @@ static bool flush(struct dlq_index *index, const struct dlq_delta *delta, bool *
          !dlq_run(index, dlq_sql(index, err, SQL_BUCKET_RANGE, "iii", delta->id, first, last),
                   err)))
         return false;
+    if ((delta->stale || delta->high) &&
+        !dlq_run(index, dlq_sql(index, err, SQL_BUCKET_EXAMPLE, "i", delta->id), err))
+        return false;
     if (delta->letters >= 0)
         return true;
     if (!dlq_run(index, dlq_sql(index, err, SQL_BUCKET_PURGE, "i", delta->id), err))
@@ -260,30 +259,56 @@ static bool flush(struct dlq_index *index, const struct dlq_delta *delta, bool *
     return dlq_run(index, dlq_sql(index, err, SQL_SPARK_DROP, "i", delta->id), err);
 }
 
-static bool flush_hour(struct dlq_index *index, const struct dlq_hour *hour, struct err *err)
+void dlq_day_read(sqlite3_stmt *stmt, int column, uint32_t count[DLQ_DAY_HOURS])
 {
-    if (hour->count == 0)
-        return true;
-    sqlite3_stmt *add = dlq_sql(index, err, SQL_SPARK_ADD, "iii", hour->key.bucket, hour->key.hour,
-                                hour->count);
-    if (!dlq_run(index, add, err))
+    const unsigned char *bytes = sqlite3_column_blob(stmt, column);
+    bool whole = sqlite3_column_bytes(stmt, column) == DLQ_DAY_HOURS * 4;
+    for (int i = 0; i < DLQ_DAY_HOURS; i++, bytes += whole ? 4 : 0)
+        count[i] = whole ? (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+                               (uint32_t)bytes[3] << 24
+                         : 0;
+}
+
+static bool flush_day(struct dlq_index *index, const struct dlq_day *day, struct err *err)
+{
+    uint32_t count[DLQ_DAY_HOURS] = {0};
+    char bytes[DLQ_DAY_HOURS * 4];
+    bool any = false;
+    sqlite3_stmt *get = dlq_sql(index, err, SQL_SPARK_GET, "ii", day->key.bucket, day->key.day);
+    int step = dlq_step(index, get, err);
+    if (step < 0)
         return false;
-    return hour->count > 0 ||
-           dlq_run(index,
-                   dlq_sql(index, err, SQL_SPARK_PURGE, "ii", hour->key.bucket, hour->key.hour),
+    if (step == 1) {
+        dlq_day_read(get, 0, count);
+        sqlite3_reset(get);
+    }
+    for (int i = 0; i < DLQ_DAY_HOURS; i++) {
+        count[i] += (uint32_t)day->count[i];
+        any = any || count[i];
+        for (int byte = 0; byte < 4; byte++)
+            bytes[4 * i + byte] = (char)(count[i] >> 8 * byte);
+    }
+    if (!any)
+        return step == 0 ||
+               dlq_run(index,
+                       dlq_sql(index, err, SQL_SPARK_PURGE, "ii", day->key.bucket, day->key.day),
+                       err);
+    return dlq_run(index,
+                   dlq_sql(index, err, SQL_SPARK_SET, "iib", day->key.bucket, day->key.day,
+                           (struct slice){bytes, sizeof(bytes)}),
                    err);
 }
 
 bool dlq_counts_flush(struct dlq_index *index, struct err *err)
 {
     bool purged = false;
-    struct dlq_hour *hour, *next_hour;
-    HASH_ITER(hh, index->hours, hour, next_hour)
+    struct dlq_day *day, *next_day;
+    HASH_ITER(hh, index->days, day, next_day)
     {
-        if (!flush_hour(index, hour, err))
+        if (!flush_day(index, day, err))
             return false;
-        HASH_DEL(index->hours, hour);
-        mem_free(hour);
+        HASH_DEL(index->days, day);
+        mem_free(day);
     }
     struct dlq_delta *delta, *next;
     HASH_ITER(hh, index->deltas, delta, next)

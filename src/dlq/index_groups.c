@@ -5,7 +5,6 @@
  * lines of each bucket are counted in a range of an index; with text or a selection the matches are
  * walked.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "dlq/index_parts.h"
@@ -132,6 +131,8 @@ bool dlq_index_count(struct dlq_index *index, const struct dlq_filter *filter, u
 struct group {
     struct dlq_group shown;
     char *signature, *route, *code, *title;
+    struct buf example;
+    char *detail;
     int64_t first, last; /* ids */
 };
 
@@ -141,6 +142,8 @@ static void group_deinit(struct group *group)
     mem_free(group->route);
     mem_free(group->code);
     mem_free(group->title);
+    buf_deinit(&group->example);
+    mem_free(group->detail);
 }
 
 struct groups {
@@ -176,11 +179,17 @@ static bool add_spark(struct dlq_index *index, struct groups *groups, int64_t bu
                       struct dlq_group *out, struct err *err)
 {
     int step;
-    int64_t end = groups->first_hour + groups->hours_a_unit * DLQ_SPARK;
-    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_SPARK, "iii", bucket, groups->first_hour, end);
+    int64_t first = groups->first_hour, end = first + groups->hours_a_unit * DLQ_SPARK;
+    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_SPARK, "iii", bucket, first / DLQ_DAY_HOURS,
+                                 (end - 1) / DLQ_DAY_HOURS);
     while ((step = dlq_step(index, stmt, err)) == 1) {
-        int64_t at = (sqlite3_column_int64(stmt, 0) - groups->first_hour) / groups->hours_a_unit;
-        out->spark[at] += (uint32_t)sqlite3_column_int64(stmt, 1);
+        uint32_t count[DLQ_DAY_HOURS];
+        int64_t hour = sqlite3_column_int64(stmt, 0) * DLQ_DAY_HOURS;
+        dlq_day_read(stmt, 1, count);
+        for (int i = 0; i < DLQ_DAY_HOURS; i++, hour++) {
+            if (hour >= first && hour < end)
+                out->spark[(hour - first) / groups->hours_a_unit] += count[i];
+        }
     }
     return step == 0;
 }
@@ -202,6 +211,15 @@ static bool add_bucket(struct dlq_index *index, struct groups *groups,
         group.shown.letters += (uint64_t)sqlite3_column_int64(stmt, i);
     group.first = sqlite3_column_int64(stmt, 11);
     group.last = sqlite3_column_int64(stmt, 12);
+    if (sqlite3_column_type(stmt, 13) != SQLITE_NULL) {
+        buf_add_text(&group.example, dlq_text(stmt, 13));
+        buf_add_char(&group.example, '/');
+        buf_add_i64(&group.example, sqlite3_column_int64(stmt, 14));
+        buf_add_char(&group.example, '/');
+        buf_add_i64(&group.example, sqlite3_column_int64(stmt, 15));
+        group.detail = mem_strdup(dlq_text(stmt, 16));
+        group.shown.http_status = sqlite3_column_int(stmt, 4);
+    }
     sqlite3_reset(stmt);
     group.shown.open = (uint64_t)bucket->count[0];
     group.shown.redriving = (uint64_t)bucket->count[1];
@@ -213,6 +231,19 @@ static bool add_bucket(struct dlq_index *index, struct groups *groups,
     }
     groups->items[groups->count++] = group;
     return add_spark(index, groups, bucket->id, &groups->items[groups->count - 1].shown, err);
+}
+
+/* The last line of one is that of both. */
+static void take_example(struct group *into, struct group *from)
+{
+    struct buf example = into->example;
+    char *detail = into->detail;
+    into->last = from->last;
+    into->shown.http_status = from->shown.http_status;
+    into->example = from->example;
+    into->detail = from->detail;
+    from->example = example;
+    from->detail = detail;
 }
 
 static void join(struct group *into, struct group *from)
@@ -229,7 +260,8 @@ static void join(struct group *into, struct group *from)
     for (int i = 0; i < DLQ_SPARK; i++)
         a->spark[i] += b->spark[i];
     into->first = from->first < into->first ? from->first : into->first;
-    into->last = from->last > into->last ? from->last : into->last;
+    if (from->last > into->last)
+        take_example(into, from);
     group_deinit(from);
 }
 
@@ -260,19 +292,9 @@ static void set_hours(struct groups *groups, const struct dlq_filter *filter, in
     groups->first_hour = last + 1 - groups->hours_a_unit * DLQ_SPARK;
 }
 
-static bool give(struct dlq_index *index, const struct groups *groups, struct group *group,
-                 bool (*each)(void *arg, const struct dlq_group *group), void *arg, bool *on,
-                 struct err *err)
+static const struct dlq_group *show(const struct groups *groups, struct group *group)
 {
     struct dlq_group *shown = &group->shown;
-    struct buf example = {0};
-    sqlite3_stmt *stmt = dlq_sql(index, err, SQL_LETTER_BRIEF, "i", group->last);
-    int step = dlq_step(index, stmt, err);
-    if (step < 0)
-        return false;
-    if (step == 1)
-        buf_printf(&example, "%s/%d/%" PRId64, dlq_text(stmt, 0), sqlite3_column_int(stmt, 1),
-                   (int64_t)sqlite3_column_int64(stmt, 2));
     shown->signature = group->signature;
     shown->route = group->route;
     shown->code = group->code;
@@ -281,14 +303,9 @@ static bool give(struct dlq_index *index, const struct groups *groups, struct gr
     shown->last_ms = group->last >> DLQ_SEQ_BITS;
     shown->spark_unit_ms = groups->hours_a_unit * DLQ_HOUR_MS;
     shown->spark_end_ms = (groups->first_hour + groups->hours_a_unit * DLQ_SPARK) * DLQ_HOUR_MS;
-    shown->example = example.data ? example.data : "";
-    shown->example_detail = step == 1 ? dlq_text(stmt, 3) : "";
-    shown->http_status = step == 1 ? sqlite3_column_int(stmt, 4) : 0;
-    *on = each(arg, shown);
-    if (step == 1)
-        sqlite3_reset(stmt);
-    buf_deinit(&example);
-    return true;
+    shown->example = group->example.data ? group->example.data : "";
+    shown->example_detail = group->detail ? group->detail : "";
+    return shown;
 }
 
 static bool takes_any(const struct dlq_candidate *bucket, unsigned states)
@@ -328,7 +345,7 @@ bool dlq_index_groups(struct dlq_index *index, const struct dlq_filter *filter, 
               gather(index, &plan, &groups, err);
     covered->complete = covered->complete && !stopped;
     for (size_t i = 0; ok && on && i < groups.count; i++)
-        ok = give(index, &groups, &groups.items[i], each, arg, &on, err);
+        on = each(arg, show(&groups, &groups.items[i]));
     for (size_t i = 0; i < groups.count; i++)
         group_deinit(&groups.items[i]);
     mem_free(groups.items);

@@ -30,7 +30,7 @@
 #include "base/mem.h"
 
 enum {
-    DLQ_SCHEMA = 3,
+    DLQ_SCHEMA = 4,
     DLQ_SEQ_BITS = 16,
     DLQ_STATE_SLOTS = 4,    /* counters of a bucket: open, redriving, resolved, archived */
     DLQ_BUCKETS_MAX = 5000, /* kinds of failure with a signature of their own */
@@ -41,6 +41,7 @@ enum {
 #define DLQ_APPLICATION 0x6f67646c /* "ogdl" */
 #define DLQ_ID_MAX      INT64_MAX
 #define DLQ_HOUR_MS     INT64_C(3600000)
+#define DLQ_DAY_HOURS   24
 
 enum dlq_sql {
     SQL_BEGIN,
@@ -73,7 +74,9 @@ enum dlq_sql {
     SQL_BUCKET_PURGE,
     SQL_BUCKETS,
     SQL_BUCKET_TEXTS,
-    SQL_SPARK_ADD,
+    SQL_BUCKET_EXAMPLE,
+    SQL_SPARK_GET,
+    SQL_SPARK_SET,
     SQL_SPARK_PURGE,
     SQL_SPARK_DROP,
     SQL_SPARK,
@@ -97,7 +100,6 @@ enum dlq_sql {
     SQL_LETTERS,
     SQL_LETTER_CHECK,
     SQL_LETTER_ROW,
-    SQL_LETTER_BRIEF,
     SQL_GHOST_GET,
     SQL_GHOST_SET,
     SQL_GHOST_ANY,
@@ -133,11 +135,12 @@ struct dlq_delta {
     UT_hash_handle hh;
 };
 
-struct dlq_hour {
-    struct dlq_hour_key {
-        int64_t bucket, hour;
+/* Lines that came and went, by the hour they were written in. */
+struct dlq_day {
+    struct dlq_day_key {
+        int64_t bucket, day;
     } key;
-    int64_t count;
+    int64_t count[DLQ_DAY_HOURS];
     UT_hash_handle hh;
 };
 
@@ -166,7 +169,7 @@ struct dlq_index {
 
     struct dlq_place *places;
     struct dlq_delta *deltas;
-    struct dlq_hour *hours;
+    struct dlq_day *days;
     struct dlq_kind *kinds;
     int64_t kind_count;
     bool any_states, any_continued, any_ghosts; /* whether to ask at all */
@@ -238,6 +241,8 @@ bool dlq_count_leave(struct dlq_index *index, const struct dlq_line *line,
                      struct err *err) MUST_CHECK;
 bool dlq_counts_flush(struct dlq_index *index, struct err *err) MUST_CHECK;
 void dlq_counts_forget(struct dlq_index *index);
+/* Lines of each hour of a day, from a column of a row of spark. */
+void dlq_day_read(sqlite3_stmt *stmt, int column, uint32_t count[DLQ_DAY_HOURS]);
 
 /* ---- index_add.c ---- */
 

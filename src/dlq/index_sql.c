@@ -17,6 +17,9 @@
  * state: what the state topic says of the letter at (place, offset), which may be unknown yet;
  * ended is the result of its redrive as index.h has it for a job. ghost: the highest id of each ms
  * whose words stand in the text index though the row is gone; such an id is not given again.
+ * What the list of groups shows stands in as few pages as can be: a commit of the writer empties
+ * the cache of every reader, which then reads them anew. So a bucket holds what is shown of its
+ * last line, and a row of spark a day: 24 numbers of 4 bytes, the lowest byte first.
  */
 const char dlq_schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER, text TEXT) WITHOUT ROWID;"
@@ -38,10 +41,11 @@ const char dlq_schema[] =
     " resolved INTEGER NOT NULL DEFAULT 0, archived INTEGER NOT NULL DEFAULT 0,"
     " keys INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,"
     " letters INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL DEFAULT 0,"
-    " last INTEGER NOT NULL DEFAULT 0,"
+    " last INTEGER NOT NULL DEFAULT 0, example_place INTEGER, example_offset INTEGER,"
+    " example_detail TEXT,"
     " UNIQUE(signature, route, code, status, topic, consumer));"
-    "CREATE TABLE spark(bucket INTEGER, hour INTEGER, n INTEGER NOT NULL,"
-    " PRIMARY KEY(bucket, hour)) WITHOUT ROWID;"
+    "CREATE TABLE spark(bucket INTEGER, day INTEGER, hours BLOB NOT NULL,"
+    " PRIMARY KEY(bucket, day)) WITHOUT ROWID;"
     "CREATE TABLE letter(id INTEGER PRIMARY KEY, place INTEGER NOT NULL, offset INTEGER NOT NULL,"
     " own INTEGER NOT NULL, bucket INTEGER, state INTEGER, latest INTEGER, attempts INTEGER,"
     " line_attempts INTEGER, first_place INTEGER, first_offset INTEGER, written INTEGER,"
@@ -118,13 +122,22 @@ static const char *const texts[SQL_COUNT_OF] = {
     [SQL_BUCKET_PURGE] = "DELETE FROM bucket WHERE id = ?1 AND letters <= 0",
     [SQL_BUCKETS] = "SELECT id, last, open, redriving, resolved, archived, signature, route, code,"
                     " status, topic FROM bucket",
-    [SQL_BUCKET_TEXTS] = "SELECT signature, route, code, title, status, keys, attempts, open,"
-                         " redriving, resolved, archived, first, last FROM bucket WHERE id = ?1",
-    [SQL_SPARK_ADD] = "INSERT INTO spark(bucket, hour, n) VALUES(?1, ?2, ?3)"
-                      " ON CONFLICT(bucket, hour) DO UPDATE SET n = n + excluded.n",
-    [SQL_SPARK_PURGE] = "DELETE FROM spark WHERE bucket = ?1 AND hour = ?2 AND n <= 0",
+    [SQL_BUCKET_TEXTS] =
+        "SELECT b.signature, b.route, b.code, b.title, b.status, b.keys,"
+        " b.attempts, b.open, b.redriving, b.resolved, b.archived, b.first, b.last,"
+        " t.name, p.partition, b.example_offset, b.example_detail FROM bucket b"
+        " LEFT JOIN place p ON p.id = b.example_place"
+        " LEFT JOIN topic t ON t.id = p.topic WHERE b.id = ?1",
+    [SQL_BUCKET_EXAMPLE] =
+        "UPDATE bucket SET (example_place, example_offset, example_detail) ="
+        " (SELECT l.place, l.offset, n.detail FROM letter l"
+        " CROSS JOIN letter n ON n.id = coalesce(l.latest, l.id) WHERE l.id = bucket.last)"
+        " WHERE id = ?1",
+    [SQL_SPARK_GET] = "SELECT hours FROM spark WHERE bucket = ?1 AND day = ?2",
+    [SQL_SPARK_SET] = "INSERT OR REPLACE INTO spark(bucket, day, hours) VALUES(?1, ?2, ?3)",
+    [SQL_SPARK_PURGE] = "DELETE FROM spark WHERE bucket = ?1 AND day = ?2",
     [SQL_SPARK_DROP] = "DELETE FROM spark WHERE bucket = ?1",
-    [SQL_SPARK] = "SELECT hour, n FROM spark WHERE bucket = ?1 AND hour >= ?2 AND hour < ?3",
+    [SQL_SPARK] = "SELECT day, hours FROM spark WHERE bucket = ?1 AND day >= ?2 AND day <= ?3",
     [SQL_LINE_FIRST] = "SELECT id FROM letter WHERE bucket = ?1 AND state = ?2 AND id >= ?3"
                        " AND id < ?4 ORDER BY id LIMIT 1",
     [SQL_LINE_LAST] = "SELECT id FROM letter WHERE bucket = ?1 AND state = ?2 AND id >= ?3"
@@ -170,12 +183,6 @@ static const char *const texts[SQL_COUNT_OF] = {
                        " LEFT JOIN state s ON s.place = coalesce(l.first_place, l.place)"
                        " AND s.offset = coalesce(l.first_offset, l.offset)"
                        " WHERE l.id = ?1",
-    [SQL_LETTER_BRIEF] = "SELECT t.name, p.partition, l.offset, n.detail, b.status FROM letter l"
-                         " CROSS JOIN place p ON p.id = l.place"
-                         " CROSS JOIN topic t ON t.id = p.topic"
-                         " CROSS JOIN bucket b ON b.id = l.bucket"
-                         " CROSS JOIN letter n ON n.id = coalesce(l.latest, l.id)"
-                         " WHERE l.id = ?1",
     [SQL_GHOST_GET] = "SELECT id FROM ghost WHERE ms = ?1",
     [SQL_GHOST_SET] = "INSERT INTO ghost(ms, id) VALUES(?1, ?2)"
                       " ON CONFLICT(ms) DO UPDATE SET id = max(id, excluded.id)",

@@ -20,7 +20,8 @@
 enum { TOPICS = 2, PARTITIONS = 2, OFFSETS = 40, KEYS = 5, ROUTES = 2, CODES = 3, WORDS = 4 };
 enum { LETTERS = TOPICS * PARTITIONS * OFFSETS, ROUNDS = 40, STEPS = 400 };
 
-#define T0 INT64_C(1767323045000)
+#define T0      INT64_C(1767323045000)
+#define HOUR_MS INT64_C(3600000)
 
 static const char *const topics[TOPICS] = {"dlq.g.a", "dlq.g.b"};
 static const char *const uuids[TOPICS] = {"uuidofatopicnamedaAAAA", "uuidofatopicnamedbBBBB"};
@@ -41,7 +42,7 @@ struct model {
     struct letter_state states[LETTERS]; /* LETTER_FORGOTTEN: none */
     char redrive_ids[LETTERS][8];
     int64_t begin[TOPICS][PARTITIONS];
-    int64_t state_offset;
+    int64_t state_offset, now_ms;
     uint64_t seed;
     struct dlq_index *index;
     struct err err;
@@ -115,13 +116,20 @@ static void write_id(const struct letter *l, struct buf *out)
     letter_id_write(out, &(struct letter_id){slice_of(uuids[l->topic]), l->partition, l->offset});
 }
 
+/* Of one signature all, and each its own. */
+static void write_detail(const struct letter *l, char out[64])
+{
+    snprintf(out, 64, "it failed at %d:%d:%" PRId64, l->topic, l->partition, l->offset);
+}
+
 static void add(struct model *m, struct letter *l)
 {
-    char text[32];
+    char text[32], detail[64];
     struct record rec = record_of(l, text);
+    write_detail(l, detail);
     struct dead_letter letter = {.route = slice_of(routes[l->route]),
                                  .code = slice_of(codes[l->code]),
-                                 .detail = slice_of("it failed"),
+                                 .detail = slice_of(detail),
                                  .http_status = statuses[l->code],
                                  .attempts = l->attempts,
                                  .redrive_count = l->redrive_count};
@@ -355,15 +363,20 @@ static void compare_list(struct model *m, const struct asked *asked)
 
 /* ---- groups ---- */
 
-static void write_group(struct buf *out, const char *route, const char *code, const uint64_t *count,
-                        uint64_t keys, uint64_t attempts, uint64_t letters, int64_t first,
-                        int64_t last)
+static void write_group(struct buf *out, const struct dlq_group *group)
 {
-    buf_printf(out, "%s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, route, code, count[0],
-               count[1], count[2], count[3]);
-    buf_printf(out,
-               " keys %" PRIu64 " attempts %" PRIu64 " of %" PRIu64 " %" PRId64 "-%" PRId64 "\n",
-               keys, attempts, letters, first, last);
+    buf_printf(out, "%s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, group->route, group->code,
+               group->open, group->redriving, group->resolved, group->archived);
+    buf_printf(out, " keys %" PRIu64 " attempts %" PRIu64 " of %" PRIu64 " %" PRId64 "-%" PRId64,
+               group->keys, group->attempts, group->letters, group->first_ms, group->last_ms);
+    buf_printf(out, " %s %s %d ", group->example, group->example_detail, group->http_status);
+    for (int i = 0; i < DLQ_SPARK; i++) {
+        if (group->spark[i])
+            buf_printf(out, " %" PRId64 "h:%u",
+                       (group->spark_end_ms / group->spark_unit_ms - DLQ_SPARK + i),
+                       group->spark[i]);
+    }
+    buf_add_char(out, '\n');
 }
 
 struct seen_groups {
@@ -373,42 +386,60 @@ struct seen_groups {
 static bool on_group(void *arg, const struct dlq_group *group)
 {
     struct seen_groups *seen = arg;
-    uint64_t count[4] = {group->open, group->redriving, group->resolved, group->archived};
     for (int r = 0; r < ROUTES; r++) {
         for (int c = 0; c < CODES; c++) {
             if (strcmp(group->route, routes[r]) == 0 && strcmp(group->code, codes[c]) == 0)
-                write_group(&seen->text[r][c], group->route, group->code, count, group->keys,
-                            group->attempts, group->letters, group->first_ms, group->last_ms);
+                write_group(&seen->text[r][c], group);
         }
     }
     return true;
+}
+
+/* Of the newest line of the group: its first letter, and what the newest failed with. */
+static void expect_example(const struct line *line, struct dlq_group *group, char id[64],
+                           char detail[64])
+{
+    snprintf(id, 64, "%s/%d/%" PRId64, topics[line->head->topic], line->head->partition,
+             line->head->offset);
+    write_detail(line->newest, detail);
+    group->last_ms = line->head->ms;
 }
 
 static void expect_group(struct model *m, int route, int code, struct buf *out)
 {
     static struct line lines[LETTERS];
     size_t count = all_lines(m, lines);
-    uint64_t states[4] = {0}, attempts = 0, letters = 0, keys = 0;
     bool key_seen[TOPICS][KEYS] = {{false}};
-    int64_t first = 0, last = 0;
+    char id[64] = "", detail[64] = "";
+    int64_t end = (m->now_ms - 1) / HOUR_MS + 1;
+    struct dlq_group group = {.route = routes[route],
+                              .code = codes[code],
+                              .example = id,
+                              .example_detail = detail,
+                              .http_status = statuses[code],
+                              .spark_unit_ms = HOUR_MS,
+                              .spark_end_ms = end * HOUR_MS};
+    uint64_t *const states[4] = {&group.open, &group.redriving, &group.resolved, &group.archived};
     for (size_t i = 0; i < count; i++) {
         const struct letter *head = lines[i].head, *newest = lines[i].newest;
         if (newest->route != route || newest->code != code)
             continue;
         for (int s = 0; s < 4; s++)
-            states[s] += lines[i].state == 1u << s;
-        attempts += lines[i].attempts;
-        letters++;
-        last = last ? last : head->ms; /* lines are in order */
-        first = head->ms;
+            *states[s] += lines[i].state == 1u << s;
+        group.attempts += lines[i].attempts;
+        if (group.letters++ == 0) /* lines are in order */
+            expect_example(&lines[i], &group, id, detail);
+        group.first_ms = head->ms;
+        if (head->ms / HOUR_MS >= end - DLQ_SPARK && head->ms / HOUR_MS < end)
+            group.spark[head->ms / HOUR_MS - end + DLQ_SPARK]++;
         if (head->key >= 0 && (lines[i].state & DLQ_STATE_LIVE) &&
             !key_seen[newest->topic][head->key]) {
             key_seen[newest->topic][head->key] = true;
-            keys++;
+            group.keys++;
         }
     }
-    if (letters)
-        write_group(out, routes[route], codes[code], states, keys, attempts, letters, first, last);
+    if (group.letters)
+        write_group(out, &group);
 }
 
 static void compare_groups(struct model *m)
@@ -418,7 +449,9 @@ static void compare_groups(struct model *m)
     struct dlq_covered covered;
     dlq_filter_init(&filter);
     filter.states = DLQ_STATE_ANY;
-    check(m, dlq_index_groups(m->index, &filter, T0, on_group, &seen, &covered, &m->err));
+    /* Some letters may be older than what a sparkline shows, or newer. */
+    m->now_ms = T0 + pick(m, 75) * HOUR_MS + HOUR_MS / 3;
+    check(m, dlq_index_groups(m->index, &filter, m->now_ms, on_group, &seen, &covered, &m->err));
     for (int r = 0; r < ROUTES; r++) {
         for (int c = 0; c < CODES; c++) {
             struct buf expected = {0};
