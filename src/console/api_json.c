@@ -4,9 +4,17 @@
 #include "base/str.h"
 #include "console/console_parts.h"
 
+/* No printf where there are thousands of these to an answer. */
+static void add_name(struct buf *out, const char *name)
+{
+    buf_add_char(out, '"');
+    buf_add_text(out, name);
+    buf_add(out, "\":", 2);
+}
+
 void api_add_text(struct buf *out, const char *name, const char *text)
 {
-    buf_printf(out, "\"%s\":", name);
+    add_name(out, name);
     buf_add_json(out, slice_of(text ? text : ""));
     buf_add_char(out, ',');
 }
@@ -21,23 +29,30 @@ void api_add_text_or_null(struct buf *out, const char *name, const char *text)
 
 void api_add_number(struct buf *out, const char *name, int64_t number)
 {
-    buf_printf(out, "\"%s\":%" PRId64 ",", name, number);
+    add_name(out, name);
+    buf_add_i64(out, number);
+    buf_add_char(out, ',');
 }
 
 void api_add_count(struct buf *out, const char *name, uint64_t count)
 {
-    buf_printf(out, "\"%s\":%" PRIu64 ",", name, count);
+    add_name(out, name);
+    buf_add_u64(out, count);
+    buf_add_char(out, ',');
 }
 
 void api_add_time(struct buf *out, const char *name, int64_t ms)
 {
     char text[STR_RFC3339_MAX];
+    add_name(out, name);
     if (ms <= 0) {
-        buf_printf(out, "\"%s\":null,", name);
+        buf_add_text(out, "null,");
         return;
     }
     str_rfc3339_from_ms(ms, text);
-    buf_printf(out, "\"%s\":\"%s\",", name, text);
+    buf_add_char(out, '"');
+    buf_add_text(out, text);
+    buf_add(out, "\",", 2);
 }
 
 void json_add_group(struct buf *out, const struct dlq_group *group)
