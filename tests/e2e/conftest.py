@@ -21,12 +21,19 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group: run by one process, where there are several")
 
 
+def _turn(item):
+    """The longest first; last what starts no server, so that the end is not spent on waiting for one."""
+    if {"long", "slow", "xdist_group"} & set(item.keywords):
+        return 0
+    return 1 if "broker" in item.fixturenames else 2
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     for item in items:
         if "module_world" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
-    items.sort(key=lambda item: not {"long", "slow", "xdist_group"} & set(item.keywords))
+    items.sort(key=_turn)
     slow.leave_out(config, items)
 
 

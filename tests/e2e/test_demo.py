@@ -106,6 +106,7 @@ def test_demo_shows_its_failures_in_the_console(programs, broker, tmp_path):
     assert not belongs_to(tmp_path)
 
 
+@pytest.mark.long
 def test_demo_interrupted_ends_its_processes(programs, tmp_path):
     demo = start(tmp_path)
     try:
@@ -119,6 +120,7 @@ def test_demo_interrupted_ends_its_processes(programs, tmp_path):
     assert not belongs_to(tmp_path)
 
 
+@pytest.mark.long
 def test_demo_killed_takes_its_processes_along(programs, tmp_path):
     demo = start(tmp_path)
     try:
