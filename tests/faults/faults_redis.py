@@ -147,7 +147,7 @@ def redis_frozen(scene):
             scene.redis.thaw()
 
 
-@row("8", "a gateway killed while Redis stands still (SIGSTOP), three times", short=True, config=HASTE, rate=1000,
+@row("8", "a gateway killed while Redis stands still (SIGSTOP), three times", config=HASTE, rate=1000,
      keys=400)
 def redis_frozen_and_killed(scene):
     """What has happened and is not recorded yet happens again: no more records than the gateway has slots,
