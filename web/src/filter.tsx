@@ -152,7 +152,7 @@ export function FilterBar({ path, filter, fixed = [] }: BarProps) {
             <span>Route</span>
             <select value={filter.route ?? ""} onChange={(event) => set("route", event.currentTarget.value)}>
               <option value="">All routes</option>
-              {filter.route && !routes.some((route) => route.name === filter.route) ? <option>{filter.route}</option> : null}
+              {filter.route && !routes.some((route) => route.name === filter.route) ? <option value={filter.route}>{plain(filter.route)}</option> : null}
               {routes.map((route) => (
                 <option key={route.name} value={route.name}>
                   {route.name}

@@ -68,6 +68,7 @@ class Store {
   problem: Problem | null = null;
   loading = false;
   fresh = false; /* something moved since */
+  active = 0; /* the row that the keyboard was at */
   draw: () => void = () => undefined;
   private turn = 0;
 
@@ -208,10 +209,11 @@ function Grid({ store, selection }: { store: Store; selection?: Selection }) {
   const body = useRef<HTMLDivElement>(null);
   const probe = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<Range>({ from: 0, to: 30, height: 32 });
-  const [active, setActive] = useState(0);
+  const [active, setActive] = useState(store.active);
   const [held, setHeld] = useState(false); /* the focus is on a row */
   const wanted = useRef(-1);
   const total = store.rows.length;
+  store.active = active;
 
   const measure = useCallback(() => {
     if (!body.current || !probe.current) return;
@@ -383,7 +385,7 @@ export function LetterList({ filter, total, selection }: { filter: Filter; total
           {filter.state?.length ? "Other states may hold some." : "Resolved and archived ones are shown with State: Any state."}
         </Empty>
       ) : (
-        <Grid store={store} selection={selection} />
+        <Grid key={store.query} store={store} selection={selection} />
       )}
       {store.problem ? <ProblemNotice problem={store.problem} again={() => void store.more()} /> : null}
       <p class="muted list-foot" role="status">

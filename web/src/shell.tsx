@@ -1,6 +1,6 @@
 /* What stands around every page: the way about, whether it is live, and the keys. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { useLiveState } from "./live";
 import { useOverview } from "./overview";
 import { go, Link, type Place } from "./router";
@@ -75,15 +75,15 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 function useShortcuts(help: () => void): void {
+  const led = useRef(0); /* until when a "g" waits for its second key, whatever is drawn meanwhile */
   useEffect(() => {
-    let led = 0; /* until when a "g" waits for its second key */
     const pressed = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (!settings().shortcuts || isTyping(event.target) || document.querySelector("dialog[open]")) return;
-      const second = Date.now() < led ? pages.find(([, , key]) => key === event.key) : undefined;
-      led = 0;
+      const second = Date.now() < led.current ? pages.find(([, , key]) => key === event.key) : undefined;
+      led.current = 0;
       if (second) go(second[0]);
-      else if (event.key === "g") led = Date.now() + 1500;
+      else if (event.key === "g") led.current = Date.now() + 1500;
       else if (event.key === "?") help();
       else if (event.key === "/") {
         const search = document.getElementById("search");
@@ -105,7 +105,7 @@ export function Shell({ place, children }: { place: Place; children: ComponentCh
   const { data } = useOverview();
   const first = "/" + (place.segments[0] ?? "");
   const path = place.segments.join("/");
-  useShortcuts(() => setHelp(true));
+  useShortcuts(useCallback(() => setHelp(true), []));
   useEffect(() => setMenu(false), [path]);
   const themes = { auto: "light", light: "dark", dark: "auto" } as const;
   const themeWords = { auto: "Auto: colours of the system", light: "Light colours", dark: "Dark colours" };

@@ -8,6 +8,7 @@ import { Edit, editRows } from "../edit";
 import { keyIsWhole, keySegment, SEGMENT_MAX } from "../bytes";
 import { codeHint, size, some } from "../format";
 import { FewLetters, letterPath } from "../letters";
+import { groupOfRoute, useOverview } from "../overview";
 import { Headers, Payload } from "../payload";
 import { decode, go, Link, withQuery } from "../router";
 import { Line, Lines, plain } from "../text";
@@ -70,6 +71,7 @@ function Failure({ letter, record }: { letter: Letter; record: RecordParts | nul
 
 function KeyPart({ letter, whole }: { letter: Letter; whole: Bytes | null }) {
   const entire = whole && !whole.cut ? whole : keyIsWhole(letter) ? letter.key : null;
+  const overview = useOverview().data;
   const key = entire && entire.size <= SEGMENT_MAX && keySegment(entire).length <= SEGMENT_MAX ? entire : null;
   if (letter.key.encoding === "null" && (!whole || whole.encoding === "null")) return <p class="muted">The record has no key.</p>;
   return (
@@ -78,7 +80,7 @@ function KeyPart({ letter, whole }: { letter: Letter; whole: Bytes | null }) {
         <KeyText value={whole ?? letter.key} size={letter.key_size} max={300} />
         <span class="muted"> {size(letter.key_size)}</span>
       </p>
-      {key && letter.route && letter.origin_topic ? (
+      {key && letter.origin_topic && groupOfRoute(overview, letter.route) ? (
         <>
           <KeyState route={encodeURIComponent(letter.route)} topic={encodeURIComponent(letter.origin_topic)} segment={keySegment(key)} />
           <p>
@@ -86,7 +88,7 @@ function KeyPart({ letter, whole }: { letter: Letter; whole: Bytes | null }) {
           </p>
         </>
       ) : (
-        <p class="muted">{key ? "Its route or origin is unknown, so the ledger cannot be asked." : "The key is too long to be asked for."}</p>
+        <p class="muted">{!key ? "The key is too long to be asked for." : overview ? "Its route or origin is unknown here, so the ledger cannot be asked." : "Reading the routes…"}</p>
       )}
     </>
   );
