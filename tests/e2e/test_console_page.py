@@ -1,42 +1,22 @@
 """The web page on a real console: how it is served, and the whole story in a browser."""
 
+import base64
 import gzip
-import os
+import json
 import re
-import subprocess
-import threading
 
 import pytest
 
-from support import needs, places
+from support.browser import need_page, play
 from support.console import Console
-from support.process import tail
-from support.waiting import wait_until
-
-WEB = places.ROOT / "web"
-STORY_S = 240
 
 
 @pytest.fixture
 def console(world, tmp_path):
     world.start()
-    console = Console(tmp_path, world.gateways[0].config, allow_changes=True).start()
+    console = Console(tmp_path, world.gateways[0].config, allow_changes=True, allow_edits=True).start()
     yield console
     console.close()
-
-
-def need_page(console):
-    status, headers, body = console.request("GET", "/")
-    if not headers.get("Content-Type", "").startswith("text/html"):
-        needs.missing("the web page (npm ci in web/, then build again)")
-    return status, headers, body.decode()
-
-
-def need_browser():
-    needs.installed("node")
-    needs.installed("chromium")
-    if not (WEB / "test/node_modules/playwright-core").exists():
-        needs.missing("playwright-core (npm ci in web/test)")
 
 
 def test_how_it_is_served(console):
@@ -62,44 +42,9 @@ def test_how_it_is_served(console):
     assert console.request("POST", "/groups", b"{}", {"Content-Type": "application/json"})[0] == 404
 
 
-class Story:
-    """The browser's half, web/test/story.mjs."""
-
-    def __init__(self, url, log):
-        self.log = open(log, "w", encoding="utf-8")  # pylint: disable=consider-using-with
-        self.child = subprocess.Popen(  # pylint: disable=consider-using-with
-            ["node", str(WEB / "test/story.mjs"), url], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=self.log, text=True, env=dict(os.environ))
-        self.late = threading.Timer(STORY_S, self.child.kill)
-        self.late.start()
-
-    def play(self, deeds):
-        """Does what is wanted; what held, in order."""
-        held = []
-        for line in self.child.stdout:
-            word, _, what = line.strip().partition(" ")
-            assert word != "failed", "after %s: %s" % (held, what)
-            if word == "want":
-                deeds[what]()
-                self.child.stdin.write("done %s\n" % what)
-                self.child.stdin.flush()
-            elif word == "ok":
-                held.append(what)
-        assert self.child.wait() == 0, held
-        return held
-
-    def close(self):
-        self.late.cancel()
-        if self.child.poll() is None:
-            self.child.kill()
-            self.child.wait()
-        self.log.close()
-
-
-def test_the_whole_story(world, console, tmp_path):
-    """A handler fails, the group appears by itself; dry run, redrive, progress, resolved, audit."""
-    need_page(console)
-    need_browser()
+@pytest.mark.long
+def test_the_whole_story(world, console):
+    """A handler fails, the group appears by itself; export, dry run, redrive, progress, resolved; import, edited copy, audit."""
     console.wait_jobs_known()
     ids = []
 
@@ -109,11 +54,17 @@ def test_the_whole_story(world, console, tmp_path):
         world.wait_dead(5)
         world.wait_committed()
 
-    story = Story("http://127.0.0.1:%d" % console.port, tmp_path / "story.log")
-    try:
-        held = story.play({"fail": fail, "mend": lambda: world.handler.control(default=None)})
-    finally:
-        story.close()
-    assert held[-1] == "quiet", tail(tmp_path / "story.log")
+    def spoil():
+        refused = {"status": 422, "problem": {"type": "about:blank", "detail": "the total is a word"}}
+        world.handler.control(keys={"k9": refused})
+        ids.append(world.send("k9", 1, value='{"id":"k9/0/1","seq":1,"epoch":0,"total":"ten"}'))
+        world.wait_dead(6)
+
+    deeds = {"fail": fail, "mend": lambda: world.handler.control(default=None), "spoil": spoil,
+             "accept": lambda: world.handler.control(keys={"k9": None})}
+    play("story", console, deeds=deeds)
     world.wait_effects(ids)
-    wait_until(lambda: len(console.letters(state="resolved")) == 5, 20, "all are resolved")
+    assert sorted(world.handler.effects()) == sorted(ids), "the imported letter is absorbed"
+    states = [line["state"] for line in console.letters(state="any")]
+    assert sorted(states) == ["archived"] + ["resolved"] * 7
+    assert json.loads(base64.b64decode(world.handler.calls("k9/0/1")[-1].line["body"]))["total"] == 10.5
