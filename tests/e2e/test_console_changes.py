@@ -9,13 +9,8 @@ from support.console import JSON, Console
 from support.gateway import command
 from support.process import tail
 from support.redrives import fail_all, start_job
+from support.stage import bearer, token_files
 from support.waiting import wait_until
-
-TOKENS = {role: role + "-token-0123456789abcdef" for role in ("viewer", "operator", "admin")}
-
-
-def bearer(role):
-    return {"Authorization": "Bearer " + TOKENS[role]}
 
 
 @pytest.fixture
@@ -35,12 +30,6 @@ def open_console(world, tmp_path):
     yield open_it
     for console in consoles:
         console.close()
-
-
-def token_files(directory):
-    for role, token in TOKENS.items():
-        (directory / role).write_text(token + "\n", encoding="utf-8")
-    return {role + "_file": str(directory / role) for role in TOKENS}
 
 
 def test_the_whole_story(world, open_console):

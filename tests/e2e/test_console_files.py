@@ -10,8 +10,8 @@ import pytest
 from support.console import JSON, LINES
 from support.gateway import command, to_yaml
 from support.process import tail
+from support.stage import Stage, bearer
 from support.waiting import wait_until
-from test_console import Stage, bearer
 
 HOSTILE = [
     {"value": '{"n":1}', "key": "k1"},

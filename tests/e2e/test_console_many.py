@@ -4,8 +4,8 @@ import threading
 import urllib.parse
 
 import pytest
-from test_console import Stage
 
+from support.stage import Stage
 from support.waiting import wait_until
 
 MANY, KEYS, RARE_EVERY = 200000, 1000, 5000
