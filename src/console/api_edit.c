@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/mem.h"
 #include "console/body.h"
 #include "console/console_parts.h"
@@ -155,6 +156,7 @@ static void archived(void *arg, const struct err *err)
 {
     struct editing *edit = arg;
     if (!err) {
+        CRASH_POINT("edit_archived");
         start_job(edit);
         return;
     }
@@ -182,6 +184,7 @@ static void produced(struct produce *msg)
 {
     struct editing *edit = msg->arg;
     if (msg->result == PRODUCE_ACKED) {
+        CRASH_POINT("edit_produced");
         edit->copy = mem_printf("%s/%" PRId32 "/%" PRId64, msg->topic, msg->partition, msg->offset);
         archive(edit);
         return;
@@ -201,6 +204,7 @@ static void audited(void *arg, const struct err *err)
         end(edit);
         return;
     }
+    CRASH_POINT("edit_audited");
     edit->msg = (struct produce){.topic = edit->latest.topic,
                                  .partition = edit->latest.partition,
                                  .key = edit->null_key ? SLICE_NULL : buf_slice(&edit->key),

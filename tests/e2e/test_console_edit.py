@@ -2,11 +2,17 @@
 locked, the copy succeeds in the place of the first letter, and each names the other."""
 
 import json
+import signal
 import urllib.parse
 
+import pytest
+
+from support import needs
 from support.gateway import command
+from support.process import tail
+from support.stage import bearer, token_files
 from support.waiting import wait_until
-from test_console_changes import bearer, open_console, token_files  # noqa: F401 pylint: disable=unused-import
+from test_console_changes import open_console  # noqa: F401 pylint: disable=unused-import
 
 
 def edit_path(letter):
@@ -26,7 +32,6 @@ def lose_one(world, headers=()):
 
 def text(value):
     return {"encoding": "text", "text": json.dumps(value, separators=(",", ":"))}
-
 
 
 def test_an_edited_copy_goes_on_in_the_place_of_the_letter(world, open_console):
@@ -151,3 +156,71 @@ def test_off_unless_enabled_and_for_admins_only(world, open_console, tmp_path):
     for role in ("viewer", "operator"):
         assert roles.send(edit_path(letter), order, bearer(role))[0] == 403
     assert urllib.parse.quote(letter["id"]) in edit_path(letter)
+
+
+def redrive_alone(console, letter):
+    """How a job of this letter alone ended it."""
+    job = console.wait_job(console.post("/api/v1/jobs", {"filter": {"id": [letter]}})["id"])
+    assert job["counts"]["sent"] == 1, job
+    return [name for name in ("resolved", "superseded", "duplicate", "failed") if job["counts"][name]]
+
+
+def killed_within_an_edit(open_console, world, point):
+    """A console dies at that step of an edit. The letter's id, its record's value and the new one."""
+    killed = open_console(allow_edits=True, program=needs.crashy(),
+                          env={"ONCEGATE_CRASH_AT": point + ":1"})
+    letter = killed.wait_letters(1)[0]
+    value = json.loads(killed.letter(letter)["record"]["value"]["text"])
+    status, _ = killed.send(edit_path(letter), {"value": text({**value, "total": 10}),
+                                                "reason": "was a word"})
+    assert status == 0  # it died unanswered
+    assert killed.child.wait(60) == -signal.SIGKILL, tail(killed.log)
+    return letter["id"], {**value, "total": 10}
+
+
+# At the last one the job is written, and nobody runs it.
+POINTS = [pytest.param(point, marks=[] if point == "edit_produced" else [pytest.mark.slow])
+          for point in ("edit_audited", "edit_produced", "edit_archived", "redrive_asked")]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_an_edit_that_is_killed_between_two_steps_loses_nothing(world, open_console, point):
+    """What it leaves is open and says what it is; whatever a person then does, the handler takes the
+    record once."""
+    record = lose_one(world)
+    first, value = killed_within_an_edit(open_console, world, point)
+    console = open_console(allow_edits=True)
+    lines = {line["id"]: line for line in console.wait_letters(
+        1 if point == "edit_audited" else 2, state="any")}
+    copy = next((name for name in lines if name != first), None)
+    assert [entry["action"] for entry in console.get("/api/v1/audit")["entries"]] == (
+        ["redrive.start", "dlq.edit"] if point == "redrive_asked" else ["dlq.edit"])
+    if copy:
+        own = {one["name"]: one["text"] for one in console.letter(lines[copy])["record"]["own_headers"]}
+        assert own["oncegate-edited-from"] == first
+    if point == "edit_audited":
+        assert lines[first]["state"] == "open"
+        done = console.post(edit_path(lines[first]), {"value": text(value), "reason": "once more"})
+        copy = done["copy"]
+        assert console.wait_job(done["job"])["counts"]["resolved"] == 1
+    elif point == "edit_produced":
+        assert {line["state"] for line in lines.values()} == {"open"}
+        assert redrive_alone(console, copy) == ["resolved"]
+        assert redrive_alone(console, first) in (["superseded"], ["duplicate"])
+    else:
+        states = {first: "archived", copy: "open"}
+        assert lines[first]["edited_to"] == copy
+        if point == "edit_archived":
+            assert {name: line["state"] for name, line in lines.items()} == states
+            assert redrive_alone(console, copy) == ["resolved"]
+        else:
+            job = console.get("/api/v1/jobs")["jobs"][0]
+            assert console.wait_job(job["id"])["counts"]["resolved"] == 1
+    world.wait_committed(40)
+    assert world.handler.effects().count(record) == 1
+    calls = world.handler.calls(record)
+    assert len(calls) == 2  # the one that failed, and the copy
+    ended = {line["id"]: line["state"] for line in wait_until(lambda: (lambda got: got if not any(
+        line["state"] in ("open", "redriving") for line in got) else None)(
+            console.letters(state="any")), 30, "nothing is open")}
+    assert ended == {first: "resolved" if point == "edit_produced" else "archived", copy: "resolved"}

@@ -256,4 +256,4 @@ class Link:
         framer, change = ((self.up, self.filter.request) if side == "up" else
                           (self.down, self.filter.answer))
         return b"".join(struct.pack(">i", len(frame)) + frame for frame in (
-            change(self.awaited, frame) for frame in framer.cut(data)))
+            change(self.awaited, frame) for frame in framer.cut(data)) if frame is not None)
