@@ -28,11 +28,11 @@ static const struct verb {
     {"groups", dlq_groups, true},
     {"list", dlq_list, true},
     {"show", dlq_show, true},
-    {"export", dlq_export, false},
-    {"import", dlq_import, false},
-    {"archive", dlq_archive, false},
+    {"export", dlq_export, true},
+    {"import", dlq_import, true},
+    {"archive", dlq_archive, true},
     {"archive-to", dlq_archive_to, false},
-    {"purge", dlq_purge, false},
+    {"purge", dlq_purge, true},
 };
 
 bool dlq_filter_of(struct dlq *dlq, struct dlq_filter *filter, int *code)
@@ -190,6 +190,11 @@ int cmd_dlq(struct cli *cli)
     signal(SIGPIPE, SIG_IGN);
     if (verb->by_console && !console_ask_open(cli, &dlq.console, &err))
         return cli_fail(&err);
+    if (!verb->by_console && cli_option(cli, "--console"))
+        return cli_usage("dlq archive-to",
+                         "archive-to keeps every record of the topics as it stands, and a console "
+                         "gives letters: run it with a configuration where Kafka can be reached, "
+                         "or keep letters with `oncegate dlq export --console URL`");
     code = dlq.console ? verb->run(&dlq) : run_here(&dlq, verb);
     console_client_free(&dlq.console);
     return code;

@@ -444,7 +444,7 @@ int cmd_redrive(struct cli *cli)
     struct console_client *console = NULL;
     struct config *config;
     int code = EXIT_OK;
-    if (strcmp(cli->argv[0], "resume") != 0 && !console_ask_open(cli, &console, &r.err))
+    if (!console_ask_open(cli, &console, &r.err))
         return cli_fail(&r.err);
     if (console) {
         code = redrive_by_console(cli, console);

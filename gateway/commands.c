@@ -157,6 +157,7 @@ static const struct command_option SHOW_OPTIONS[] = {
 static const struct command_option EXPORT_OPTIONS[] = {
     FILTER_OPTIONS,
     {"--limit", "N", WORD_NUMBER, NULL, "at most so many (default: all)", false},
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option IMPORT_OPTIONS[] = {
@@ -165,17 +166,20 @@ static const struct command_option IMPORT_OPTIONS[] = {
     {"--skip-bad", NULL, WORD_TEXT, NULL, "leaves out lines that are bad, with what is wrong",
      false},
     REASON_OPTION,
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option ARCHIVE_OPTIONS[] = {
     FILTER_OPTIONS,
     REASON_OPTION,
     {"--dry-run", NULL, WORD_TEXT, NULL, "says how many, and changes nothing", false},
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_option ARCHIVE_TO_OPTIONS[] = {
     {"--route", "NAME", WORD_TEXT, NULL, "of this route", false},
     {"--topic", "NAME", WORD_TEXT, NULL, "of this dead-letter topic", false},
+    {"--console", "URL", WORD_TEXT, NULL, NULL, false}, /* refused with what to do */
     {0},
 };
 static const struct command_option PURGE_OPTIONS[] = {
@@ -185,6 +189,7 @@ static const struct command_option PURGE_OPTIONS[] = {
      false},
     {"--dry-run", NULL, WORD_TEXT, NULL, "says how many records it would delete", false},
     REASON_OPTION,
+    CONSOLE_OPTIONS,
     {0},
 };
 static const struct command_verb DLQ[] = {
@@ -214,11 +219,6 @@ static const struct command_option REDRIVE_OPTIONS[] = {
     REASON_OPTION,
     JOB_OPTIONS,
     CONSOLE_OPTIONS,
-    {0},
-};
-static const struct command_option JOBS_OPTIONS[] = {
-    {"--route", "NAME", WORD_TEXT, NULL, "of this route's group", false},
-    JOB_OPTIONS,
     {0},
 };
 static const struct command_option JOB_LIST_OPTIONS[] = {
@@ -256,7 +256,8 @@ static const struct command_verb REDRIVE[] = {
     {"list", "", "jobs, the newest first", JOB_LIST_OPTIONS, NULL, false},
     {"status", "JOB", "one job and its results", JOB_STATUS_OPTIONS, NULL, false},
     {"cancel", "JOB", "ends a job; what it has sent is sent", JOB_CANCEL_OPTIONS, NULL, false},
-    {"resume", "", "runs the jobs that wait, or whose runner is gone", JOBS_OPTIONS, NULL, false},
+    {"resume", "", "runs the jobs that wait, or whose runner is gone", JOB_LIST_OPTIONS, NULL,
+     false},
     {0},
 };
 

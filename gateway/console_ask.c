@@ -36,11 +36,18 @@ bool console_ask_open(struct cli *cli, struct console_client **client, struct er
 struct json_object *console_ask(struct console_client *client, const char *path, const char *body,
                                 struct err *err)
 {
+    struct console_client_request request = {.path = path,
+                                             .body = body ? slice_of(body) : SLICE_NULL};
+    return console_ask_with(client, &request, err);
+}
+
+struct json_object *console_ask_with(struct console_client *client,
+                                     const struct console_client_request *request, struct err *err)
+{
     struct buf text = {0};
     struct json_object *answer = NULL;
     struct json_tokener *tokener;
-    struct slice bytes = body ? slice_of(body) : SLICE_NULL;
-    if (console_client_ask(client, path, bytes, &text, NULL, err)) {
+    if (console_client_send(client, request, &text, NULL, err)) {
         tokener = json_tokener_new();
         answer = json_tokener_parse_ex(tokener, text.data ? text.data : "", (int)text.len + 1);
         json_tokener_free(tokener);

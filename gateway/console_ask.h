@@ -24,6 +24,11 @@ bool console_ask_open(struct cli *cli, struct console_client **client, struct er
 struct json_object *console_ask(struct console_client *client, const char *path, const char *body,
                                 struct err *err) MUST_CHECK;
 
+/* The same of a request of any kind; NULL also where what is answered is no JSON object. */
+struct json_object *console_ask_with(struct console_client *client,
+                                     const struct console_client_request *request,
+                                     struct err *err) MUST_CHECK;
+
 /* The filter as parameters of the path. */
 void console_ask_add_filter(struct buf *path, const struct dlq_filter *filter);
 

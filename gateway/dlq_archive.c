@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cmd_dlq.h"
 #include "dlq/dead_topics.h"
@@ -14,6 +15,7 @@
 #include "dlq/sender.h"
 #include "dlq/snapshot.h"
 #include "dlq/topic_route.h"
+#include "dlq_by_console.h"
 #include "progress.h"
 
 struct archive {
@@ -188,6 +190,24 @@ static int run(struct archive *archive, bool dry_run)
     return dlq_may(archive->dlq, question, &code) ? write_states(archive) : code;
 }
 
+static int run_by_console(struct archive *archive, bool dry_run)
+{
+    char question[120];
+    uint64_t count = 0;
+    struct err err = {0};
+    int code = EXIT_OK;
+    if (!dlq_archive_count(archive->dlq, archive->filter, &count, &err))
+        return cli_fail(&err);
+    if (dry_run || count == 0) {
+        fprintf(stderr, "%" PRIu64 " dead letters would be archived\n", count);
+        return EXIT_OK;
+    }
+    snprintf(question, sizeof(question), "%" PRIu64 " dead letters are to be archived.", count);
+    return dlq_may(archive->dlq, question, &code)
+               ? dlq_archive_by_console(archive->dlq, archive->filter, archive->reason, count)
+               : code;
+}
+
 int dlq_archive(struct dlq *dlq)
 {
     struct archive archive = {.dlq = dlq, .reason = cli_option(dlq->cli, "--reason")};
@@ -197,9 +217,12 @@ int dlq_archive(struct dlq *dlq)
     if (dlq_filter_of(dlq, &filter, &code)) {
         if (!filter.states)
             filter.states = DLQ_STATE_OPEN;
+        /* By a console letters that come meanwhile are not counted, and not taken. */
+        if (dlq->console && filter.until_ms == 0)
+            filter.until_ms = clock_wall_ms() + 1;
         archive.filter = &filter;
         dlq_by(archive.by);
-        code = run(&archive, dry_run);
+        code = dlq->console ? run_by_console(&archive, dry_run) : run(&archive, dry_run);
     }
     for (size_t i = 0; i < archive.count; i++)
         put_away_deinit(&archive.rows[i]);

@@ -12,6 +12,7 @@
 #include "dlq/dead_topics.h"
 #include "dlq/letter_line.h"
 #include "dlq/snapshot.h"
+#include "dlq_export.h"
 #include "progress.h"
 
 struct export
@@ -126,7 +127,8 @@ int dlq_export(struct dlq *dlq)
     if (!dlq_number(dlq, "--limit", 0, UINT64_MAX, &export.limit))
         return EXIT_USAGE;
     if (dlq_filter_of(dlq, &filter, &code))
-        code = export_all(&export, &filter);
+        code = dlq->console ? dlq_export_by_console(dlq, &filter, export.limit)
+                            : export_all(&export, &filter);
     for (size_t i = 0; i < export.count; i++)
         dlq_id_deinit(&export.ids[i]);
     mem_free(export.ids);

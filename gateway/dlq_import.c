@@ -3,7 +3,6 @@
  * passes: the first looks at every line and produces nothing, so that a bad line is known before
  * anything is done; the second sends. A line is never changed on the way.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,99 +12,48 @@
 #include "dlq/dead_topics.h"
 #include "dlq/letter_import.h"
 #include "dlq/sender.h"
+#include "dlq_import.h"
 #include "progress.h"
-#include "text_out.h"
-
-#define SHOWN_MAX 100 /* bad lines that are shown one by one */
 
 struct import {
     struct dlq *dlq;
-    const char *name; /* of the file, for people */
-    FILE *file;
+    struct import_lines lines;
     struct dlq_topics topics;
     struct letter_import_topic *names; /* the same */
     bool skip_bad;
     struct letter_import pass; /* of the first one, then of the second */
-    uint64_t lines, good, bad, *per_topic;
+    uint64_t good, bad, *per_topic;
     struct progress progress;
 };
 
-/* A pipe is kept in a file without a name: it is read twice. */
-static FILE *open_twice(const char *name, struct err *err)
+bool dlq_import_may(uint64_t good, uint64_t bad, bool skip_bad, struct err *err)
 {
-    bool is_stdin = strcmp(name, "-") == 0;
-    FILE *from = is_stdin ? stdin : fopen(name, "re");
-    FILE *copy;
-    char chunk[65536];
-    size_t got;
-    bool ok = true;
-    if (!from) {
-        (void)err_set(err, errno == EACCES ? ERR_DENIED : ERR_NO_FILE, "%s: %s", name,
-                      strerror(errno));
-        return NULL;
-    }
-    if (fseeko(from, 0, SEEK_SET) == 0)
-        return from;
-    copy = tmpfile();
-    while (copy && ok && (got = fread(chunk, 1, sizeof(chunk), from)) > 0)
-        ok = fwrite(chunk, 1, got, copy) == got;
-    if (copy && ok && !ferror(from) && fseeko(copy, 0, SEEK_SET) == 0) {
-        if (!is_stdin)
-            fclose(from);
-        return copy;
-    }
-    (void)err_set(err, ERR_IO, "%s cannot be kept to be read twice", name);
-    if (copy)
-        fclose(copy);
-    return NULL;
-}
-
-static void complain(struct import *import, size_t column, const struct err *err)
-{
-    struct buf text = {0};
-    if (import->pass.bad > SHOWN_MAX)
-        return;
-    text_add_safe(&text, slice_of(err->text), false);
-    fprintf(stderr, "%s:%" PRIu64 ":%zu: %s\n", import->name, import->lines, column, text.data);
-    buf_deinit(&text);
-}
-
-/* The next line without its end; empty ones are passed over. False: there is none. */
-static bool next_line(struct import *import, char **text, size_t *cap, struct slice *line)
-{
-    ssize_t len;
-    while ((len = getline(text, cap, import->file)) >= 0) {
-        import->lines++;
-        while (len > 0 && ((*text)[len - 1] == '\n' || (*text)[len - 1] == '\r'))
-            len--;
-        *line = (struct slice){*text, (size_t)len};
-        if (len > 0)
-            return true;
-    }
-    return false;
+    return bad == 0 || skip_bad ||
+           err_set(err, ERR_INPUT,
+                   "%" PRIu64 " of %" PRIu64 " lines are bad; nothing was produced "
+                   "(--skip-bad leaves them out)",
+                   bad, bad + good);
 }
 
 static void begin_pass(struct import *import)
 {
-    rewind(import->file);
-    import->lines = 0;
+    import_lines_rewind(&import->lines);
     import->pass = (struct letter_import){.topics = import->names, .count = import->topics.count};
 }
 
 static bool look(struct import *import, struct err *err)
 {
-    char *text = NULL;
-    size_t cap = 0;
     struct slice line;
     import->per_topic = mem_calloc(import->topics.count + 1, sizeof(*import->per_topic));
     begin_pass(import);
-    while (next_line(import, &text, &cap, &line)) {
+    while (import_lines_next(&import->lines, &line)) {
         struct letter_line letter;
         struct err bad = {0};
         size_t topic = 0, column = 1;
         switch (letter_import_read(&import->pass, line, &letter, &topic, &column, &bad)) {
         case LETTER_IMPORT_BAD:
-            complain(import, column, &bad);
+            if (import->pass.bad <= IMPORT_BAD_SHOWN)
+                import_lines_complain(&import->lines, import->lines.number, column, bad.text);
             break;
         case LETTER_IMPORT_LETTER:
             import->per_topic[topic]++;
@@ -117,18 +65,9 @@ static bool look(struct import *import, struct err *err)
     }
     import->good = import->pass.good;
     import->bad = import->pass.bad;
-    mem_free(text);
-    if (import->bad > SHOWN_MAX)
-        fprintf(stderr, "%s: and %" PRIu64 " bad lines more\n", import->name,
-                import->bad - SHOWN_MAX);
-    if (ferror(import->file))
-        return err_set(err, ERR_IO, "%s cannot be read", import->name);
-    if (import->bad > 0 && !import->skip_bad)
-        return err_set(err, ERR_INPUT,
-                       "%" PRIu64 " of %" PRIu64 " lines are bad; nothing was produced "
-                       "(--skip-bad leaves them out)",
-                       import->bad, import->bad + import->good);
-    return true;
+    import_lines_say_more(&import->lines, import->bad);
+    return import_lines_good(&import->lines, err) &&
+           dlq_import_may(import->good, import->bad, import->skip_bad, err);
 }
 
 static void release_line(void *owner)
@@ -162,13 +101,11 @@ static int send_all(struct import *import)
     struct err err = {0};
     struct dlq_sender *sender = dlq_sender_new(import->dlq->loop, import->dlq->config, &err);
     uint64_t sent = 0, failed = 0, done = 0;
-    char *text = NULL;
-    size_t cap = 0;
     struct slice line;
     bool ok = sender != NULL;
     begin_pass(import);
     progress_begin(&import->progress, "importing");
-    while (ok && next_line(import, &text, &cap, &line)) {
+    while (ok && import_lines_next(&import->lines, &line)) {
         ok = send_line(import, sender, line, &err);
         progress_show(&import->progress, ++done, import->good + import->bad);
     }
@@ -176,7 +113,6 @@ static int send_all(struct import *import)
         ok = false;
     progress_end(&import->progress);
     dlq_sender_free(&sender);
-    mem_free(text);
     fprintf(stderr, "%" PRIu64 " of %" PRIu64 " dead letters were produced\n", sent, import->good);
     if (ok)
         return import->bad > 0 ? EXIT_PARTLY : EXIT_OK;
@@ -224,19 +160,23 @@ static void name_topics(struct import *import)
 
 int dlq_import(struct dlq *dlq)
 {
-    struct import import = {.dlq = dlq, .name = dlq->cli->argv[1]};
+    struct import import = {.dlq = dlq};
     struct err err = {0};
     int code;
-    import.file = open_twice(import.name, &err);
-    if (!import.file)
+    if (!import_lines_open(&import.lines, dlq->cli->argv[1], &err))
         return cli_fail(&err);
+    if (dlq->console) {
+        code = dlq_import_by_console(dlq, &import.lines);
+        import_lines_close(&import.lines);
+        return code;
+    }
     if (dlq_topics_find(dlq->loop, dlq->config, NULL, NULL, &import.topics, &err)) {
         name_topics(&import);
         code = run(&import);
     } else {
         code = cli_fail(&err);
     }
-    fclose(import.file);
+    import_lines_close(&import.lines);
     mem_free(import.names);
     mem_free(import.per_topic);
     dlq_topics_deinit(&import.topics);

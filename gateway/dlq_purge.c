@@ -14,6 +14,7 @@
 #include "dlq/dead_topics.h"
 #include "dlq/sender.h"
 #include "dlq/snapshot.h"
+#include "dlq_by_console.h"
 
 struct purge {
     struct dlq *dlq;
@@ -34,6 +35,12 @@ static void say(const struct purge *purge)
         "archive-to` or `dlq export` kept stays. To put letters away without deleting them: "
         "`dlq archive`.\n",
         purge->topic, purge->partition, purge->count, purge->before, purge->open);
+}
+
+static void say_deleted(const struct purge *purge, int64_t begin)
+{
+    fprintf(stderr, "deleted: %s/%" PRIu64 " begins at offset %" PRId64 " now\n", purge->topic,
+            purge->partition, begin);
 }
 
 /* The topic's name, typed by a person or given by --confirm; else *code. */
@@ -104,8 +111,7 @@ static int delete_them(struct purge *purge, const struct route_config *route, co
                                (int32_t)purge->partition, (int64_t)purge->before, &begin, &err);
     if (!ok)
         return cli_fail(&err);
-    fprintf(stderr, "deleted: %s/%" PRIu64 " begins at offset %" PRId64 " now\n", purge->topic,
-            purge->partition, begin);
+    say_deleted(purge, begin);
     on = mem_printf("%s/%" PRIu64, purge->topic, purge->partition);
     details = mem_printf("{\"below\":%" PRIu64 ",\"letters\":%" PRIu64 ",\"open\":%" PRIu64 "}",
                          purge->before, purge->count, purge->open);
@@ -153,6 +159,30 @@ static int run(struct purge *purge, const struct dlq_topic *topic)
     return code;
 }
 
+static int run_by_console(struct purge *purge)
+{
+    struct dlq_purge_order order = {.topic = purge->topic,
+                                    .reason = cli_option(purge->dlq->cli, "--reason"),
+                                    .partition = purge->partition,
+                                    .before = purge->before,
+                                    .dry_run = true};
+    struct err err = {0};
+    int code = EXIT_OK;
+    if (!dlq_purge_by_console(purge->dlq, &order, &err))
+        return cli_fail(&err);
+    purge->count = order.count;
+    purge->open = order.open;
+    say(purge);
+    if (cli_flag(purge->dlq->cli, "--dry-run") ||
+        !confirmed(purge, cli_option(purge->dlq->cli, "--confirm"), &code))
+        return code;
+    order.dry_run = false;
+    if (!dlq_purge_by_console(purge->dlq, &order, &err))
+        return cli_fail(&err);
+    say_deleted(purge, order.begin);
+    return EXIT_OK;
+}
+
 int dlq_purge(struct dlq *dlq)
 {
     struct purge purge = {.dlq = dlq, .topic = dlq->cli->argv[1]};
@@ -165,6 +195,8 @@ int dlq_purge(struct dlq *dlq)
         !str_to_u64(slice_of(before), &purge.before) || purge.before == 0 ||
         purge.before > INT64_MAX || purge.partition > INT32_MAX)
         return cli_usage("dlq purge", "purge wants --partition N and --before OFFSET");
+    if (dlq->console)
+        return run_by_console(&purge);
     if (!dlq_topics_find(dlq->loop, dlq->config, NULL, purge.topic, &topics, &err))
         return cli_fail(&err);
     code = run(&purge, &topics.items[0]);

@@ -268,8 +268,26 @@ static void tell_jobs(struct asking *asking, struct json_object *jobs)
     }
 }
 
-/* One page; next: its cursor, then the next one's. */
-static bool list_page(struct asking *asking, const struct buf *group, struct buf *next)
+/* What is not over, the newest first. */
+struct left {
+    char **ids;
+    size_t count;
+};
+
+static void take_left(struct left *left, struct json_object *jobs)
+{
+    for (size_t i = 0; i < answer_count(jobs); i++) {
+        struct json_object *job = json_object_array_get_idx(jobs, i);
+        if (redrive_status_is_end(status_of(answer_text(job, "status"))))
+            continue;
+        left->ids = mem_realloc(left->ids, (left->count + 1) * sizeof(char *));
+        left->ids[left->count++] = mem_strdup(answer_text(job, "id"));
+    }
+}
+
+/* One page; next: its cursor, then the next one's. left NULL: it is printed. */
+static bool list_page(struct asking *asking, const struct buf *group, struct left *left,
+                      struct buf *next)
 {
     struct buf path = {0};
     struct json_object *answer;
@@ -283,7 +301,10 @@ static bool list_page(struct asking *asking, const struct buf *group, struct buf
     buf_reset(next);
     if (!answer)
         return false;
-    tell_jobs(asking, answer_member(answer, "jobs"));
+    if (left)
+        take_left(left, answer_member(answer, "jobs"));
+    else
+        tell_jobs(asking, answer_member(answer, "jobs"));
     buf_add_text(next, answer_text(answer, "next"));
     if (next->len == 0)
         tell_trouble(answer_member(answer, "groups"));
@@ -291,17 +312,69 @@ static bool list_page(struct asking *asking, const struct buf *group, struct buf
     return true;
 }
 
-static int list(struct asking *asking)
+static bool list_pages(struct asking *asking, struct left *left)
 {
     struct buf group = {0}, next = {0};
     bool ok = console_route_group(asking->cli, asking->console, &group, &asking->err);
     if (ok) {
         do {
-            ok = list_page(asking, &group, &next);
+            ok = list_page(asking, &group, left, &next);
         } while (ok && next.len > 0);
     }
     buf_deinit(&group);
     buf_deinit(&next);
+    return ok;
+}
+
+static int list(struct asking *asking)
+{
+    return list_pages(asking, NULL) ? EXIT_OK : cli_fail(&asking->err);
+}
+
+/* ---- resume ---- */
+
+/* A console that may change things runs jobs, or another runner of the group does. */
+static bool runs_jobs(struct asking *asking)
+{
+    struct json_object *answer = console_ask(asking->console, "/api/v1/overview", NULL,
+                                             &asking->err);
+    bool runs = answer_bool(answer, "allow_changes");
+    if (answer && !runs)
+        (void)err_set(&asking->err, ERR_DENIED,
+                      "this console runs no jobs: its console.allow_changes is false; leave "
+                      "--console out to run them here");
+    json_object_put(answer);
+    return runs;
+}
+
+/* As they are run: the oldest first. */
+static bool watch_left(struct asking *asking, const struct left *left)
+{
+    bool ok = true;
+    for (size_t i = left->count; ok && i > 0; i--) {
+        struct redrive_job job;
+        ok = ask_job(asking, left->ids[i - 1], "", NULL, &job);
+        if (!ok)
+            break;
+        ok = watch(asking, &job);
+        if (ok)
+            redrive_tell_job(&asking->tell, &job, false);
+        redrive_job_deinit(&job);
+    }
+    return ok;
+}
+
+static int resume(struct asking *asking)
+{
+    struct left left = {0};
+    bool ok = list_pages(asking, &left);
+    if (ok && left.count == 0)
+        fputs("no job is left to be done\n", stderr);
+    else
+        ok = ok && runs_jobs(asking) && watch_left(asking, &left);
+    for (size_t i = 0; i < left.count; i++)
+        mem_free(left.ids[i]);
+    mem_free(left.ids);
     return ok ? EXIT_OK : cli_fail(&asking->err);
 }
 
@@ -386,8 +459,10 @@ int redrive_by_console(struct cli *cli, struct console_client *console)
         code = list(&asking);
     else if (strcmp(cli->argv[0], "status") == 0)
         code = status(&asking);
-    else
+    else if (strcmp(cli->argv[0], "cancel") == 0)
         code = cancel(&asking);
+    else
+        code = resume(&asking);
     redrive_tell_deinit(&asking.tell);
     return code;
 }

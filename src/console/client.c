@@ -40,8 +40,9 @@ struct asking {
     struct http_tls_session *tls; /* NULL: plain */
     uint64_t due_ns;
     struct http_parser parser;
+    const struct console_client_request *request;
     struct buf *body;
-    bool whole, too_large;
+    bool whole, too_large, stopped;
 };
 
 /* ---- making ---- */
@@ -276,9 +277,18 @@ static bool receive(struct asking *asking, char *data, size_t size, size_t *len,
 
 /* ---- the answer ---- */
 
+static bool is_taken(const struct asking *asking)
+{
+    return asking->request->take && asking->parser.status_code / 100 == 2;
+}
+
 static int on_body(http_parser *parser, const char *at, size_t len)
 {
     struct asking *asking = parser->data;
+    if (is_taken(asking)) {
+        asking->stopped = !asking->request->take(asking->request->arg, (struct slice){at, len});
+        return asking->stopped;
+    }
     asking->too_large = asking->body->len + len > ANSWER_MAX;
     if (!asking->too_large)
         buf_add(asking->body, at, len);
@@ -290,6 +300,25 @@ static int on_complete(http_parser *parser)
     struct asking *asking = parser->data;
     asking->whole = true;
     return 0;
+}
+
+static void give_time(struct asking *asking)
+{
+    asking->due_ns = clock_mono_ns() + (uint64_t)asking->client->timeout_ms * NS_PER_MS;
+}
+
+/* Why it is not whole. */
+static bool broken_off(const struct asking *asking, struct err *err)
+{
+    const char *host = asking->client->url.host_header;
+    if (asking->too_large)
+        return err_set(err, ERR_LIMIT, "the console's answer is too large: ask for less");
+    if (asking->stopped)
+        return err_set(err, ERR_CANCELLED, "nobody takes the console's answer");
+    if (is_taken(asking))
+        return err_set_retriable(err, ERR_UNAVAILABLE, "the answer of the console at %s broke off",
+                                 host);
+    return err_set(err, ERR_UNAVAILABLE, "what listens at %s does not answer like a console", host);
 }
 
 static bool read_answer(struct asking *asking, struct err *err)
@@ -307,12 +336,10 @@ static bool read_answer(struct asking *asking, struct err *err)
             return false;
         if (http_parser_execute(&asking->parser, &settings, chunk, len) != len || len == 0)
             break;
+        if (is_taken(asking))
+            give_time(asking);
     } while (!asking->whole);
-    if (asking->too_large)
-        return err_set(err, ERR_LIMIT, "the console's answer is too large: ask for less");
-    return asking->whole ||
-           err_set(err, ERR_UNAVAILABLE, "what listens at %s does not answer like a console",
-                   asking->client->url.host_header);
+    return asking->whole || broken_off(asking, err);
 }
 
 /* ---- what it means ---- */
@@ -332,6 +359,7 @@ static const struct meaning meanings[] = {
      "changed"},
     {404, ERR_NO_FILE, ""},
     {409, ERR_INPUT, ""},
+    {413, ERR_LIMIT, "; console.limits.body says how much it takes"},
     {421, ERR_CONFIG, "; console.hosts names what a console is called"},
     {503, ERR_AGAIN, "; try again, or leave --console out to do without it"},
 };
@@ -366,41 +394,48 @@ static bool explain(const struct asking *asking, struct err *err)
                    words, meaning.advice);
 }
 
-static void add_request(const struct console_client *client, const char *path, struct slice body,
-                        struct buf *out)
+static void add_request(const struct console_client *client,
+                        const struct console_client_request *request, struct buf *out)
 {
-    bool post = !slice_is_null(body);
+    bool post = !slice_is_null(request->body);
     buf_printf(out,
                "%s %s%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
                "Accept: application/json\r\n",
-               post ? "POST" : "GET", client->url.target, path, client->url.host_header);
+               post ? "POST" : "GET", client->url.target, request->path, client->url.host_header);
     if (client->token)
         buf_printf(out, "Authorization: Bearer %s\r\n", client->token);
     if (post)
-        buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.len);
+        buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                   request->type ? request->type : "application/json", request->body.len);
     buf_add_text(out, "\r\n");
-    buf_add_slice(out, body);
+    buf_add_slice(out, request->body);
+}
+
+bool console_client_send(struct console_client *client,
+                         const struct console_client_request *request, struct buf *answer,
+                         int *status, struct err *err)
+{
+    struct asking asking = {.client = client, .fd = -1, .request = request, .body = answer};
+    struct buf text = {0};
+    bool ok;
+    *err = (struct err){0};
+    buf_reset(answer);
+    add_request(client, request, &text);
+    give_time(&asking);
+    ok = open_connection(&asking, err) && send_all(&asking, buf_slice(&text), err) &&
+         read_answer(&asking, err);
+    hang_up(&asking);
+    buf_deinit(&text);
+    if (status)
+        *status = ok ? asking.parser.status_code : 0;
+    return ok && (asking.parser.status_code / 100 == 2 || explain(&asking, err));
 }
 
 bool console_client_ask(struct console_client *client, const char *path, struct slice body,
                         struct buf *answer, int *status, struct err *err)
 {
-    struct asking asking = {.client = client,
-                            .fd = -1,
-                            .due_ns = clock_mono_ns() + (uint64_t)client->timeout_ms * NS_PER_MS,
-                            .body = answer};
-    struct buf request = {0};
-    bool ok;
-    *err = (struct err){0};
-    buf_reset(answer);
-    add_request(client, path, body, &request);
-    ok = open_connection(&asking, err) && send_all(&asking, buf_slice(&request), err) &&
-         read_answer(&asking, err);
-    hang_up(&asking);
-    buf_deinit(&request);
-    if (status)
-        *status = ok ? asking.parser.status_code : 0;
-    return ok && (asking.parser.status_code / 100 == 2 || explain(&asking, err));
+    struct console_client_request request = {.path = path, .body = body};
+    return console_client_send(client, &request, answer, status, err);
 }
 
 /* ---- addresses ---- */

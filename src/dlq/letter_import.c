@@ -9,13 +9,13 @@
 
 static const char end_begins[] = "{\"end\":";
 
-static bool is_end(struct slice text)
+bool letter_import_is_end(struct slice text)
 {
     size_t len = sizeof(end_begins) - 1;
     return text.len >= len && memcmp(text.data, end_begins, len) == 0;
 }
 
-static bool read_end(struct letter_import *import, struct slice text, struct err *err)
+bool letter_import_end_fits(struct letter_import *import, struct slice text, struct err *err)
 {
     struct json_field fields[] = {{.pointer = "/end/letters"}, {.pointer = "/end/complete"}};
     uint64_t letters = 0, there = import->since_end;
@@ -63,11 +63,12 @@ enum letter_import_line letter_import_read(struct letter_import *import, struct 
                                            struct letter_line *line, size_t *topic, size_t *column,
                                            struct err *err)
 {
-    bool end = is_end(text);
+    bool end = letter_import_is_end(text);
     *column = 1;
     if (!end)
         import->since_end++;
-    if (end ? read_end(import, text, err) : read_letter(import, text, line, topic, column, err)) {
+    if (end ? letter_import_end_fits(import, text, err)
+            : read_letter(import, text, line, topic, column, err)) {
         import->good += !end;
         return end ? LETTER_IMPORT_END : LETTER_IMPORT_LETTER;
     }

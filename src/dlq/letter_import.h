@@ -44,6 +44,11 @@ enum letter_import_line { LETTER_IMPORT_BAD, LETTER_IMPORT_LETTER, LETTER_IMPORT
 enum letter_import_line letter_import_read(struct letter_import *import, struct slice text,
                                            struct letter_line *line, size_t *topic, size_t *column,
                                            struct err *err);
+/* For one who has others look at the letters: whether it is the line that tells the end, and then
+ * whether that fits (since_end, which counts from there again). */
+bool letter_import_is_end(struct slice text);
+bool letter_import_end_fits(struct letter_import *import, struct slice text,
+                            struct err *err) MUST_CHECK;
 /* Topic, partition and bytes of msg; all borrowed from line and topic. */
 void letter_import_fill(struct produce *msg, const struct letter_line *line,
                         const struct letter_import_topic *topic);

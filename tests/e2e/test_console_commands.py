@@ -3,59 +3,35 @@
 import http.server
 import json
 import re
+import signal
 import threading
 import time
 
 import pytest
 
+from support import needs
 from support.console import Console
 from support.gateway import command, to_yaml
 from support.process import free_port, make_certificate
-from support.redrives import fail_all
+from support.redrives import Runner, fail_all, known_jobs
+from support.stage import TOKENS, Stage, bearer
 from support.waiting import wait_until
-from test_console import TOKENS, bearer
 
-class Faces:
-    """Dead letters written by hand, a console of them, and both ways to ask a command."""
+
+class Faces(Stage):
+    """And both ways to ask a command."""
 
     def __init__(self, world, directory):
-        self.world = world
-        self.directory = directory
-        self.config = world.config(world.route(handler={"url": "http://127.0.0.1:9/none"}))
-        world.make_topics(self.config)
+        super().__init__(world, directory)
         self.path = directory / "faces.yaml"
         self.path.write_text(to_yaml(self.config) + "\n", encoding="utf-8")
-        self.dlq = "dlq.%s.%s" % (world.group, world.topic)
-        self.sent = 0
-        self.consoles = []
-
-    def letter(self, key="k", value="{}", headers=(), code="http-422", detail="no", **plan):
-        self.sent += 1
-        own = {"version": "1", "group": self.world.group, "route": "orders", "attempt": "3",
-               "origin-topic": self.world.topic, "origin-partition": "0",
-               "origin-offset": str(self.sent), "origin-timestamp": "1767323045678",
-               "first-failed-at": "1767323045678", "last-failed-at": "1767323045999",
-               "error-code": code, "error-detail": detail, "http-status": "422"}
-        lines = [*headers, *(["oncegate-" + name, text] for name, text in own.items())]
-        self.put(key=key, value=value, headers=lines, **plan)
 
     def put(self, **plan):
         """Acknowledged, so that no two are of the same millisecond by chance of batching."""
         before = self.world.producer.sent
-        self.world.producer.send(topic=self.dlq, p=0, **plan)
+        super().put(**plan)
         self.world.producer.flush()
         assert self.world.producer.sent == before + 1
-
-    def console(self, **settings):
-        console = Console(self.directory, self.config, "console%d" % (len(self.consoles) + 1),
-                          **settings)
-        self.consoles.append(console)
-        return console
-
-    def token_files(self):
-        for role, token in TOKENS.items():
-            (self.directory / role).write_text(token + "\n", encoding="utf-8")
-        return {role + "_file": str(self.directory / role) for role in TOKENS}
 
     def here(self, *words, **options):
         return command(*words, config=self.path, **options)
@@ -71,8 +47,7 @@ class Faces:
 def faces(fresh_world, tmp_path):
     faces = Faces(fresh_world, tmp_path)
     yield faces
-    for console in faces.consoles:
-        console.close()
+    faces.close()
 
 
 def fill(faces):
@@ -198,16 +173,29 @@ def test_what_a_console_keeps_back_is_told(faces):
 
 
 class Answering:
-    """Something that answers every request alike, and is no console of ours."""
+    """Something that answers every request alike, and is no console of ours. chunked: as long as the
+    connection stands, of which the end is not sent."""
 
-    def __init__(self, status, kind, body):
+    def __init__(self, status, kind, body, chunked=False):
         class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if chunked else "HTTP/1.0"
+
             def do_GET(self):
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
+                if chunked:
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
+                    self.close_connection = True
+                    return
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
 
             def log_message(self, *words):
                 pass
@@ -250,10 +238,143 @@ def test_wrong_words_about_a_console(programs, tmp_path):
     told = command("dlq", "groups", "--console", "http://example.org", "--token-file",
                    tmp_path / "token", check=64).stderr
     assert "https" in told and "good-token" not in told
-    assert "an option of another command" in command("dlq", "purge", "x", "--console", here,
-                                                     check=64).stderr
+    assert "every record of the topics" in command("dlq", "archive-to", tmp_path / "kept", "--console", here,
+                                                   config=tmp_path / "none.yaml", check=64).stderr
+    assert "an option of another command" in command("topics", "plan", "--console", here, check=64).stderr
     told = command("redrive", "start", "--console", here, "--by", "me", check=64).stderr
     assert "--by" in told
+
+
+def test_an_export_by_a_console_is_that_of_the_topics(faces):
+    fill(faces)
+    console = faces.console(tokens=faces.token_files(), mask={"headers": ["trace"]}).start()
+    wait_until(lambda: len(console.get("/api/v1/letters?state=any", **bearer("admin"))["letters"]) == 8, 30, "8")
+    for words in ([], ["--state", "any"], ["--code", "timeout"], ["--limit", "2"], ["--code", "none"],
+                  ["--id", faces.dlq + "/0/1", "--id", faces.dlq + "/0/7"]):
+        here = faces.here("dlq", "export", *words, check=0)
+        there = faces.by(console, "dlq", "export", *words, token="admin", check=0)
+        assert there.stdout == here.stdout, words
+    told = faces.by(console, "dlq", "export", token="viewer", check=0)
+    assert "of 4 of them parts are hidden" in told.stderr and told.stdout.count('{"masked"') == 4
+    assert "t1" in faces.here("dlq", "export").stdout and '"t1"' not in told.stdout
+
+
+@pytest.mark.parametrize("end, chunked, code, told", [
+    ('{"end":{"letters":1,"complete":true,"why":null}}', False, 0, "1 dead letters were exported"),
+    ('{"end":{"letters":1,"complete":false,"why":"4 of 5 were \\u001b[2J read"}}', False, 3,
+     "not complete: 4 of 5 were \\x1b[2J read"),
+    ('{"end":{"letters":1,"complete":false,"why":"Kafka has given no record for 15 s"}}', True, 69,
+     "the export stopped: Kafka has given no record for 15 s"),
+    ('{"topic":"half', True, 69, "broke off"),
+    ("", False, 69, "does not say that it is whole"),
+    ('{"end":{"letters":7,"complete":true,"why":null}}', False, 69, "does not say that it is whole"),
+])
+def test_an_export_that_is_a_part_is_not_said_to_be_whole(programs, end, chunked, code, told):
+    body = '{"topic":"dlq.a.b"}\n' + (end if '"half' in end else end + "\n" if end else "")
+    with Answering(200, "application/x-ndjson", body.encode(), chunked) as server:
+        done = command("dlq", "export", "--console", server.url, check=code)
+        assert done.stdout == '{"topic":"dlq.a.b"}\n' and told in done.stderr, done
+
+
+def test_an_import_by_a_console_is_looked_at_before_and_done_in_pieces(faces):
+    for number in range(40):
+        faces.letter(key="k%d" % number, value="%d " % number + "v" * 16000)
+    console = faces.console(allow_changes=True).start()
+    console.wait_jobs_known()
+    console.wait_letters(40)
+    lines = faces.by(console, "dlq", "export", check=0).stdout.splitlines()
+    end = '{"end":{"letters":%d,"complete":true,"why":null}}'
+    path = faces.directory / "letters.jsonl"
+    path.write_text("\n".join([*lines[:30], "", *lines[30:], end % 40]) + "\n", encoding="utf-8")
+    words = ("dlq", "import", path)
+    told = faces.by(console, *words, "--dry-run", check=0).stderr
+    assert "40 to %s" % faces.dlq in told and "40 dead letters, 0 bad lines left out" in told
+    assert told == faces.here(*words, "--dry-run", check=0).stderr
+    assert "say --yes" in faces.by(console, *words, check=64).stderr
+    told = faces.by(console, *words, "--yes", "--reason", "moved", check=0).stderr
+    assert "40 of 40 dead letters were produced" in told
+    console.wait_letters(80)
+    entries = [entry for entry in console.get("/api/v1/audit")["entries"] if entry["action"] == "dlq.import"]
+    assert len(entries) > 1 and sum(entry["details"]["letters"] for entry in entries) == 40
+    assert {entry["reason"] for entry in entries} == {"moved"}
+    bare = [re.sub('"(offset|ts)":[0-9]+', "", line) for line in
+            faces.by(console, "dlq", "export", check=0).stdout.splitlines()]
+    assert bare[40:] == bare[:40]
+    # Places are those of the file, whichever piece they came in; an end counts over all of them.
+    path.write_text("\n".join([*lines[:30], "{", *lines[30:], end % 39]) + "\n", encoding="utf-8")
+    told = faces.by(console, *words, "--yes", check=65).stderr
+    assert "letters.jsonl:31:2: " in told and "letters.jsonl:42:1: end: 39 dead letters" in told
+    assert "2 of 42 lines are bad" in told and "nothing was produced" in told
+    assert len(console.letters(limit=500)) == 80
+    told = faces.by(console, *words, "--yes", "--skip-bad", check=3).stderr
+    assert "40 of 40 dead letters were produced" in told
+    assert "no such" not in told and faces.by(console, "dlq", "import", "/nowhere", check=66).stderr
+
+
+def test_archive_and_purge_by_a_console(faces):
+    for number in range(4):
+        faces.letter(key="k%d" % number, code="http-422" if number < 3 else "timeout")
+    console = faces.console(allow_changes=True, tokens=faces.token_files()).start()
+    wait_until(lambda: len(console.get("/api/v1/letters", **bearer("admin"))["letters"]) == 4, 30, "4")
+    wait_until(lambda: all(group["known"] for group in
+                           console.get("/api/v1/jobs", **bearer("admin"))["groups"]), 30, "jobs")
+    words = ("dlq", "archive", "--code", "http-422")
+    told = faces.by(console, *words, "--dry-run", token="operator", check=0).stderr
+    assert told == faces.here(*words, "--dry-run", check=0).stderr
+    assert "3 dead letters would be archived" in told
+    assert "say --yes" in faces.by(console, *words, token="operator", check=64).stderr
+    faces.by(console, *words, "--yes", token="viewer", check=77)
+    told = faces.by(console, *words, "--yes", "--reason", "sold out", token="operator", check=0).stderr
+    assert "3 of 3 dead letters are archived" in told
+    wait_until(lambda: len(console.get("/api/v1/letters?state=archived", **bearer("admin"))["letters"]) == 3,
+               30, "archived")
+    assert "0 dead letters would be" in faces.by(console, *words, "--yes", token="operator", check=0).stderr
+    words = ("dlq", "purge", faces.dlq, "--partition", "0", "--before", "2")
+    told = faces.by(console, *words, "--dry-run", token="admin", check=0).stderr
+    assert told == faces.here(*words, "--dry-run", check=0).stderr
+    assert "2 dead letters lie below offset 2, 0 of them open" in told
+    assert "--confirm" in faces.by(console, *words, token="admin", check=64).stderr
+    assert "not the name" in faces.by(console, *words, "--confirm", "yes", token="admin", check=64).stderr
+    faces.by(console, *words, "--confirm", faces.dlq, token="operator", check=77)
+    assert len(faces.world.broker.dump(faces.dlq)) == 4
+    told = faces.by(console, *words, "--confirm", faces.dlq, "--reason", "asked to", token="admin",
+                    check=0).stderr
+    assert "begins at offset 2 now" in told
+    assert [line["o"] for line in faces.world.broker.dump(faces.dlq)] == [2, 3]
+    entries = console.get("/api/v1/audit", **bearer("admin"))["entries"]
+    assert [(entry["action"], entry["reason"], entry["by"]) for entry in entries] == [
+        ("dlq.purge", "asked to", "token (console)"), ("dlq.archive", "sold out", "token (console)")]
+
+
+def test_redrive_resume_by_a_console(world, tmp_path):
+    """The console runs what is left, and the command stays until it has ended; one that runs none says so."""
+    fail_all(world, 3)
+    looking = Console(tmp_path, world.gateways[0].config, "looking").start()
+    console = Console(tmp_path, world.gateways[0].config, allow_changes=True)
+    try:
+        looking.wait_jobs_known()
+        there = ["--console", "http://127.0.0.1:%d" % looking.port]
+        assert "no job is left" in command("redrive", "resume", *there, check=0).stderr
+        runner = Runner(world, "start", "--rate", "8", program=needs.crashy(),
+                        env={"ONCEGATE_CRASH_AT": "redrive_produced:2"})
+        try:
+            assert runner.wait(60) == -signal.SIGKILL, runner.output()
+        finally:
+            runner.kill()
+        wait_until(lambda: looking.get("/api/v1/jobs")["jobs"], 30, "it is known")
+        told = command("redrive", "resume", *there, check=77).stderr
+        assert "console.allow_changes is false" in told and "leave --console out" in told
+        console.start()
+        console.wait_jobs_known()
+        there = ["--console", "http://127.0.0.1:%d" % console.port]
+        told = command("redrive", "resume", "-o", "jsonl", *there, check=0, timeout=90)
+        job = json.loads(told.stdout.splitlines()[-1])
+        assert (job["status"], job["resolved"]) == ("finished", 3)
+        assert "no job is left" in command("redrive", "resume", *there, check=0).stderr
+        assert [known["status"] for known in known_jobs(world)] == ["finished"]
+    finally:
+        console.close()
+        looking.close()
 
 
 def test_a_redrive_by_a_console(world, tmp_path):
