@@ -14,7 +14,6 @@
 #include "dlq/put_away.h"
 #include "dlq/sender.h"
 #include "dlq/snapshot.h"
-#include "dlq/topic_route.h"
 #include "dlq_by_console.h"
 #include "progress.h"
 
@@ -151,14 +150,14 @@ static bool check_topics(const struct archive *archive, struct err *err)
 static bool choose(void *arg, const struct dlq_row *row)
 {
     struct archive *archive = arg;
-    const struct route_config *route = dlq_topic_route(archive->dlq->config, row->topic);
-    if (!route || !(row->state & (DLQ_STATE_OPEN | DLQ_STATE_RESOLVED)))
+    struct put_away item;
+    if (!put_away_choose(&item, archive->dlq->config, row))
         return true;
     if (archive->count == archive->cap) {
         archive->cap = archive->cap ? 2 * archive->cap : 256;
         archive->rows = mem_realloc(archive->rows, archive->cap * sizeof(*archive->rows));
     }
-    put_away_take(&archive->rows[archive->count++], route, row);
+    archive->rows[archive->count++] = item;
     return true;
 }
 

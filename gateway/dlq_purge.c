@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "cmd_dlq.h"
 #include "dlq/dead_topics.h"
+#include "dlq/purge_count.h"
 #include "dlq/sender.h"
 #include "dlq/snapshot.h"
 #include "dlq_by_console.h"
@@ -20,8 +21,7 @@ struct purge {
     struct dlq *dlq;
     const char *topic;
     uint64_t partition, before;
-    uint64_t count, open; /* that would go */
-    int64_t first;
+    struct purge_count count; /* that would go */
 };
 
 static void say(const struct purge *purge)
@@ -34,7 +34,7 @@ static void say(const struct purge *purge)
         "out of the middle, and nothing by a filter. Ids are not used again. What `dlq "
         "archive-to` or `dlq export` kept stays. To put letters away without deleting them: "
         "`dlq archive`.\n",
-        purge->topic, purge->partition, purge->count, purge->before, purge->open);
+        purge->topic, purge->partition, purge->count.letters, purge->before, purge->count.open);
 }
 
 static void say_deleted(const struct purge *purge, int64_t begin)
@@ -68,17 +68,9 @@ static bool confirmed(struct purge *purge, const char *given, int *code)
     return false;
 }
 
-/* By where its newest copy lies: older ones of it may go too. */
 static bool count(void *arg, const struct dlq_row *row)
 {
-    struct purge *purge = arg;
-    int32_t partition;
-    int64_t offset;
-    dlq_row_latest(row, &partition, &offset);
-    if ((uint64_t)partition != purge->partition || (uint64_t)offset >= purge->before)
-        return true;
-    purge->count++;
-    purge->open += (row->state & DLQ_STATE_LIVE) != 0;
+    purge_count_add(arg, row);
     return true;
 }
 
@@ -89,10 +81,11 @@ static bool count_letters(struct purge *purge, struct err *err)
     struct dlq_index *index;
     bool ok;
     dlq_filter_init(&filter);
-    filter.topic = mem_strdup(purge->topic);
-    filter.states = DLQ_STATE_ANY;
+    purge_count_filter(&filter, purge->topic);
+    purge->count.partition = purge->partition;
+    purge->count.before = purge->before;
     index = dlq_read_letters(purge->dlq, &filter, err);
-    ok = index && dlq_snapshot_each(index, &filter, count, purge, &covered, err);
+    ok = index && dlq_snapshot_each(index, &filter, count, &purge->count, &covered, err);
     dlq_index_close(&index);
     dlq_filter_deinit(&filter);
     if (ok)
@@ -114,7 +107,7 @@ static int delete_them(struct purge *purge, const struct route_config *route, co
     say_deleted(purge, begin);
     on = mem_printf("%s/%" PRIu64, purge->topic, purge->partition);
     details = mem_printf("{\"below\":%" PRIu64 ",\"letters\":%" PRIu64 ",\"open\":%" PRIu64 "}",
-                         purge->before, purge->count, purge->open);
+                         purge->before, purge->count.letters, purge->count.open);
     dlq_by(by);
     sender = dlq_sender_new(purge->dlq->loop, purge->dlq->config, &err);
     ok = sender && dlq_audit(sender, route, by, "dlq.purge", on, reason, details, "ok", &err) &&
@@ -170,8 +163,8 @@ static int run_by_console(struct purge *purge)
     int code = EXIT_OK;
     if (!dlq_purge_by_console(purge->dlq, &order, &err))
         return cli_fail(&err);
-    purge->count = order.count;
-    purge->open = order.open;
+    purge->count.letters = order.count;
+    purge->count.open = order.open;
     say(purge);
     if (cli_flag(purge->dlq->cli, "--dry-run") ||
         !confirmed(purge, cli_option(purge->dlq->cli, "--confirm"), &code))

@@ -165,15 +165,15 @@ static void write_audit(struct archiving *archive)
 static bool each(void *arg, const struct dlq_row *row)
 {
     struct archiving *archive = arg;
-    const struct route_config *route = dlq_topic_route(archive->work.console->config, row->topic);
-    if (!route || !(row->state & (DLQ_STATE_OPEN | DLQ_STATE_RESOLVED)))
+    struct put_away item;
+    if (!put_away_choose(&item, archive->work.console->config, row))
         return true;
-    if (archive->count == AT_ONCE) {
-        archive->more = true;
-        return false;
-    }
-    put_away_take(&archive->items[archive->count++], route, row);
-    return true;
+    archive->more = archive->count == AT_ONCE;
+    if (archive->more)
+        put_away_deinit(&item);
+    else
+        archive->items[archive->count++] = item;
+    return !archive->more;
 }
 
 static void run(void *arg, struct dlq_index *index)

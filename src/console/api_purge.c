@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "console/body.h"
 #include "console/console_parts.h"
+#include "dlq/purge_count.h"
 #include "kafka/admin.h"
 
 #define REASON_MAX 1000
@@ -30,7 +31,7 @@ struct purging {
     uint64_t partition, before;
     bool dry_run;
     const struct route_config *route;
-    uint64_t letters, open;
+    struct purge_count count;
     struct dlq_covered covered;
     struct kafka_admin *admin;
     int64_t begin; /* -1: nothing was deleted */
@@ -61,7 +62,7 @@ static void end(struct purging *purge)
         work_fail(&purge->work, &purge->err);
     } else {
         buf_printf(&body, "{\"letters\":%" PRIu64 ",\"open\":%" PRIu64 ",\"deleted\":%s,\"begin\":",
-                   purge->letters, purge->open, purge->begin >= 0 ? "true" : "false");
+                   purge->count.letters, purge->count.open, purge->begin >= 0 ? "true" : "false");
         if (purge->begin >= 0)
             buf_printf(&body, "%" PRId64, purge->begin);
         else
@@ -109,7 +110,7 @@ static void write_audit(struct purging *purge)
     char *on = mem_printf("%s/%" PRIu64, purge->topic, purge->partition);
     char *details = mem_printf("{\"below\":%" PRIu64 ",\"letters\":%" PRIu64 ",\"open\":%" PRIu64
                                "}",
-                               purge->before, purge->letters, purge->open);
+                               purge->before, purge->count.letters, purge->count.open);
     console_audit(purge->work.console, purge->route->group,
                   &(struct audit_note){.who = &purge->work.who,
                                        .action = "dlq.purge",
@@ -123,18 +124,10 @@ static void write_audit(struct purging *purge)
 
 /* ---- how many ---- */
 
-/* By where its newest copy lies: older ones of it may go too. */
 static bool each(void *arg, const struct dlq_row *row)
 {
     struct purging *purge = arg;
-    struct dlq_id id = {0};
-    struct err err = {0};
-    if (dlq_id_parse(slice_of(row->latest), &id, &err) &&
-        (uint64_t)id.partition == purge->partition && (uint64_t)id.offset < purge->before) {
-        purge->letters++;
-        purge->open += (row->state & DLQ_STATE_LIVE) != 0;
-    }
-    dlq_id_deinit(&id);
+    purge_count_add(&purge->count, row);
     return true;
 }
 
@@ -145,8 +138,9 @@ static void run(void *arg, struct dlq_index *index)
     struct dlq_filter filter;
     bool ok = true;
     dlq_filter_init(&filter);
-    filter.topic = mem_strdup(purge->topic);
-    filter.states = DLQ_STATE_ANY;
+    purge_count_filter(&filter, purge->topic);
+    purge->count.partition = purge->partition;
+    purge->count.before = purge->before;
     do {
         memcpy(cursor, next, sizeof(cursor));
         next[0] = '\0';

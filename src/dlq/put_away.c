@@ -1,8 +1,9 @@
-/* See put_away.h. Must not: write anywhere, or decide which letters are put away. */
+/* See put_away.h. Must not: write anywhere. */
 #include "dlq/put_away.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "dlq/topic_route.h"
 
 void put_away_take(struct put_away *out, const struct route_config *route,
                    const struct dlq_row *row)
@@ -13,6 +14,15 @@ void put_away_take(struct put_away *out, const struct route_config *route,
                              .code = mem_strdup(row->code),
                              .result = row->result,
                              .redrive_count = row->redrive_count};
+}
+
+bool put_away_choose(struct put_away *out, const struct config *config, const struct dlq_row *row)
+{
+    const struct route_config *route = dlq_topic_route(config, row->topic);
+    if (!route || !(row->state & (DLQ_STATE_OPEN | DLQ_STATE_RESOLVED)))
+        return false;
+    put_away_take(out, route, row);
+    return true;
 }
 
 void put_away_deinit(struct put_away *item)

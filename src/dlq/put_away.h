@@ -5,6 +5,7 @@
 #ifndef OG_DLQ_PUT_AWAY_H
 #define OG_DLQ_PUT_AWAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -20,7 +21,10 @@ struct put_away {
     uint32_t redrive_count;
 };
 
-/* Copies what it needs of the row. */
+/* A line that a person asked for: whether it may be put away, which it is where a route wrote it
+ * and it is open or resolved. What is on its way round is left alone. True: *out is to be freed. */
+bool put_away_choose(struct put_away *out, const struct config *config, const struct dlq_row *row);
+/* The same whatever its state and route. Copies what it needs of the row. */
 void put_away_take(struct put_away *out, const struct route_config *route,
                    const struct dlq_row *row);
 void put_away_deinit(struct put_away *item);
