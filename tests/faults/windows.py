@@ -43,20 +43,22 @@ class Window:
                 (self.gateway is None or self.gateway == call.line.get("gw")))
 
 
-def was_late(call):
-    """Answered when the gateway did not wait any more: the request was long on its way."""
+def was_late(call, timeout_us):
+    """Answered when the gateway did not wait any more: the request was long on its way, and the answer's way
+    back, through the same busy machine, is taken to be as long."""
     deadline = call.line.get("dl")
     if deadline is None or call.end_ms is None:
         return False
-    deadline = datetime.datetime.fromisoformat(deadline.replace("Z", "+00:00"))
-    return call.end_ms >= deadline.timestamp() * 1000 - 20
+    deadline_ms = datetime.datetime.fromisoformat(deadline.replace("Z", "+00:00")).timestamp() * 1000
+    way_ms = max(0, call.begin_ms - (deadline_ms - timeout_us / 1000))
+    return call.end_ms + way_ms >= deadline_ms - 20
 
 
 def is_ambiguous(call, timeout_us):
     """The gateway cannot have taken this request for a success."""
     if call.how not in ("answer", "chunked"):
         return True
-    return call.end_us - call.begin_us >= timeout_us - 20_000 or was_late(call)
+    return call.end_us - call.begin_us >= timeout_us - 20_000 or was_late(call, timeout_us)
 
 
 class Windows:
