@@ -186,10 +186,10 @@ def verify(topic, stats):
         sys.exit("bench: %s: the handler saw what must not be: %s" % (topic, wrong))
 
 
-def build(directory):
-    if directory:
-        subprocess.run(["cmake", "--build", directory, "-j2", "--target", "bench"], check=True,
-                       stdout=sys.stderr)
-        return directory
-    subprocess.run([ROOT / "scripts/build", "release", "bench"], check=True, stdout=sys.stderr)
-    return ROOT / "build/release"
+def build(directory, *targets):
+    """The build tree, with the benchmark's programs and these targets made; without one, build/release."""
+    if not directory:
+        subprocess.run([ROOT / "scripts/build", "release", "bench", *targets], check=True, stdout=sys.stderr)
+        return ROOT / "build/release"
+    subprocess.run(["cmake", "--build", directory, "-j2", "--target", "bench", *targets], check=True, stdout=sys.stderr)
+    return directory
