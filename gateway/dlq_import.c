@@ -26,15 +26,6 @@ struct import {
     struct progress progress;
 };
 
-bool dlq_import_may(uint64_t good, uint64_t bad, bool skip_bad, struct err *err)
-{
-    return bad == 0 || skip_bad ||
-           err_set(err, ERR_INPUT,
-                   "%" PRIu64 " of %" PRIu64 " lines are bad; nothing was produced "
-                   "(--skip-bad leaves them out)",
-                   bad, bad + good);
-}
-
 static void begin_pass(struct import *import)
 {
     import_lines_rewind(&import->lines);
@@ -67,7 +58,7 @@ static bool look(struct import *import, struct err *err)
     import->bad = import->pass.bad;
     import_lines_say_more(&import->lines, import->bad);
     return import_lines_good(&import->lines, err) &&
-           dlq_import_may(import->good, import->bad, import->skip_bad, err);
+           import_lines_may(import->good, import->bad, import->skip_bad, err);
 }
 
 static void release_line(void *owner)

@@ -143,7 +143,7 @@ static bool look(struct import *import, bool skip_bad, struct err *err)
     progress_end(&import->progress);
     import->first = false;
     import_lines_say_more(import->lines, import->bad);
-    return ok && dlq_import_may(import->good, import->bad, skip_bad, err);
+    return ok && import_lines_may(import->good, import->bad, skip_bad, err);
 }
 
 static int send_all(struct import *import)

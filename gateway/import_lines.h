@@ -35,5 +35,7 @@ void import_lines_complain(const struct import_lines *lines, uint64_t number, si
                            const char *what);
 /* What is left to say of bad lines that were not shown. */
 void import_lines_say_more(const struct import_lines *lines, uint64_t bad);
+/* Whether the good lines may be produced, after a look at all. */
+bool import_lines_may(uint64_t good, uint64_t bad, bool skip_bad, struct err *err) MUST_CHECK;
 
 #endif
