@@ -117,11 +117,15 @@ def test_double_after_a_broken_answer_is_ambiguous():
 
 
 def test_double_after_an_answer_beyond_the_deadline_is_ambiguous():
-    def answered(at_ms):
-        late = call(1, at_ms, at_ms)
+    def answered(begin_ms, end_ms):
+        """Sent at 7,000."""
+        late = call(1, begin_ms, end_ms)
         late.line["dl"] = "1970-01-01T00:00:10.000Z"
         return explain(late)
-    assert [answered(9_000), answered(10_001)] == [None, "ambiguous"]
+    assert [answered(7_000, 9_000), answered(7_000, 9_970), answered(7_000, 9_980)] == [None, None, "ambiguous"]
+    # The way back is as long as the way there.
+    assert [answered(8_000, 8_900), answered(8_000, 8_990), answered(9_000, 9_000)] == [
+        None, "ambiguous", "ambiguous"]
 
 
 def test_window_explains_no_more_than_its_limit():
