@@ -18,6 +18,14 @@
 #define LOOK_MS 200
 #define SEEN_MS 60000 /* for a console to see what it has written */
 
+static void add_reason(struct buf *order, const char *reason)
+{
+    if (!reason)
+        return;
+    buf_add_text(order, ",\"reason\":");
+    buf_add_json(order, slice_of(reason));
+}
+
 /* ---- archive ---- */
 
 struct counting {
@@ -54,10 +62,7 @@ static struct json_object *ask_archive(struct dlq *dlq, const struct dlq_filter 
     struct json_object *answer;
     buf_add_text(&order, "{\"filter\":");
     dlq_filter_to_json(filter, &order);
-    if (reason) {
-        buf_add_text(&order, ",\"reason\":");
-        buf_add_json(&order, slice_of(reason));
-    }
+    add_reason(&order, reason);
     buf_add_char(&order, '}');
     answer = console_ask(dlq->console, "/api/v1/archive", order.data, err);
     buf_deinit(&order);
@@ -120,10 +125,7 @@ bool dlq_purge_by_console(struct dlq *dlq, struct dlq_purge_order *order, struct
     buf_add_json(&text, slice_of(order->topic));
     buf_printf(&text, ",\"partition\":%" PRIu64 ",\"before\":%" PRIu64, order->partition,
                order->before);
-    if (order->reason) {
-        buf_add_text(&text, ",\"reason\":");
-        buf_add_json(&text, slice_of(order->reason));
-    }
+    add_reason(&text, order->reason);
     if (order->dry_run) {
         buf_add_text(&text, ",\"dry_run\":true}");
     } else { /* it was typed, or given */

@@ -236,15 +236,22 @@ struct run_write {
     uint64_t number;
 };
 
+/* NULL: the run that wrote is gone. */
+static struct jobs *write_answered(struct run_write *write, const struct err *err)
+{
+    struct jobs *jobs = write->jobs;
+    bool mine = write->number == jobs->run.number && jobs->run.state != RUN_NONE;
+    mem_free(write);
+    return mine && !(err && err->code == ERR_CANCELLED) ? jobs : NULL;
+}
+
 static void run_written(void *arg, const struct err *err)
 {
-    struct run_write *write = arg;
-    struct jobs *jobs = write->jobs;
-    struct run *run = &jobs->run;
-    bool mine = write->number == run->number && run->state != RUN_NONE;
-    mem_free(write);
-    if (!mine || (err && err->code == ERR_CANCELLED))
+    struct jobs *jobs = write_answered(arg, err);
+    struct run *run;
+    if (!jobs)
         return;
+    run = &jobs->run;
     run->writing = false;
     if (err) {
         jobs->config.failed(jobs->config.arg, err);
@@ -285,13 +292,11 @@ static void write_job(struct jobs *jobs)
 /* A list that is not had is no reason not to do the job. */
 static void skipped_written(void *arg, const struct err *err)
 {
-    struct run_write *write = arg;
-    struct jobs *jobs = write->jobs;
-    struct run *run = &jobs->run;
-    bool mine = write->number == run->number && run->state != RUN_NONE;
-    mem_free(write);
-    if (!mine || (err && err->code == ERR_CANCELLED))
+    struct jobs *jobs = write_answered(arg, err);
+    struct run *run;
+    if (!jobs)
         return;
+    run = &jobs->run;
     if (err) {
         log_warn("redrive_skipped_not_kept", LOG_STR("job", run->job.id),
                  LOG_STR("error", err->text), LOG_END);
