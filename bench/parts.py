@@ -1,4 +1,4 @@
-"""What the benchmarks start and ask: a broker, a Redis, a handler that keeps account, the program that is measured."""
+"""What the benchmarks start and ask: a broker, a Redis, a handler that keeps account, the program that is measured, the cores."""
 
 import http.client
 import json
@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -45,6 +46,61 @@ def wait_until(condition, what, seconds=GIVE_UP_S):
         if time.monotonic() > deadline:
             sys.exit("bench: not within %d s: %s" % (seconds, what))
         time.sleep(0.02)
+
+
+def cpu_of(pid):
+    """Seconds so far of a process, in steps of the kernel's tick."""
+    fields = Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Cores:
+    """How much of all processors was idle, looked at twenty times a second from the start on."""
+
+    def __init__(self):
+        self.seen = []  # (when, seconds idle so far)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+
+    def look(self):
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()  # cpu user nice system idle iowait ...
+        self.seen.append((time.monotonic(), (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")))
+
+    def watch(self):
+        while not self.ended.wait(0.05):
+            self.look()
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+        self.look()
+
+    def idle(self, seconds):
+        """Their share in percent over the last of these seconds, after stop()."""
+        end, total = self.seen[-1]
+        begin, before = min(self.seen, key=lambda seen: abs(end - seconds - seen[0]))
+        return 100 * (total - before) / ((end - begin) * os.cpu_count())
+
+
+class Broker:
+    """One of its own, with a directory in the given one, made for load."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        said = self.kafka("start", "--for-load")
+        self.bootstrap, self.pid = said["bootstrap"], int(said["pids"])
+
+    def kafka(self, verb, *options):
+        out = subprocess.run([ROOT / "scripts/kafka", verb, "--dir", self.directory / "kafka", *options], check=True,
+                             stdout=subprocess.PIPE, text=True).stdout
+        return dict(line.split("=", 1) for line in out.split())
+
+    def cpu(self):
+        return cpu_of(self.pid)
+
+    def stop(self):
+        self.kafka("stop")
 
 
 class Redis:
@@ -131,9 +187,7 @@ class Program:
         return int(text.split(name + ":")[1].split()[0])
 
     def cpu(self):
-        """Seconds so far, in steps of the kernel's tick."""
-        fields = Path("/proc/%d/stat" % self.process.pid).read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.process.pid)
 
     def check(self):
         if self.process.poll() is not None:
@@ -150,13 +204,6 @@ class Program:
         if self.process.returncode != 0:
             sys.exit("bench: %s ended with %d" % (self.process.args[0], self.process.returncode))
         return usage.ru_utime, usage.ru_stime, peak
-
-
-def kafka(directory, verb, *options):
-    """scripts/kafka for a broker of its own in the folder; where its brokers are, when it was started."""
-    out = subprocess.run([ROOT / "scripts/kafka", verb, "--dir", directory / "kafka", *options], check=True,
-                         stdout=subprocess.PIPE, text=True).stdout
-    return dict(line.split("=", 1) for line in out.split()).get("bootstrap")
 
 
 def write_config(path, bootstrap, redis, admin, port, topics, slots=64):
