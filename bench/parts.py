@@ -1,5 +1,6 @@
 """What the benchmarks start and ask: a broker, a Redis, a handler that keeps account, the program that is measured, the cores."""
 
+import atexit
 import http.client
 import json
 import os
@@ -55,17 +56,20 @@ def cpu_of(pid):
 
 
 class Cores:
-    """How much of all processors was idle, looked at twenty times a second from the start on."""
+    """How much of all processors was idle and how much was burnt, looked at twenty times a second from the start on."""
 
     def __init__(self):
-        self.seen = []  # (when, seconds idle so far)
+        self.seen = []  # (when, seconds idle so far, seconds busy)
+        self.look()
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.watch)
+        self.thread = threading.Thread(target=self.watch, daemon=True)
         self.thread.start()
 
     def look(self):
-        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()  # cpu user nice system idle iowait ...
-        self.seen.append((time.monotonic(), (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")))
+        ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        idle = ticks[3] + ticks[4]  # user nice system idle iowait irq softirq steal
+        hertz = os.sysconf("SC_CLK_TCK")
+        self.seen.append((time.monotonic(), idle / hertz, (sum(ticks) - idle) / hertz))
 
     def watch(self):
         while not self.ended.wait(0.05):
@@ -78,9 +82,14 @@ class Cores:
 
     def idle(self, seconds):
         """Their share in percent over the last of these seconds, after stop()."""
-        end, total = self.seen[-1]
-        begin, before = min(self.seen, key=lambda seen: abs(end - seconds - seen[0]))
+        end, total, _ = self.seen[-1]
+        begin, before, _ = min(self.seen, key=lambda seen: abs(end - seconds - seen[0]))
         return 100 * (total - before) / ((end - begin) * os.cpu_count())
+
+    def burnt_beside(self, seconds):
+        """The share in percent that was burnt beside so many CPU seconds that are accounted for, from the start to stop()."""
+        (begin, _, before), (end, _, after) = self.seen[0], self.seen[-1]
+        return max(0, 100 * (after - before - seconds) / ((end - begin) * os.cpu_count()))
 
 
 class Broker:
@@ -181,6 +190,7 @@ class Program:
         self.log = log
         with open(log, "ab") as file:
             self.process = subprocess.Popen([str(word) for word in words], stdout=file, stderr=file)
+        atexit.register(lambda: self.process.poll() is None and self.process.kill())
 
     def status_kib(self, name):
         text = Path("/proc/%d/status" % self.process.pid).read_text()

@@ -9,7 +9,7 @@
 // went to another one; a place for the record that never succeeds (its lane, one key in 256, waits
 // for it, and its partition's offset with it); a bound in bytes.
 //
-//	bench-go -bootstrap B -topic T -group G -redis SOCKET -handler PORT [-connections N] [-profile FILE]
+//	bench-go -bootstrap B -topic T -group G -redis SOCKET -handler PORT [-connections N]
 package main
 
 import (
@@ -19,7 +19,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -36,7 +35,6 @@ const (
 type options struct {
 	bootstrap, topic, group, redis string
 	handler, connections           int
-	profile                        string
 }
 
 func parse() (o options) {
@@ -46,7 +44,6 @@ func parse() (o options) {
 	flag.StringVar(&o.redis, "redis", "", "`PATH` of its socket")
 	flag.IntVar(&o.handler, "handler", 0, "`PORT` on 127.0.0.1")
 	flag.IntVar(&o.connections, "connections", 64, "to the handler, and so requests open at once")
-	flag.StringVar(&o.profile, "profile", "", "`FILE` for a CPU profile")
 	flag.Parse()
 	if o.bootstrap == "" || o.topic == "" || o.group == "" || o.redis == "" || o.handler == 0 || flag.NArg() > 0 {
 		flag.Usage()
@@ -86,31 +83,14 @@ func (c *consumer) connect(o options) (err error) {
 	return err
 }
 
-func run(o options) error {
-	if o.profile != "" {
-		file, err := os.Create(o.profile)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
+func main() {
+	o := parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer cancel()
 	c := newConsumer()
 	if err := c.connect(o); err != nil {
-		return err
-	}
-	c.poll(ctx)
-	c.client.CloseAllowingRebalance() // revoked() is called: what has begun ends, and is committed
-	return nil
-}
-
-func main() {
-	if err := run(parse()); err != nil {
 		log.Fatal(err)
 	}
+	c.poll(ctx)
+	c.client.CloseAllowingRebalance() // calls revoked(): what has begun ends, and is committed
 }

@@ -56,7 +56,8 @@ func (p *partition) begin() bool {
 	return true
 }
 
-// done returns the record that may be committed now, nil where there is no further one.
+// done returns the record that may be committed now, nil where there is no further one. It is told to the client before end():
+// whoever takes the partition over must not find our commit after its own.
 func (p *partition) done(at int) (last *kgo.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
