@@ -7,7 +7,7 @@
 --         <ns>:{shard}:i:..., for a redriven record its redrive key <ns>:{shard}:r:...
 -- ARGV    1 header, then scope lines, owner lines and items, all packed: docs/ledger.md has the layout
 -- RETURNS integers: for each item its answer, followed by the milliseconds of BUSY, by how far below the last a DUP is whose number was
---         used again, or by the head's tier and offset; where it was asked for and is plain, followed by the state as a string
+--         used again, or by the head's tier and offset; where it was asked for, and it is OK and as long as a plain one, followed by the state as a string
 -- COST    one GET and at most one SET an item; where records of the key are parked some O(log n) more
 -- CALLER  src/ledger/batch.c
 local call, redis_pcall, type = redis.call, redis.pcall, type
@@ -148,6 +148,10 @@ for i = 2 + scope_count + owner_count, #ARGV do
         if not pcall(apply, v) then
             n = kept
             corrupt()
+        elseif tell and s.saved and out[kept + 1] % 32 == codes.OK and (#s.saved == STRAIGHT or #s.saved == STRAIGHT_CLAIMED) then
+            out[kept + 1] = out[kept + 1] + 2 ^ 45
+            n = n + 1
+            out[n] = s.saved
         end
     end
 end

@@ -1,12 +1,12 @@
 #!lua
 -- Replaces states that are known byte for byte: the plain next record of a key whose last state the caller wrote itself. What
 -- comes out is what apply_ops would have made of the same claim or finish; where a state is not the expected one nothing is
--- written, and the caller asks apply_ops.
+-- written, and the caller asks apply_ops. An item that only looks (an owner and no lease: a duplicate) writes nothing either way.
 -- Idempotent: an unknown outcome is sent again, finds another state then, and goes to apply_ops.
 --
 -- KEYS    F fence hashes  <ns>:{fence}:<group>, then for each item its state  <ns>:{shard}:k:...
 -- ARGV    1 header, then scope lines, owner lines and items, all packed: docs/ledger.md has the layout
--- RETURNS one string: the time in ms, 8 bytes; then for each item a byte, 1 replaced, 0 not
+-- RETURNS one string: the time in ms, 8 bytes; then for each item a byte, 1 as expected (and replaced), 0 not
 -- COST    one MGET; a SET for each item that is replaced; an HGET for each owner that claims or keeps a claim
 -- CALLER  src/ledger/swap.c
 local call = redis.call
@@ -50,12 +50,14 @@ for i = 1, count do
             call('SET', KEYS[first_key + i], sub(item, from + at), 'PX', lifetimes[scope])
             done[i] = 1
         elseif passed[owner] or (passed[owner] == nil and is_newest(owner)) then
-            local deadline = deadlines[lease]
-            if not deadline then
-                deadline = pack('>I6', now + lease)
-                deadlines[lease] = deadline
+            if lease > 0 then
+                local deadline = deadlines[lease]
+                if not deadline then
+                    deadline = pack('>I6', now + lease)
+                    deadlines[lease] = deadline
+                end
+                call('SET', KEYS[first_key + i], sub(item, from + at) .. deadline, 'PX', lifetimes[scope])
             end
-            call('SET', KEYS[first_key + i], sub(item, from + at) .. deadline, 'PX', lifetimes[scope])
             done[i] = 1
         end
     end

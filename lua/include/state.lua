@@ -82,6 +82,7 @@ end
 
 -- v is the stored value or false. Raises an error where the bytes make no sense.
 local function state_load(v)
+    s.saved = nil
     s.v, s.dirty, s.block, s.has_prev, s.has_D, s.has_floor, s.has_H = v, false, 0, false, false, false, false
     s.generation, s.tombs, s.count, s.head, s.marks, s.claims = 0, false, 0, false, '', ''
     s.marks_at, s.claims_at = 0, 0
@@ -260,7 +261,7 @@ local function state_write(key, parked_key, value, ttl)
     end
 end
 
--- Writes the state with its claims; where nothing is left to tell, the key goes.
+-- Writes the state with its claims, and leaves it in s.saved; where nothing is left to tell, the key goes.
 local function state_save(key, parked_key, ttl)
     local prefix = state_prefix()
     if #prefix == 3 and claims_get() == '' and not s.tombs then
@@ -269,5 +270,6 @@ local function state_save(key, parked_key, ttl)
         end
         return
     end
-    state_write(key, parked_key, prefix .. claims_get(), ttl)
+    s.saved = prefix .. claims_get()
+    state_write(key, parked_key, s.saved, ttl)
 end

@@ -173,6 +173,7 @@ struct ledger_op {
     uint64_t sent_ns;
     uint8_t state;
     bool no_swap; /* its state was not the expected one */
+    bool looks;   /* a claim of what is done, if its state is the expected one */
 };
 
 struct ledger_events {

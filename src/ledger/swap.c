@@ -31,6 +31,7 @@ enum {
     PLAIN = 52,
     CLAIM = 59,
     AT_EPOCH = 3,
+    AT_FLOOR = 11,
     AT_LAST = 19,
     AT_COUNT = 27,
     AT_SOURCE = 28,
@@ -156,6 +157,15 @@ static bool is_next(const struct memory *memory, struct name_cache *names,
            memcmp(memory->plain + AT_LEADER, leader, sizeof(leader)) == 0;
 }
 
+/* A claim of a number that is done, in the epoch of the last one: a duplicate, if the state is
+ * still the one that is remembered. */
+static bool is_known_done(const struct memory *memory, const struct ledger_op *op)
+{
+    return op->verb == LEDGER_CLAIM && get8(memory->plain + AT_EPOCH) == op->epoch &&
+           op->number > get8(memory->plain + AT_FLOOR) &&
+           op->number <= get8(memory->plain + AT_LAST);
+}
+
 static void put_taker(uint8_t taker[TAKER], struct name_cache *names, const struct ledger_op *op)
 {
     const char *name = op->owner->name;
@@ -174,7 +184,11 @@ static bool is_taker(const struct memory *memory, struct name_cache *names,
 bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op)
 {
     const struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
-    if (!memory || memory->barred || !is_next(memory, names, op))
+    if (!memory || memory->barred)
+        return false;
+    if (is_known_done(memory, op))
+        return memory->hold == HOLD_NONE || memory->hold == HOLD_KEPT;
+    if (!is_next(memory, names, op))
         return false;
     if (op->verb == LEDGER_FINISH)
         return memory->hold == HOLD_CLAIMED || memory->hold == HOLD_USED;
@@ -339,22 +353,23 @@ static uint8_t *put_wanted(uint8_t *at, struct name_cache *names, const struct m
 /* Head, what is expected, what shall stand there; where the latter begins with the former, that
  * goes once. */
 static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *names,
-                     const struct ledger_op *op, uint8_t scope, uint8_t owner)
+                     struct ledger_op *op, uint8_t scope, uint8_t owner)
 {
     uint8_t item[ITEM_HEAD + 2 * (PLAIN + CLAIM)], *at = item + ITEM_HEAD;
     const struct memory *memory = find(swaps, op);
     uint8_t len = 0; /* an expectation that no state meets */
     uint8_t wanted = 0;
+    op->looks = memory && is_known_done(memory, op);
     if (memory) {
         bool once = memory->hold == HOLD_NONE && op->verb == LEDGER_CLAIM;
         uint8_t *end = put_expected(at, names, memory, op);
         len = (uint8_t)(end - at);
         wanted = once ? 0 : len;
-        at = put_wanted(once ? at : end, names, memory, op);
+        at = op->looks ? end : put_wanted(once ? at : end, names, memory, op);
     }
     item[0] = scope;
     item[1] = wire_claim_ms(op) ? owner : 0;
-    wire_put4(item + 2, wire_claim_ms(op));
+    wire_put4(item + 2, op->looks ? 0 : wire_claim_ms(op));
     item[6] = len;
     item[7] = wanted;
     resp_arg(out, item, (size_t)(at - item));
@@ -406,6 +421,28 @@ void swaps_build_empty(struct buf *out, bool whole)
     wire_add_header(out, 0, 0, 0);
 }
 
+/*
+ * The state is the one that was looked for. As apply_ops says it: known by its rank, or its number
+ * was used again, so many below the last. False: meanwhile another key took the place of what is
+ * remembered.
+ */
+static bool take_duplicate(struct swaps *swaps, struct name_cache *names, struct ledger_op *op)
+{
+    uint8_t source[WIRE_SOURCE];
+    struct memory *memory = find(swaps, op);
+    if (!memory || !is_known_done(memory, op))
+        return false;
+    memory->asked = memory->barred = false;
+    wire_put_source(source, names, op);
+    wire_set_answer(op, LEDGER_DUP);
+    bool is_source = memcmp(memory->plain + AT_SOURCE, source, sizeof(source)) == 0;
+    if (is_source && (uint64_t)op->origin_offset <= get8(memory->plain + AT_OFFSET))
+        return true;
+    uint64_t behind = get8(memory->plain + AT_LAST) - op->number + 1;
+    op->behind = behind > UINT32_MAX ? UINT32_MAX : (uint32_t)behind;
+    return true;
+}
+
 static void take_answer(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
                         uint64_t now_ms)
 {
@@ -443,7 +480,9 @@ bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redi
     const uint8_t *bytes = (const uint8_t *)reply->str;
     for (size_t i = 0; i < count; i++) {
         swapped[i] = bytes[8 + i] == 1;
-        if (swapped[i])
+        if (swapped[i] && ops[i]->looks)
+            swapped[i] = take_duplicate(swaps, names, ops[i]);
+        else if (swapped[i])
             take_answer(swaps, names, ops[i], get8(bytes));
         else
             forget(swaps, ops[i]);

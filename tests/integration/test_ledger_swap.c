@@ -23,7 +23,7 @@
 /* Two ledgers on one server: one as it is, one that asks apply_ops for everything. */
 struct pair {
     struct ledger_world quick, plain;
-    unsigned swaps, draws;
+    unsigned swaps, looks, draws;
 };
 
 static void open_pair(struct pair *pair)
@@ -77,6 +77,7 @@ static enum ledger_code both(struct pair *pair, struct test_op *op)
     enum ledger_code code = ledger_world_run(&pair->quick, op);
     bool swapped = !op->op.no_swap && swap_is_plain(&op->op);
     pair->swaps += swapped;
+    pair->looks += swapped && code == LEDGER_DUP && op->op.looks;
     twin.op.key = slice_of(twin.key);
     twin.op.event_id = slice_of(twin.id);
     twin.op.scope = pair->plain.scope;
@@ -92,6 +93,7 @@ static enum ledger_code both(struct pair *pair, struct test_op *op)
                  (unsigned long long)op->op.number, ledger_code_name(code), quick,
                  ledger_code_name(expected), plain);
     assert_int_equal(op->op.parked_count, twin.op.parked_count);
+    assert_int_equal(op->op.behind, twin.op.behind);
     return code;
 }
 
@@ -168,6 +170,7 @@ static void test_what_is_swapped_is_what_apply_ops_writes(void **state)
         walk(&pair, numbers, 5);
     print_message("%u operations were plain\n", pair.swaps);
     assert_true(pair.swaps > STEPS);
+    assert_true(pair.looks > STEPS / 100);
     close_pair(&pair);
 }
 

@@ -167,7 +167,7 @@ def unpack_answers(reply, count):
         if a >> 43 & 1:
             head = (reply[i], reply[i + 1], bool(a >> 42 & 1))
             i += 2
-        kept = len(reply[i]) == 111 if a >> 45 & 1 else None
+        kept = reply[i][52:72] == bytes(20) if a >> 45 & 1 else None     # a claim without a rank
         i += a >> 45 & 1
         out.append(model.Answer(NAMES[a & 31], NAMES[a >> 5 & 31], busy, head, a >> 10 & 0xFFFFFFFF, kept,
                                 bool(a >> 46 & 1)))
