@@ -381,27 +381,60 @@ struct writing {
     pthread_t thread;
 };
 
-/* A thousand letters a second with their words, ten to a transaction. */
-static void *write_on(void *arg)
+/* Ten letters and their words in one transaction. */
+static bool write_ten(struct dlq_index *index, struct err *err)
 {
     enum { TEN = 10 };
-    static const struct timespec pause = {0, TEN * 1000000};
     static struct letter l;
+    if (!dlq_index_begin(index, err))
+        return false;
+    for (int i = 0; i < TEN; i++) {
+        make(&l, letters++);
+        add(index, &l, false);
+        add(index, &l, true);
+    }
+    return dlq_index_commit(index, err);
+}
+
+/* A thousand letters a second. */
+static void *write_on(void *arg)
+{
+    static const struct timespec pause = {0, 10 * 1000000};
     struct writing *writing = arg;
     struct err err = {0};
-    for (int64_t n = letters; !atomic_load(&writing->over);) {
-        if (!dlq_index_begin(writing->index, &err))
-            stop(&err);
-        for (int i = 0; i < TEN; i++) {
-            make(&l, n++);
-            add(writing->index, &l, false);
-            add(writing->index, &l, true);
-        }
-        if (!dlq_index_commit(writing->index, &err))
+    bool more;
+    while (!atomic_load(&writing->over)) {
+        if (!write_ten(writing->index, &err) || !dlq_index_tidy(writing->index, &more, &err))
             stop(&err);
         nanosleep(&pause, NULL);
     }
     return NULL;
+}
+
+/* How long letters that arrive wait for what the index has to write, with what was read before. */
+static void write_tens(struct dlq_index *index)
+{
+    enum { TIMES = 2000 };
+    static double took[TIMES], tidied[TIMES];
+    double used = cpu();
+    bool more;
+    struct err err = {0};
+    for (int i = 0; i < TIMES; i++) {
+        uint64_t before = clock_mono_ns();
+        if (!write_ten(index, &err))
+            stop(&err);
+        took[i] = seconds(before) * 1e3;
+        before = clock_mono_ns();
+        if (!dlq_index_tidy(index, &more, &err))
+            stop(&err);
+        tidied[i] = seconds(before) * 1e3;
+    }
+    qsort(took, TIMES, sizeof(*took), by_time);
+    qsort(tidied, TIMES, sizeof(*tidied), by_time);
+    printf("ten letters more: p50 %.1f  p95 %.1f  max %.1f ms; tidying p95 %.1f  max %.1f ms; CPU "
+           "%.2f\n",
+           took[TIMES / 2], took[TIMES * 95 / 100], took[TIMES - 1], tidied[TIMES * 95 / 100],
+           tidied[TIMES - 1], (cpu() - used) / TIMES * 1e3);
 }
 
 static void ask_beside_writer(struct dlq_index *reader, struct dlq_index *writer)
@@ -470,8 +503,10 @@ int main(int argc, char **argv)
     ask_groups(reader, "an hour", "t");
     ask_groups(reader, "key", "k");
     ask_groups(reader, "rare word", "w");
-    if (!asked_only)
+    if (!asked_only) {
+        write_tens(writer);
         ask_beside_writer(reader, writer);
+    }
     static const char *const pages[][2] = {
         {"all", ""},
         {"route", "r"},

@@ -75,6 +75,21 @@ bool feed_commit(struct dlq_feed *feed, struct err *err)
     return true;
 }
 
+/* A piece at a time: what arrives meanwhile waits for one of them at most. */
+void feed_tidy_run(void *arg)
+{
+    struct dlq_feed *feed = arg;
+    struct err err;
+    bool more;
+
+    if (feed->over || feed->open || feed->rows_ready || feed->rows == NULL || feed->text != NULL)
+        return;
+    if (!dlq_index_tidy(feed->index, &more, &err))
+        feed_trouble(feed, &err);
+    else if (more)
+        loop_defer(feed->loop, &feed->tidy_task);
+}
+
 void feed_look_soon(struct dlq_feed *feed)
 {
     if (!feed->looking && !feed->over)
@@ -390,6 +405,7 @@ struct dlq_feed *dlq_feed_new(struct loop *loop, const struct config *config,
     loop_timer_init(&feed->look_timer, loop, look, feed);
     loop_task_init(&feed->rows_task, feed_rows_run, feed);
     loop_task_init(&feed->text_task, feed_text_run, feed);
+    loop_task_init(&feed->tidy_task, feed_tidy_run, feed);
     if (find_topics(feed, err) && set_up_words(feed, err))
         feed->admin = kafka_admin_new(loop, config, err);
     if (feed->admin == NULL) {
@@ -415,6 +431,7 @@ void dlq_feed_free(struct dlq_feed **pointer)
     if (!feed_commit(feed, &err))
         log_warn("dlq_feed_uncommitted", LOG_STR("reason", err.text), LOG_END);
     loop_timer_deinit(&feed->look_timer);
+    loop_task_cancel(feed->loop, &feed->tidy_task);
     for (size_t i = 0; i < feed->topic_count; i++)
         mem_free(feed->topics[i].name);
     mem_free(feed->topics);

@@ -179,4 +179,6 @@ void feed_rows_run(void *arg)
         loop_defer(feed->loop, &feed->rows_task);
     else if (feed->text != NULL)
         loop_defer(feed->loop, &feed->text_task);
+    else if (feed->options.follow)
+        loop_defer(feed->loop, &feed->tidy_task);
 }

@@ -50,6 +50,7 @@ struct dlq_feed {
     struct loop_timer look_timer;
     struct loop_task rows_task;
     struct loop_task text_task;
+    struct loop_task tidy_task;
 
     bool looking;     /* an answer of the admin client is awaited */
     bool reopen;      /* what is read must be set up anew */
@@ -78,6 +79,9 @@ bool feed_is_due(const struct dlq_feed *feed);
 void feed_look_soon(struct dlq_feed *feed);
 /* The index or the cluster refuses: tells, and tries again where that may help. */
 void feed_trouble(struct dlq_feed *feed, const struct err *err);
+
+/* The task of what the index has to tidy; it waits for whatever is to be read. */
+void feed_tidy_run(void *arg);
 
 /* feed_rows.c */
 

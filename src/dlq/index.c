@@ -173,10 +173,14 @@ static bool create(struct dlq_index *index, struct err *err)
              DLQ_APPLICATION, DLQ_SCHEMA);
     return exec(index, "BEGIN IMMEDIATE", "make it", err) &&
            exec(index, dlq_schema, "make it", err) && exec(index, pragmas, "make it", err) &&
-           /* A transaction of the words is one sorted run; runs are joined eight at a time. */
+           /* A transaction of the words is one sorted run; runs are joined eight at a time, a piece
+            * with each transaction, and by dlq_index_tidy. Where many of a size lie side by side
+            * FTS5 would join them all at once ('crisis'), which takes seconds of large ones. */
            exec(index,
                 "INSERT INTO words(words, rank) VALUES('hashsize', 8388608);"
-                "INSERT INTO words(words, rank) VALUES('automerge', 8);",
+                "INSERT INTO words(words, rank) VALUES('automerge', 8);"
+                "INSERT INTO words(words, rank) VALUES('usermerge', 8);"
+                "INSERT INTO words(words, rank) VALUES('crisismerge', 200);",
                 "make it", err);
 }
 

@@ -55,6 +55,11 @@ void dlq_index_close(struct dlq_index **index);
 bool dlq_index_begin(struct dlq_index *index, struct err *err) MUST_CHECK;
 bool dlq_index_commit(struct dlq_index *index, struct err *err) MUST_CHECK;
 
+/* Between transactions, when there is nothing else to write: joins a bounded piece of what the
+ * words of transactions have left in many places, so that no transaction has to. *more: there is
+ * more of it to do. Not necessary; without it searches take longer, and now and then a commit. */
+bool dlq_index_tidy(struct dlq_index *index, bool *more, struct err *err) MUST_CHECK;
+
 /* Whether many rows are to come: then the writer keeps more of the file in memory, else next to
  * nothing, and gives back what it had. Not necessary, and allowed at any time. */
 void dlq_index_hurry(struct dlq_index *index, bool hurry);

@@ -30,7 +30,7 @@
 #include "base/mem.h"
 
 enum {
-    DLQ_SCHEMA = 4,
+    DLQ_SCHEMA = 5,
     DLQ_SEQ_BITS = 16,
     DLQ_STATE_SLOTS = 4,    /* counters of a bucket: open, redriving, resolved, archived */
     DLQ_BUCKETS_MAX = 5000, /* kinds of failure with a signature of their own */
@@ -111,6 +111,7 @@ enum dlq_sql {
     SQL_JOB_STATE,
     SQL_TEXT_ADD,
     SQL_TEXT_CLEAR,
+    SQL_TEXT_JOIN,
     SQL_TEXT_IDS,
     SQL_TEXT_ONE,
     SQL_COUNT_OF,
@@ -173,6 +174,7 @@ struct dlq_index {
     struct dlq_kind *kinds;
     int64_t kind_count;
     bool any_states, any_continued, any_ghosts; /* whether to ask at all */
+    bool untidy; /* words came since their runs were joined as far as it goes */
     struct buf words_text;
     struct dlq_words_item *words;
     size_t words_count, words_cap;

@@ -202,6 +202,7 @@ static const char *const texts[SQL_COUNT_OF] = {
                       " LEFT JOIN state s ON s.place = p.id AND s.offset = ?2 WHERE p.id = ?1",
     [SQL_TEXT_ADD] = "INSERT INTO words(rowid, text) VALUES(?1, ?2)",
     [SQL_TEXT_CLEAR] = "INSERT INTO words(words) VALUES('delete-all')",
+    [SQL_TEXT_JOIN] = "INSERT INTO words(words, rank) VALUES('merge', ?1)",
     [SQL_TEXT_IDS] = "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid >= ?2 AND rowid <= ?3"
                      " ORDER BY rowid DESC",
     [SQL_TEXT_ONE] = "SELECT 1 FROM words WHERE words MATCH ?1 AND rowid = ?2",

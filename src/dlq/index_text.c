@@ -11,7 +11,7 @@
 #include "dlq/index_parts.h"
 #include "dlq/words.h"
 
-enum { WAITING_MAX = 8 << 20, GHOSTS_MIN = 100000 };
+enum { WAITING_MAX = 8 << 20, GHOSTS_MIN = 100000, JOINED_PAGES = 64 };
 
 void dlq_text_forget(struct dlq_index *index)
 {
@@ -45,7 +45,22 @@ bool dlq_text_flush(struct dlq_index *index, struct err *err)
         if (!dlq_run(index, dlq_sql(index, err, SQL_TEXT_ADD, "is", item->id, text), err))
             return false;
     }
+    index->untidy = index->untidy || index->words_count > 0;
     dlq_text_forget(index);
+    return true;
+}
+
+/* What is joined ends with a word: one that all letters have is joined as a whole. */
+bool dlq_index_tidy(struct dlq_index *index, bool *more, struct err *err)
+{
+    *more = false;
+    if (!index->untidy)
+        return true;
+    int before = sqlite3_total_changes(index->db);
+    if (!dlq_run(index, dlq_sql(index, err, SQL_TEXT_JOIN, "i", (int64_t)JOINED_PAGES), err))
+        return false;
+    /* The statement itself counts as one. */
+    *more = index->untidy = sqlite3_total_changes(index->db) - before > 1;
     return true;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "dlq/feed.h"
+#include "dlq/index_parts.h"
 #include "test_kafka_support.h"
 
 #define NOW_MS INT64_C(1893456000000)
@@ -438,6 +439,43 @@ static void test_feed_goes_on_from_a_file(void **state)
     assert_int_equal(dlq_feed_records(world->feed), 5 + 5); /* rows, and their words */
 }
 
+/* In how many places of the text index a word is looked up. */
+static int runs(struct world *world)
+{
+    sqlite3_stmt *stmt;
+    int count;
+
+    assert_int_equal(sqlite3_prepare_v2(world->index->db,
+                                        "SELECT count(DISTINCT segid) FROM words_idx", -1, &stmt,
+                                        NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    count = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    return count;
+}
+
+static bool is_tidy(void *arg)
+{
+    return runs(arg) < 8;
+}
+
+static void test_feed_with_nothing_to_read_tidies(void **state)
+{
+    struct world *world = *state;
+
+    make_topics(world);
+    open_index(world, world->path);
+    feed_start(world, true, NULL);
+    await_caught_up(world);
+    for (int i = 0; i < 12; i++) {
+        produce(world, i, 1);
+        await_letters(world, (uint64_t)i + 1);
+    }
+    support_wait(world->rig.loop, is_tidy, world, 20, "the words of twelve are put together");
+    assert_int_equal(count(world, "text", "w1"), 4);
+}
+
 static void test_feed_of_topics_that_are_made_later_and_again(void **state)
 {
     struct world *world = *state;
@@ -573,6 +611,7 @@ int main(void)
         FED(test_feed_keeps_a_state_that_comes_before_its_letter),
         FED(test_feed_drops_what_retention_took),
         FED(test_feed_goes_on_from_a_file),
+        FED(test_feed_with_nothing_to_read_tidies),
         FED(test_feed_of_topics_that_are_made_later_and_again),
         FED(test_feed_keeps_the_words_that_are_asked_for_and_all_rows),
         FED(test_feed_that_does_not_follow_reads_to_the_ends),
