@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "demo_book.h"
+#include "demo_page.h"
 #include "demo_parts.h"
 #include "demo_probe.h"
 #include "demo_report.h"
@@ -35,6 +36,7 @@ struct options {
     const char *dir;
     unsigned seconds;
     bool keep;
+    bool no_browser;
     bool own_kafka; /* --kafka-ends: the broker was started for this demo, scripts/demo ends it */
     uint64_t since_ns; /* --since: the first delivery is measured from there */
     bool since_given;
@@ -64,13 +66,14 @@ static int read_options(struct cli *cli, struct options *options)
     uint64_t n = SECONDS;
     bool mock = cli_flag(cli, "--mock");
     options->keep = cli_flag(cli, "--keep");
+    options->no_browser = cli_flag(cli, "--no-browser");
     options->own_kafka = cli_flag(cli, "--kafka-ends");
     options->kafka = cli_option(cli, "--kafka");
     options->dir = cli_option(cli, "--dir");
     if (cli->argc > 0)
         return cli_usage("demo",
-                         "demo takes --kafka BOOTSTRAP, --mock, --seconds N, --keep, --dir DIR, "
-                         "not %s",
+                         "demo takes --kafka BOOTSTRAP, --mock, --seconds N, --keep, "
+                         "--no-browser, --dir DIR, not %s",
                          cli->argv[0]);
     if (mock && options->kafka)
         return cli_usage("demo", "--mock and --kafka exclude each other");
@@ -159,6 +162,7 @@ static int tell(struct stage *stage, const struct options *options)
         .probe = stage->probe,
         .screen = stage->screen,
         .seconds = options->seconds,
+        .open_page = !options->no_browser && isatty(STDOUT_FILENO) && demo_page_can_open(),
         .since_ns = options->since_ns,
         .since_what = options->since_given ? ", installing and building included" : "",
     };

@@ -278,6 +278,7 @@ static const struct command_option DEMO_OPTIONS[] = {
     {"--mock", NULL, WORD_TEXT, NULL, "brokers that live in this process", false},
     {"--seconds", "N", WORD_NUMBER, NULL, "how long it produces, 20 to 3600 (default 40)", false},
     {"--keep", NULL, WORD_TEXT, NULL, "goes on after the end, to look around", false},
+    {"--no-browser", NULL, WORD_TEXT, NULL, "the desktop's browser is left alone", false},
     {"--dir", "DIR", WORD_DIR, NULL, "where it keeps its files", false},
     {"--since", "SECONDS", WORD_NUMBER, NULL, NULL, false},
     {"--kafka-ends", NULL, WORD_TEXT, NULL, NULL, false},

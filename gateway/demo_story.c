@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "demo_page.h"
 
 #define TICK_MS       50
 #define FIGURES_EVERY 4 /* ticks */
@@ -293,6 +294,24 @@ static void tell_first(struct demo_story *story, const struct demo_figures *figu
                      s_since(story->since_ns), story->since_what);
 }
 
+/* The page is empty before, so it is opened no sooner. */
+static void tell_first_dead(struct demo_story *story, const struct demo_figures *figures)
+{
+    char address[DEMO_PAGE_MAX];
+    if (story->dead_told || figures->dead == 0 || story->world->mock)
+        return;
+    story->dead_told = true;
+    demo_page_address(story->world, address);
+    if (story->open_page && demo_page_open(story->world))
+        demo_screen_tell(story->screen, TONE_GOOD,
+                         "The first order is a dead letter: your browser opens %s, until the demo "
+                         "ends (--keep: until Ctrl-C).",
+                         address);
+    else
+        demo_screen_tell(story->screen, TONE_GOOD, "The first order is a dead letter: see %s",
+                         address);
+}
+
 static void observe(struct demo_story *story)
 {
     struct demo_figures figures;
@@ -301,6 +320,7 @@ static void observe(struct demo_story *story)
         demo_probe_ask(story->probe);
     demo_book_figures(story->book, &figures);
     tell_first(story, &figures);
+    tell_first_dead(story, &figures);
     if (story->phase != PHASE_JOINING && story->ticks++ % FIGURES_EVERY == 0)
         show(story);
 }

@@ -31,6 +31,7 @@ struct demo_story {
     struct demo_probe *probe;
     struct demo_screen *screen;
     unsigned seconds;       /* the length that is aimed at */
+    bool open_page;         /* in the desktop's browser, when there is something to see */
     uint64_t since_ns;      /* the first delivery is measured from here */
     const char *since_what; /* "" or what else that time holds */
 
@@ -48,7 +49,7 @@ struct demo_story {
     uint64_t begun_ns, phase_ns, breaker_ns, killed_ns;
     uint64_t calls_then; /* what was seen when something was last waited for */
     int64_t lag_then;
-    bool outage_done, kill_done, first_told, spared;
+    bool outage_done, kill_done, first_told, dead_told, spared;
     unsigned ticks;
 };
 

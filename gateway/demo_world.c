@@ -280,6 +280,7 @@ bool demo_world_open(struct demo_world *world, const char *dir, const char *boot
     world->handler = CHILD_INIT("the sample handler");
     world->gateway = CHILD_INIT("the gateway");
     world->console = CHILD_INIT("the console");
+    world->opener = CHILD_INIT("xdg-open");
     world->mock = !bootstrap;
     if (len <= 0)
         return err_set(err, ERR_INTERNAL, "where is this program? %s", strerror(errno));
@@ -385,6 +386,7 @@ void demo_world_show_log(const struct demo_world *world)
 
 void demo_world_close(struct demo_world *world)
 {
+    child_end(&world->opener, SIGTERM, END_MS);
     child_end(&world->console, SIGTERM, END_MS);
     child_end(&world->gateway, SIGTERM, GATEWAY_MS);
     child_end(&world->handler, SIGTERM, END_MS);

@@ -27,6 +27,7 @@ struct demo_world {
     struct buf text; /* the configuration */
     struct config *config;
     struct child kafka, redis, handler, gateway, console;
+    struct child opener; /* of the console's page */
 };
 
 /* dir NULL: a new one among the temporary files. bootstrap NULL: the mock cluster. prefix: of the

@@ -1,13 +1,16 @@
 """`oncegate demo` in its shortest form, on the mock cluster and on a real Kafka: its exit code, its
 table, its console, and that nothing is left of it."""
 
+import contextlib
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -16,10 +19,10 @@ from support import places
 from support.waiting import wait_until
 
 
-def start(directory, *kafka):
+def start(directory, *kafka, stdout=subprocess.PIPE):
     return subprocess.Popen([str(places.find_gateway()), "demo", *(kafka or ("--mock",)),
                              "--seconds", "20", "--dir", str(directory)],
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stdin=subprocess.DEVNULL, stdout=stdout,
                             stderr=subprocess.STDOUT, text=True,
                             env={key: value for key, value in os.environ.items()
                                  if key != "ONCEGATE_CONFIG"})
@@ -82,9 +85,60 @@ def test_demo_tells_its_story_and_nothing_is_lost(programs, tmp_path):
     assert not belongs_to(tmp_path)
 
 
+# What a desktop has; it tells what the page that it was given shows at that moment.
+OPENER = """#!%s
+import json, sys, time, urllib.request
+address, groups, until = sys.argv[1], [], time.monotonic() + 10
+page = urllib.request.urlopen(address, timeout=10).headers["Content-Type"]
+while not groups and time.monotonic() < until:
+    groups = json.load(urllib.request.urlopen(address.replace("/groups", "/api/v1/groups"), timeout=10))["groups"]
+with open("%s", "a", encoding="utf-8") as said:
+    said.write(json.dumps({"words": sys.argv[1:], "page": page, "groups": groups}) + "\\n")
+"""
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """A desktop; what its browser was given, and saw."""
+    said = tmp_path / "opened"
+    program = tmp_path / "bin/xdg-open"
+    program.parent.mkdir()
+    program.write_text(OPENER % (sys.executable, said), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("DISPLAY", ":99")
+    monkeypatch.setenv("PATH", "%s:%s" % (program.parent, os.environ["PATH"]))
+    return lambda: [json.loads(line) for line in said.read_text().splitlines()] if said.exists() else []
+
+
 @pytest.mark.slow
-def test_demo_shows_its_failures_in_the_console(programs, broker, tmp_path):
-    """On a Kafka of its own the demo has a console, with the orders that fail in it."""
+def test_demo_opens_the_page_on_its_failures(programs, broker, tmp_path, opened):
+    """On a terminal of a desktop; not by --no-browser."""
+    for more in ([], ["--no-browser"]):
+        leader, follower = pty.openpty()
+        demo = start(tmp_path / "demo", "--kafka", broker.bootstrap, *more, stdout=follower)
+        os.close(follower)
+        output = b""
+        try:
+            while b"first order is a dead letter" not in output:
+                output += os.read(leader, 65536)
+            if not more:
+                page = wait_until(opened, 20, "the page is opened")
+        finally:
+            demo.send_signal(signal.SIGINT)
+            with contextlib.suppress(OSError):
+                while os.read(leader, 65536):
+                    pass
+            os.close(leader)
+            demo.wait(60)
+        assert len(opened()) == 1, (more, opened())
+        assert not belongs_to(tmp_path / "demo")
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/groups", " ".join(page[0]["words"]))
+    assert page[0]["page"].startswith("text/html") and page[0]["groups"][0]["open"] >= 1, page
+
+
+@pytest.mark.slow
+def test_demo_shows_its_failures_in_the_console(programs, broker, tmp_path, opened):
+    """On a Kafka of its own the demo has a console, with the orders that fail in it. Its output is no terminal."""
     demo = start(tmp_path, "--kafka", broker.bootstrap)
     try:
         config = tmp_path / "oncegate.yaml"
@@ -102,7 +156,8 @@ def test_demo_shows_its_failures_in_the_console(programs, broker, tmp_path):
     finally:
         demo.kill()
     assert demo.returncode == 0, output
-    assert "http://%s" % address in output and seen[0]["open"] > 0, (output, seen)
+    assert "http://%s/groups" % address in output and seen[0]["open"] > 0, (output, seen)
+    assert opened() == []
     assert not belongs_to(tmp_path)
 
 
