@@ -252,10 +252,15 @@ function wholeOf(number, world) {
   };
 }
 
-const words = `sequence 1004 is the last that is done of this key (epoch 2).
-1 record waits in the retry tiers behind 1007, due in 42 s: its head is at orders/1/103388.
-Nobody holds a claim at present.
-A redelivery of 1004 or anything older would be dropped as a duplicate.`;
+/* As the ledger tells them (src/ledger/state.c). */
+const words = `identity: sequence
+current epoch: 2
+  seen without a gap up to: 1004
+  unknown at or below: 0
+highest that succeeded: the last seen without a gap
+finished up to: source partition 0 offset 122499 leader epoch 3
+parked: 1
+first parked: source partition 1 offset 103388, sequence 1007 of epoch 2, in the tier of 60000 ms at offset 411, hop 2, until 1795353413148 ms`;
 
 function countsOf(total, sent) {
   const failed = Math.floor(sent / 25);

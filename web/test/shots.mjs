@@ -1,7 +1,7 @@
 /*
  * Pictures of every page at 320, 1280 and 3840 px.
  *
- *   node shots.mjs DIR [--png] [--only NAME]...
+ *   node web/build.mjs web/dist && node web/test/shots.mjs DIR [--png] [--only NAME]...
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -60,7 +60,11 @@ function cells(record: JobRecord) {
     <span class="nowrap">
       <Time at={record.at} />
     </span>,
-    letter ? <KeyText value={letter.key} size={letter.key_size} max={60} /> : null,
+    letter ? (
+      <span class="job-key">
+        <KeyText value={letter.key} size={letter.key_size} max={60} />
+      </span>
+    ) : null,
     letter ? (
       <Link to={letterPath(record.id)}>
         <Line text={letter.detail || letter.code || record.id} max={160} />
