@@ -81,6 +81,28 @@ def test_the_command_and_the_console_see_the_same_jobs(world, open_console):
     assert console.get("/api/v1/jobs/" + other["id"])["counts"]["resolved"] == 1
 
 
+def delivered_ms(world, ids):
+    """When the handler was called for the last time, by record."""
+    return [world.handler.calls(record)[-1].begin_ms for record in ids]
+
+
+def test_jobs_of_a_group_run_one_at_a_time_at_their_rate(world, open_console):
+    """The second waits for the end of the first, whose rate holds it back; it has none itself."""
+    ids = fail_all(world, 8)
+    console = open_console()
+    lines = {line["key"]["text"]: line["id"] for line in console.wait_letters(8)}
+    slow = console.post("/api/v1/jobs", {"rate": 2, "filter": {"id": [lines["k%d" % n] for n in range(7)]}})
+    quick = console.post("/api/v1/jobs", {"filter": {"id": [lines["k7"]]}})
+    wait_until(lambda: console.get("/api/v1/jobs/" + slow["id"])["counts"]["sent"] > 1, 30, "some sent")
+    other = console.get("/api/v1/jobs/" + quick["id"])
+    assert (other["status"], other["counts"]["sent"]) == ("waiting", 0)
+    assert console.wait_job(slow["id"])["counts"]["resolved"] == 7
+    assert console.wait_job(quick["id"])["counts"]["resolved"] == 1
+    first, last = sorted(delivered_ms(world, ids[:7])), delivered_ms(world, ids[7:])[0]
+    assert last >= first[-1]
+    assert first[-1] - first[0] >= 1500, "six times half a second, less what the first one took"
+
+
 def test_cancel(world, open_console):
     fail_all(world, 6)
     console = open_console()
@@ -172,8 +194,11 @@ def test_skipped_letters_are_listed_with_the_reason(world, open_console):
     foreign = wait_until(lambda: [line["id"] for line in console.letters(state="any", limit=100)
                                   if line["writer"] == "plain"], 30, "the stranger's is there")[0]
     nowhere = sent.rsplit("/", 1)[0] + "/4711"  # where letters are: below an empty log's end all is gone
-    job = console.wait_job(console.post("/api/v1/jobs", {"filter": {
-        "id": [sent, resolved, archived, gone["id"], foreign, nowhere]}})["id"])
+    order = {"filter": {"id": [sent, resolved, archived, gone["id"], foreign, nowhere]}}
+    plan = console.post("/api/v1/jobs/dry-run", order)["counts"]
+    assert {why: count for why, count in plan["skipped"].items() if count} == {
+        "resolved": 1, "archived": 1, "gone": 1, "foreign": 1, "not_found": 1} and plan["eligible"] == 1
+    job = console.wait_job(console.post("/api/v1/jobs", order)["id"])
     assert (job["counts"]["sent"], job["skipped_listed"]) == (1, 5), job
     expected = {resolved: "resolved", archived: "archived", gone["id"]: "gone", foreign: "foreign",
                 nowhere: "not_found"}

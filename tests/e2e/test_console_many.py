@@ -1,10 +1,18 @@
 """A console against one group of many dead letters, while more arrive. bench/dead-letters has the million."""
 
+import os
+import pty
+import re
+import signal
+import subprocess
 import threading
+import time
 import urllib.parse
 
 import pytest
 
+from support import places
+from support.gateway import to_yaml
 from support.stage import Stage
 from support.waiting import wait_until
 
@@ -87,6 +95,41 @@ def walk(console, limit=500, **filters):
             return found
 
 
+def held_up_on_a_terminal(words, bar, seconds):
+    """What a command writes to a terminal; it stands still for so long once its bar was seen."""
+    leader, follower = pty.openpty()
+    began, held, out = time.monotonic(), False, b""
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower) as child:
+        os.close(follower)
+        while True:
+            try:
+                out += os.read(leader, 65536)
+            except OSError:  # its end
+                break
+            if not held and bar in out:
+                held = True
+                child.send_signal(signal.SIGSTOP)
+                wait_until(lambda: time.monotonic() - began > seconds, 30, "it was held up")
+                child.send_signal(signal.SIGCONT)
+    os.close(leader)
+    assert child.returncode == 0, out
+    return out.decode()
+
+
+def commands_read_them_by_themselves(stage, total):
+    """How far they are is shown on a terminal, and that it was slow is said; elsewhere the answer alone."""
+    path = stage.directory / "many.yaml"
+    path.write_text(to_yaml(stage.config) + "\n", encoding="utf-8")
+    words = [str(places.find_gateway()), "dlq", "groups", "-c", str(path)]
+    told = held_up_on_a_terminal(words, b"reading dead letters: ", 3.5)
+    shown = [int(number) for number in re.findall(r"\rreading dead letters: (\d+)\x1b\[K", told)]
+    assert shown == sorted(shown) and 0 < shown[-1] <= total, told
+    last = re.search(r"\r\x1b\[Koncegate: (\d+) dead letters and states were read from Kafka for this, in ", told)
+    assert last and int(last.group(1)) >= total and "--route or --topic" in told, told
+    plain = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=90)
+    assert "\x1b" not in plain.stderr and "reading" not in plain.stderr and str(total) in plain.stdout.replace(",", "")
+
+
 @pytest.mark.slow
 def test_a_group_of_many_letters_is_walked_while_more_arrive(stage):
     """No gap and no repeat from the first page to the last; counts are what was written, and a console that begins
@@ -129,3 +172,4 @@ def test_a_group_of_many_letters_is_walked_while_more_arrive(stage):
     # What stands for the group, and its times, are those of the same letters.
     for name in ("signature", "title", "open", "keys", "attempts", "first", "last"):
         assert counted[name] == group[name], name
+    commands_read_them_by_themselves(stage, total)

@@ -1,6 +1,7 @@
 """Redrive as a job: dry run, sending, results, cancel, two runners. Killed: test_redrive_killed.py."""
 
 import json
+import re
 
 import pytest
 
@@ -57,6 +58,19 @@ def test_letter_whose_key_has_moved_on_is_superseded(world):
     job = start_job(world)
     assert (job["sent"], job["superseded"], job.get("resolved", 0)) == (1, 1, 0)
     assert old not in world.handler.effects()
+
+
+def test_where_records_have_no_number_it_is_not_known_who_was_overtaken(world):
+    """Said, and not taken for none."""
+    world.start(world.config(world.route(dedup={"identity": "event-id", "from": "header:seq"})))
+    world.send("k", 1, rule={"fail_first": 1, "status": 422})
+    world.wait_dead(1)
+    world.wait_effects(world.send("k", 2))
+    world.wait_committed()
+    dry = json.loads(redrive(world, "start", "--dry-run", "-o", "json", check=0).stdout)
+    assert (dry["eligible"], dry["overtaken"], dry["overtaken_unknown"]) == (1, 0, 1)
+    said = redrive(world, "start", "--dry-run", check=0).stdout
+    assert re.search(r"unknown +1  whether their key has moved on is not known", said), said
 
 
 def test_force_delivers_what_its_key_has_moved_past(world):
