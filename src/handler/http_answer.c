@@ -5,6 +5,8 @@
  * Interim answers (1xx) are skipped, but their bytes count towards the limits, so that an endless
  * row of them is refused. Trailers are counted and not read: what decides stands in the head.
  * The parser is paused at the end of the final answer: what follows was not asked for.
+ *
+ * What is whole at once and plain does not get to the parser (http_plain.h).
  */
 #include "handler/http_answer.h"
 
@@ -12,6 +14,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "handler/http_plain.h"
 #include "handler/http_problem.h"
 
 /* A body that is not problem details is kept for its first lines only. */
@@ -167,6 +170,18 @@ static bool is_text(const struct http_answer *answer)
            (type.len > 5 && strncasecmp(type.data + type.len - 5, "+json", 5) == 0);
 }
 
+/* The head of the final answer is whole. */
+static void end_head(struct http_answer *answer, int status)
+{
+    answer->head_done = true;
+    answer->status = (uint16_t)status;
+    answer->keep_max = is_problem(answer) ? HTTP_BODY_KEPT_MAX
+                       : is_text(answer)  ? TEXT_KEPT_MAX
+                                          : 0;
+    answer->keep_body = answer->keep_max && (status >= 300 || is_problem(answer) ||
+                                             answer->values[HTTP_HEADER_OUTCOME].seen);
+}
+
 static int on_headers_complete(http_parser *parser)
 {
     struct http_answer *answer = answer_of(parser);
@@ -180,13 +195,17 @@ static int on_headers_complete(http_parser *parser)
         return refuse(answer, "the status of the answer is not between 100 and 599"), -1;
     if (status < 200)
         return 1; /* no body, whatever its headers say */
-    answer->head_done = true;
-    answer->keep_max = is_problem(answer) ? HTTP_BODY_KEPT_MAX
-                       : is_text(answer)  ? TEXT_KEPT_MAX
-                                          : 0;
-    answer->keep_body = answer->keep_max && (status >= 300 || is_problem(answer) ||
-                                             answer->values[HTTP_HEADER_OUTCOME].seen);
+    end_head(answer, (int)status);
     return status == 204 || status == 304 ? 1 : 0;
+}
+
+static void keep_body(struct http_answer *answer, const char *data, size_t len)
+{
+    answer->body_len += len;
+    if (answer->keep_body && answer->body.len < answer->keep_max) {
+        size_t keep = answer->keep_max - answer->body.len;
+        buf_add(&answer->body, data, len < keep ? len : keep);
+    }
 }
 
 static int on_body(http_parser *parser, const char *at, size_t len)
@@ -195,11 +214,7 @@ static int on_body(http_parser *parser, const char *at, size_t len)
     uint64_t room = answer->max_body - answer->body_len;
     size_t allowed = len < room ? len : (size_t)room;
 
-    answer->body_len += allowed;
-    if (answer->keep_body && answer->body.len < answer->keep_max) {
-        size_t keep = answer->keep_max - answer->body.len;
-        buf_add(&answer->body, at, allowed < keep ? allowed : keep);
-    }
+    keep_body(answer, at, allowed);
     if (allowed == len)
         return 0;
     answer->whole = true; /* the status decides; the rest is not worth reading */
@@ -255,8 +270,7 @@ void http_answer_deinit(struct http_answer *answer)
 
 void http_answer_begin(struct http_answer *answer)
 {
-    http_parser_init(&answer->parser, HTTP_RESPONSE);
-    answer->parser.data = answer;
+    answer->status = 0;
     answer->body_len = 0;
     answer->head_len = 0;
     answer->line_len = 0;
@@ -277,11 +291,38 @@ void http_answer_begin(struct http_answer *answer)
         buf_reset(&answer->body);
 }
 
+static bool take_plain(struct http_answer *answer, const char *data, size_t len)
+{
+    struct http_plain plain;
+
+    if (!http_plain_read(data, len, &plain) || plain.body.len > answer->max_body)
+        return false;
+    for (int i = 0; i < HTTP_KNOWN_HEADERS; i++) {
+        struct http_header_value *value = &answer->values[i];
+        if (slice_is_null(plain.values[i]))
+            continue;
+        value->seen = 1;
+        value->len = (uint16_t)plain.values[i].len;
+        memcpy(value->text, plain.values[i].data, plain.values[i].len);
+    }
+    end_head(answer, plain.status);
+    keep_body(answer, plain.body.data, plain.body.len);
+    answer->whole = true;
+    answer->keep_alive = true;
+    return true;
+}
+
 enum http_answer_state http_answer_feed(struct http_answer *answer, const char *data, size_t len)
 {
     if (len == 0)
         return HTTP_ANSWER_MORE; /* the parser takes 0 bytes for the end of the stream */
-    answer->started = true;
+    if (!answer->started) {
+        answer->started = true;
+        if (take_plain(answer, data, len))
+            return HTTP_ANSWER_WHOLE;
+        http_parser_init(&answer->parser, HTTP_RESPONSE);
+        answer->parser.data = answer;
+    }
     size_t used = http_parser_execute(&answer->parser, &settings, data, len);
     if (answer->whole) {
         if (used < len)
@@ -299,7 +340,7 @@ enum http_answer_state http_answer_feed(struct http_answer *answer, const char *
 
 enum http_answer_state http_answer_eof(struct http_answer *answer)
 {
-    if (answer->head_done)
+    if (answer->head_done && !answer->whole)
         http_parser_execute(&answer->parser, &settings, NULL, 0);
     if (!answer->whole)
         return HTTP_ANSWER_MORE;
@@ -309,7 +350,7 @@ enum http_answer_state http_answer_eof(struct http_answer *answer)
 
 int http_answer_status(const struct http_answer *answer)
 {
-    return answer->head_done ? (int)answer->parser.status_code : 0;
+    return answer->status;
 }
 
 static bool read_outcome(struct slice s, enum outcome *out)

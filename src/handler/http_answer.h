@@ -35,13 +35,14 @@ struct http_header_value {
 };
 
 struct http_answer {
-    struct http_parser parser;
+    struct http_parser parser; /* set up by the first bytes that it is asked to read */
     uint64_t max_body;
     uint64_t body_len; /* body bytes so far */
     uint32_t head_len; /* header bytes so far */
     uint32_t line_len; /* of the header line being read */
     uint16_t headers;  /* header lines so far */
     uint16_t name_len; /* of the header name being read */
+    uint16_t status;   /* of the final answer, once its head is whole; else 0 */
     bool started;      /* a byte came */
     bool head_done;    /* the head of the final answer is whole */
     bool in_value;     /* the last piece of the line was of its value */

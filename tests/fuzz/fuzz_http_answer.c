@@ -1,6 +1,7 @@
 /*
  * Bytes of a handler as an answer. Byte 0 says how large the pieces are, byte 1 the bound of the
- * body. However the bytes are cut, the answer must mean the same, and what comes out must be clean.
+ * body. However the bytes are cut, the answer must mean the same (what is there at once may be read
+ * without the parser, pieces are not), and what comes out must be clean.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -67,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (state == HTTP_ANSWER_WHOLE) {
         check(&of_whole);
         assert(of_whole.status == of_cut.status && of_whole.error == of_cut.error);
+        assert(cut.keep_alive || !whole.keep_alive);
         assert(of_whole.has_outcome == of_cut.has_outcome);
         assert(of_whole.retry_after_ms == of_cut.retry_after_ms);
         assert(strcmp(of_whole.code, of_cut.code) == 0);

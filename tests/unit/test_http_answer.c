@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "handler/http_answer.h"
+#include "handler/http_plain.h"
 #include "handler/http_problem.h"
 
 #define MAX_BODY 65536
@@ -506,6 +507,92 @@ static void test_begin_forgets_the_answer_before(void **state)
     http_answer_deinit(&answer);
 }
 
+/* ---- plain answers, which do not get to the parser ---- */
+
+static const char *const plain_answers[] = {
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 201 \r\ncontent-length: 2\r\nServer: x, y\r\n\r\nok",
+    "HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Type: text/plain\r\nContent-Length: "
+    "4\r\n\r\nbusy",
+    "HTTP/1.1 422 No\r\nContent-Type: application/problem+json\r\nContent-Length: 16\r\n"
+    "Oncegate-Outcome: drop\r\nOncegate-Error-Code: odd\r\n\r\n{\"detail\":\"why\"}",
+};
+
+static void test_plain_answers_are_read_without_the_parser(void **state)
+{
+    static const char *const others[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nUpgrade: h2c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: a\r\n b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRetry-After: 1\r\nRetry-After: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+    };
+    struct http_plain plain;
+    (void)state;
+    for (size_t i = 0; i < sizeof(plain_answers) / sizeof(plain_answers[0]); i++)
+        assert_true(http_plain_read(plain_answers[i], strlen(plain_answers[i]), &plain));
+    assert_int_equal(plain.status, 422);
+    assert_true(slice_equal_text(plain.body, "{\"detail\":\"why\"}"));
+    assert_true(slice_equal_text(plain.values[HTTP_HEADER_OUTCOME], "drop"));
+    assert_true(slice_is_null(plain.values[HTTP_HEADER_RETRY_AFTER]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(http_plain_read(others[i], strlen(others[i]), &plain));
+}
+
+/* In pieces it is the parser that reads. */
+static void assert_read_alike(const char *text, size_t len, uint64_t max_body)
+{
+    struct seen *all = feed(text, len, 0, max_body, true);
+    struct seen *one = feed(text, len, 1, max_body, true);
+
+    if (all->state != one->state)
+        print_message("not alike: %.*s\n", (int)len, text);
+    assert_int_equal(all->state, one->state);
+    if (all->state == HTTP_ANSWER_WHOLE) {
+        assert_int_equal(all->answer.error, one->answer.error);
+        assert_int_equal(all->answer.status, one->answer.status);
+        assert_int_equal(all->answer.has_outcome, one->answer.has_outcome);
+        assert_int_equal(all->answer.retry_after_ms, one->answer.retry_after_ms);
+        assert_string_equal(all->answer.code, one->answer.code);
+        assert_string_equal(all->answer.detail, one->answer.detail);
+        /* Bytes behind the answer are seen only by who gets them with it. */
+        assert_true(one->keep_alive || !all->keep_alive);
+    }
+    mem_free(all);
+    mem_free(one);
+}
+
+static void test_nearly_plain_answers_are_read_as_the_parser_reads_them(void **state)
+{
+    char text[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof(plain_answers) / sizeof(plain_answers[0]); i++) {
+        size_t len = strlen(plain_answers[i]);
+        for (size_t at = 0; at < len; at++) {
+            for (int c = 0; c < 256; c++) {
+                memcpy(text, plain_answers[i], len);
+                text[at] = (char)c; /* another byte */
+                assert_read_alike(text, len, MAX_BODY);
+            }
+            memcpy(text, plain_answers[i], len); /* twice */
+            memmove(text + at + 1, plain_answers[i] + at, len - at);
+            assert_read_alike(text, len + 1, MAX_BODY);
+            memcpy(text, plain_answers[i], len); /* missing */
+            memmove(text + at, plain_answers[i] + at + 1, len - at - 1);
+            assert_read_alike(text, len - 1, MAX_BODY);
+            assert_read_alike(plain_answers[i], at, MAX_BODY); /* cut */
+        }
+        assert_read_alike(plain_answers[i], len, 3); /* a body beyond its bound */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +616,8 @@ int main(void)
         cmocka_unit_test(test_read_text_body_becomes_the_detail),
         cmocka_unit_test(test_problem_text_is_clean_utf8_cut_at_a_character),
         cmocka_unit_test(test_begin_forgets_the_answer_before),
+        cmocka_unit_test(test_plain_answers_are_read_without_the_parser),
+        cmocka_unit_test(test_nearly_plain_answers_are_read_as_the_parser_reads_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
