@@ -24,13 +24,6 @@ void buf_deinit(struct buf *buf)
     *buf = (struct buf){0};
 }
 
-void buf_reset(struct buf *buf)
-{
-    buf->len = 0;
-    if (buf->data)
-        buf->data[0] = '\0';
-}
-
 void buf_grow(struct buf *buf, size_t more)
 {
     if (more >= SIZE_MAX / 2 - buf->len)
@@ -82,11 +75,6 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
     vsnprintf(buf->data + buf->len, (size_t)len + 1, fmt, again);
     va_end(again);
     buf->len += (size_t)len;
-}
-
-struct slice buf_slice(const struct buf *buf)
-{
-    return (struct slice){buf->data ? buf->data : "", buf->len};
 }
 
 /* The two-character escape of c, or 0. */

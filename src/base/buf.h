@@ -21,8 +21,21 @@ struct buf {
 
 void buf_init(struct buf *buf);
 void buf_deinit(struct buf *buf);
-void buf_reset(struct buf *buf); /* len = 0, keeps the memory */
 void buf_grow(struct buf *buf, size_t more);
+
+/* len = 0, keeps the memory */
+static inline void buf_reset(struct buf *buf)
+{
+    buf->len = 0;
+    if (buf->data)
+        buf->data[0] = '\0';
+}
+
+/* Borrowed until the next change. */
+static inline struct slice buf_slice(const struct buf *buf)
+{
+    return (struct slice){buf->data ? buf->data : "", buf->len};
+}
 
 /* Room for `more` bytes and the NUL. */
 static inline void buf_reserve(struct buf *buf, size_t more)
@@ -60,7 +73,6 @@ static inline void buf_add_char(struct buf *buf, char c)
 void buf_add_u64(struct buf *buf, uint64_t n); /* decimal */
 void buf_add_i64(struct buf *buf, int64_t n);  /* decimal */
 void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
-struct slice buf_slice(const struct buf *buf); /* borrowed until the next change */
 
 /* Adds s as a JSON string with quotes; bytes that are not UTF-8 become U+FFFD. */
 void buf_add_json(struct buf *buf, struct slice s);

@@ -142,7 +142,7 @@ void str_from_size(uint64_t bytes, char out[STR_SIZE_MAX])
 bool str_is_utf8(struct slice s)
 {
     for (size_t i = 0; i < s.len;) {
-        size_t len = utf8_char_len(s.data + i, s.len - i);
+        size_t len = (unsigned char)s.data[i] < 0x80 ? 1 : utf8_char_len(s.data + i, s.len - i);
         if (len == 0)
             return false;
         i += len;

@@ -28,6 +28,8 @@ struct slice cloudevents_name(struct slice header)
         {"cloudEvents:", 12},
         {"cloudEvents_", 12},
     };
+    if (header.len == 0 || header.data[0] != 'c') /* as each of them begins */
+        return SLICE_NULL;
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
         if (!slice_starts_with(header, prefixes[i]))
             continue;

@@ -1,6 +1,6 @@
 /*
- * Writes the header lines of one delivery. What all requests of a route share is built once; a
- * delivery appends, and goes over the record's headers once.
+ * Writes the header lines of one delivery. What all requests of a route or of a topic share is
+ * built once; a delivery appends, and goes over the record's headers once.
  *
  * Invariants: every foreign byte is percent-encoded or checked to be plain ASCII, so that no record
  * can end a line or add one; a header that is too large is left out and named in Oncegate-Omitted,
@@ -32,6 +32,7 @@
 #define TRACE_MAX         512
 #define CONFIGURED_MAX    (8 * 1024)
 #define OMITTED_MAX       8 /* names in Oncegate-Omitted */
+#define TOPICS_KEPT       16
 
 /* The text of a time up to its seconds: the next time is most often in the same one. */
 struct second_text {
@@ -39,6 +40,15 @@ struct second_text {
     char text[STR_RFC3339_MAX]; /* 2026-01-02T03:04:05 */
 };
 #define SECOND_TEXT_LEN 19
+
+/* What the requests of a topic share. */
+struct topic_text {
+    struct buf topic;     /* whose it is */
+    struct buf beginning; /* of the idempotency text */
+    struct buf source;    /* the line ce-source */
+    struct buf kafka;     /* the line Kafka-Topic */
+    struct buf lines; /* all that a record without a content type, no CloudEvent, has in common */
+};
 
 struct request_template {
     struct buf fixed;        /* User-Agent and the configured lines */
@@ -48,8 +58,9 @@ struct request_template {
     size_t forward_count;
     bool hide_key, bare_key;
     struct webhook_signer *signer; /* NULL: unsigned */
-    struct buf text;               /* the idempotency text of the request being written */
+    struct buf text, key;          /* of the request being written: its idempotency text, its key */
     struct second_text event_second, deadline_second;
+    struct topic_text topics[TOPICS_KEPT]; /* by hash */
 };
 
 /* ---- what is configured ---- */
@@ -172,6 +183,15 @@ void request_template_free(struct request_template **tpl)
     buf_deinit(&(*tpl)->fixed);
     buf_deinit(&(*tpl)->content_type);
     buf_deinit(&(*tpl)->text);
+    buf_deinit(&(*tpl)->key);
+    for (size_t i = 0; i < TOPICS_KEPT; i++) {
+        struct topic_text *topic = &(*tpl)->topics[i];
+        buf_deinit(&topic->topic);
+        buf_deinit(&topic->beginning);
+        buf_deinit(&topic->source);
+        buf_deinit(&topic->kafka);
+        buf_deinit(&topic->lines);
+    }
     mem_free(*tpl);
     *tpl = NULL;
 }
@@ -186,6 +206,51 @@ static void end_line(struct buf *out)
     ADD_LIT(out, "\r\n");
 }
 
+/* value: such as may stand there. */
+#define ADD_LINE(out, name, value)                                                                 \
+    (ADD_LIT((out), name), buf_add_slice((out), (value)), end_line(out))
+
+/* ---- what a topic's requests share ---- */
+
+#define SPECVERSION_LINE "ce-specversion: 1.0\r\n"
+#define TYPE_LINE        "ce-type: io.oncegate.record\r\n"
+
+static void build_topic(struct request_template *tpl, struct topic_text *text, struct slice topic)
+{
+    buf_reset(&text->topic);
+    buf_reset(&text->beginning);
+    buf_reset(&text->source);
+    buf_reset(&text->kafka);
+    buf_reset(&text->lines);
+    buf_add_slice(&text->topic, topic);
+    identity_text_beginning(tpl->group, topic, &text->beginning);
+    ADD_LIT(&text->source, "ce-source: /kafka/");
+    percent_add_value(&text->source, topic);
+    end_line(&text->source);
+    ADD_LIT(&text->kafka, "Kafka-Topic: ");
+    percent_add_value(&text->kafka, topic);
+    end_line(&text->kafka);
+    buf_add_slice(&text->lines, buf_slice(&tpl->fixed));
+    ADD_LINE(&text->lines, "Content-Type: ", buf_slice(&tpl->content_type));
+    buf_add_slice(&text->lines, buf_slice(&text->kafka));
+    ADD_LIT(&text->lines, SPECVERSION_LINE TYPE_LINE);
+    buf_add_slice(&text->lines, buf_slice(&text->source));
+}
+
+static const struct topic_text *topic_text(struct request_template *tpl, struct slice topic)
+{
+    size_t hash = topic.len;
+    /* Topics of one route differ at their end, if not in length. */
+    for (size_t i = topic.len > 4 ? topic.len - 4 : 0; i < topic.len; i++)
+        hash = hash * 31 + (unsigned char)topic.data[i];
+    struct topic_text *text = &tpl->topics[hash % TOPICS_KEPT];
+    if (text->topic.len == 0 || !slice_equal(buf_slice(&text->topic), topic))
+        build_topic(tpl, text, topic);
+    return text;
+}
+
+/* ---- the record's own headers ---- */
+
 /* The record's headers that mean something, found in one pass. */
 struct found {
     struct slice content_type, traceparent, tracestate; /* null: none that may be passed on */
@@ -196,6 +261,11 @@ struct found {
 static bool name_is(struct slice name, const char *text, size_t len)
 {
     return name.len == len && strncasecmp(name.data, text, len) == 0;
+}
+
+static bool is_specversion(struct slice name)
+{
+    return !slice_is_null(name) && cloudevents_attribute_of(name) == CLOUDEVENTS_SPECVERSION;
 }
 
 static void find_headers(const struct record *rec, struct found *found)
@@ -209,7 +279,7 @@ static void find_headers(const struct record *rec, struct found *found)
             found->traceparent = percent_is_plain(value, TRACE_MAX) ? value : SLICE_NULL;
         else if (name_is(name, "tracestate", 10))
             found->tracestate = percent_is_plain(value, TRACE_MAX) ? value : SLICE_NULL;
-        else if (cloudevents_attribute_of(cloudevents_name(name)) == CLOUDEVENTS_SPECVERSION)
+        else if (is_specversion(cloudevents_name(name)))
             found->binary = true;
     }
     found->structured = cloudevents_is_structured(found->content_type);
@@ -307,56 +377,64 @@ static void add_time(struct buf *out, struct second_text *cache, int64_t wall_ms
             7);
 }
 
-static void add_cloudevent(struct request_template *tpl, const struct request_facts *facts,
-                           const struct found *found, struct allowance *allowance, struct buf *out)
+/* The lines of the route and the first ones of the event; which attributes the record brought. */
+static unsigned add_first_lines(const struct request_template *tpl, const struct topic_text *topic,
+                                const struct record *rec, const struct found *found,
+                                struct allowance *allowance, struct buf *out)
+{
+    unsigned own = 0;
+
+    if (!found->content_type.len && !found->binary) {
+        buf_add_slice(out, buf_slice(&topic->lines));
+        return 0;
+    }
+    buf_add_slice(out, buf_slice(&tpl->fixed));
+    ADD_LINE(out, "Content-Type: ",
+             found->content_type.len ? found->content_type : buf_slice(&tpl->content_type));
+    buf_add_slice(out, buf_slice(&topic->kafka));
+    if (found->structured)
+        return 0;
+    if (found->binary)
+        own = add_own_attributes(out, rec, allowance);
+    if (!(own & CLOUDEVENTS_SPECVERSION))
+        ADD_LIT(out, SPECVERSION_LINE);
+    if (!(own & CLOUDEVENTS_SOURCE))
+        buf_add_slice(out, buf_slice(&topic->source));
+    if (!(own & CLOUDEVENTS_TYPE))
+        ADD_LIT(out, TYPE_LINE);
+    return own;
+}
+
+/* What an event has of its record. */
+static void add_event(struct request_template *tpl, const struct request_facts *facts,
+                      const struct found *found, unsigned own, struct buf *out)
 {
     const struct origin *origin = facts->origin;
     struct slice key = facts->rec->key;
 
     if (found->structured)
         return;
-    unsigned own = found->binary ? add_own_attributes(out, facts->rec, allowance) : 0;
-    if (!(own & CLOUDEVENTS_SPECVERSION))
-        ADD_LIT(out, "ce-specversion: 1.0\r\n");
-    if (!(own & CLOUDEVENTS_ID)) {
-        ADD_LIT(out, "ce-id: ");
-        buf_add_slice(out, buf_slice(&tpl->text));
-        end_line(out);
-    }
-    if (!(own & CLOUDEVENTS_SOURCE)) {
-        ADD_LIT(out, "ce-source: /kafka/");
-        percent_add_value(out, origin->topic);
-        end_line(out);
-    }
-    if (!(own & CLOUDEVENTS_TYPE))
-        ADD_LIT(out, "ce-type: io.oncegate.record\r\n");
+    if (!(own & CLOUDEVENTS_ID))
+        ADD_LINE(out, "ce-id: ", buf_slice(&tpl->text));
     /* An event without a time has none; ours would change it. */
     if (!found->binary && has_text(origin->timestamp_ms)) {
         ADD_LIT(out, "ce-time: ");
         add_time(out, &tpl->event_second, origin->timestamp_ms);
     }
-    if (!(own & CLOUDEVENTS_PARTITIONKEY) && key.len && str_is_utf8(key)) {
-        ADD_LIT(out, "ce-partitionkey: ");
-        add_key(out, key, tpl->hide_key);
-        end_line(out);
-    }
+    if (!(own & CLOUDEVENTS_PARTITIONKEY) && key.len && str_is_utf8(key))
+        ADD_LINE(out, "ce-partitionkey: ", buf_slice(&tpl->key));
 }
 
 static void add_kafka(const struct request_template *tpl, const struct request_facts *facts,
                       struct buf *out)
 {
-    ADD_LIT(out, "Kafka-Topic: ");
-    percent_add_value(out, facts->origin->topic);
-    ADD_LIT(out, "\r\nKafka-Partition: ");
+    ADD_LIT(out, "Kafka-Partition: ");
     buf_add_i64(out, facts->origin->partition);
     ADD_LIT(out, "\r\nKafka-Offset: ");
     buf_add_i64(out, facts->origin->offset);
     end_line(out);
-    if (!slice_is_null(facts->rec->key)) {
-        ADD_LIT(out, "Kafka-Key: ");
-        add_key(out, facts->rec->key, tpl->hide_key);
-        end_line(out);
-    }
+    if (!slice_is_null(facts->rec->key))
+        ADD_LINE(out, "Kafka-Key: ", buf_slice(&tpl->key));
     if (slice_is_null(facts->rec->value))
         ADD_LIT(out, "Kafka-Tombstone: true\r\n");
 }
@@ -419,30 +497,27 @@ static void add_oncegate(struct request_template *tpl, const struct request_fact
     }
 }
 
-static void add_plain(struct buf *out, const char *name, struct slice value)
-{
-    if (slice_is_null(value))
-        return;
-    buf_add_text(out, name);
-    buf_add_slice(out, value);
-    end_line(out);
-}
-
 void request_write(struct request_template *tpl, const struct request_facts *facts, struct buf *out)
 {
     struct found found = {0};
-    struct allowance allowance = {.left = HEADERS_TOTAL_MAX};
+    const struct topic_text *topic = topic_text(tpl, facts->origin->topic);
+    struct allowance allowance;
 
+    allowance.left = HEADERS_TOTAL_MAX;
+    allowance.omitted_count = 0;
     find_headers(facts->rec, &found);
-    identity_text(facts->identity, facts->origin, tpl->group, tpl->hide_key, &tpl->text);
+    identity_text(facts->identity, facts->origin, buf_slice(&topic->beginning), tpl->hide_key,
+                  &tpl->text);
+    buf_reset(&tpl->key);
+    if (!slice_is_null(facts->rec->key))
+        add_key(&tpl->key, facts->rec->key, tpl->hide_key);
     buf_reserve(out, 1024);
-    buf_add_slice(out, buf_slice(&tpl->fixed));
-    add_plain(out, "Content-Type: ",
-              found.content_type.len ? found.content_type : buf_slice(&tpl->content_type));
-    add_plain(out, "traceparent: ", found.traceparent);
+    unsigned own = add_first_lines(tpl, topic, facts->rec, &found, &allowance, out);
     if (!slice_is_null(found.traceparent))
-        add_plain(out, "tracestate: ", found.tracestate);
-    add_cloudevent(tpl, facts, &found, &allowance, out);
+        ADD_LINE(out, "traceparent: ", found.traceparent);
+    if (!slice_is_null(found.traceparent) && !slice_is_null(found.tracestate))
+        ADD_LINE(out, "tracestate: ", found.tracestate);
+    add_event(tpl, facts, &found, own, out);
     add_kafka(tpl, facts, out);
     add_oncegate(tpl, facts, out);
     add_forwarded(tpl, facts->rec, &allowance, out);

@@ -267,14 +267,20 @@ static void add_key(struct buf *out, const struct identity *identity, const stru
         add_part(out, identity->key, hide || identity->key.len > KEY_SHOWN_MAX);
 }
 
-static void write_text(struct buf *out, const struct identity *identity,
-                       const struct origin *origin, struct slice group, bool hide_key, bool hide_id)
+void identity_text_beginning(struct slice group, struct slice topic, struct buf *out)
 {
     buf_add_text(out, "og/");
     buf_add_percent(out, group, "");
     buf_add_char(out, '/');
-    buf_add_percent(out, origin->topic, "");
+    buf_add_percent(out, topic, "");
     buf_add_char(out, '/');
+}
+
+static void write_text(struct buf *out, const struct identity *identity,
+                       const struct origin *origin, struct slice beginning, bool hide_key,
+                       bool hide_id)
+{
+    buf_add_slice(out, beginning);
     bool by_origin = identity->status != IDENTITY_OK || identity->kind == IDENTITY_OFFSET ||
                      identity->kind == IDENTITY_NONE;
     if (by_origin) {
@@ -296,19 +302,19 @@ static void write_text(struct buf *out, const struct identity *identity,
     buf_add_u64(out, identity->number);
 }
 
-void identity_text(const struct identity *identity, const struct origin *origin, struct slice group,
-                   bool hide_key, struct buf *out)
+void identity_text(const struct identity *identity, const struct origin *origin,
+                   struct slice beginning, bool hide_key, struct buf *out)
 {
     buf_reset(out);
-    write_text(out, identity, origin, group, hide_key, false);
+    write_text(out, identity, origin, beginning, hide_key, false);
     /* Too long: give up what people can read least, the key first, then the id, then all of it. */
     if (out->len > TEXT_MAX) {
         buf_reset(out);
-        write_text(out, identity, origin, group, true, false);
+        write_text(out, identity, origin, beginning, true, false);
     }
     if (out->len > TEXT_MAX) {
         buf_reset(out);
-        write_text(out, identity, origin, group, true, true);
+        write_text(out, identity, origin, beginning, true, true);
     }
     if (out->len > TEXT_MAX) {
         char hex[SHA256_HEX_MAX];

@@ -64,7 +64,8 @@ void identity_read(const struct identity_rule *rule, const struct record *rec, s
 
 /*
  * The text of the Idempotency-Key without quotes, at most 255 bytes, parts percent-encoded. out is
- * reset first.
+ * reset first. beginning: identity_text_beginning of the group and the origin's topic, which many
+ * texts share.
  *
  *   og/<group>/<topic>/<key>/<epoch>/<number>   sequence and version
  *   og/<group>/<topic>/<key>/id/<id>            event-id
@@ -75,8 +76,11 @@ void identity_read(const struct identity_rule *rule, const struct record *rec, s
  * written null:<partition>; a hidden one, one of more than 128 bytes, or one that makes the text
  * too long as sha256:<hex> (a key's own colon is always encoded).
  */
-void identity_text(const struct identity *identity, const struct origin *origin, struct slice group,
-                   bool hide_key, struct buf *out);
+void identity_text(const struct identity *identity, const struct origin *origin,
+                   struct slice beginning, bool hide_key, struct buf *out);
+
+/* Adds how each text of a topic's records begins: og/<group>/<topic>/ */
+void identity_text_beginning(struct slice group, struct slice topic, struct buf *out);
 
 const char *identity_kind_name(enum identity_kind kind);
 

@@ -36,7 +36,7 @@ static void check_text(const struct identity *identity, struct buf *text)
 {
     struct origin origin = {.topic = SLICE_LIT("t"), .partition = 1, .offset = 2};
     for (int hide = 0; hide < 2; hide++) {
-        identity_text(identity, &origin, SLICE_LIT("g"), hide, text);
+        identity_text(identity, &origin, SLICE_LIT("og/g/t/"), hide, text);
         check(text->len > 0 && text->len <= 255);
         for (size_t i = 0; i < text->len; i++)
             check(text->data[i] > ' ' && text->data[i] < 0x7f && text->data[i] != '"' &&

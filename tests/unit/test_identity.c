@@ -378,10 +378,19 @@ static struct origin an_origin(void)
     return (struct origin){.topic = SLICE_LIT("orders"), .partition = 3, .offset = 42};
 }
 
+static void write_text(const struct identity *identity, const struct origin *origin,
+                       struct slice group, bool hide_key)
+{
+    struct buf beginning = {0};
+    identity_text_beginning(group, origin->topic, &beginning);
+    identity_text(identity, origin, buf_slice(&beginning), hide_key, &text);
+    buf_deinit(&beginning);
+}
+
 static const char *text_of(const struct identity *identity, bool hide_key)
 {
     struct origin origin = an_origin();
-    identity_text(identity, &origin, SLICE_LIT("orders-app"), hide_key, &text);
+    write_text(identity, &origin, SLICE_LIT("orders-app"), hide_key);
     return text.data;
 }
 
@@ -403,7 +412,7 @@ static void test_identity_text_of_each_kind_has_its_form(void **state)
     assert_string_equal(text_of(&id, false), "og/orders-app/orders/3/42");
     struct origin elected = an_origin();
     elected.leader_epoch = 5;
-    identity_text(&id, &elected, SLICE_LIT("orders-app"), false, &text);
+    write_text(&id, &elected, SLICE_LIT("orders-app"), false);
     assert_string_equal(text.data, "og/orders-app/orders/3/42@5");
     id.kind = IDENTITY_SEQUENCE;
     id.status = IDENTITY_MISSING;
@@ -460,7 +469,7 @@ static void test_identity_text_is_never_longer_than_255(void **state)
     assert_true(text.len <= 255);
 
     struct origin origin = {.topic = {long_text, 249}};
-    identity_text(&id, &origin, (struct slice){long_text, 249}, false, &text);
+    write_text(&id, &origin, (struct slice){long_text, 249}, false);
     assert_true(text.len <= 255);
     assert_memory_equal(text.data, "og/sha256:", 10);
     mem_free(long_text);
@@ -474,10 +483,10 @@ static void test_identity_text_of_long_parts_still_differs(void **state)
     struct origin origin = {.topic = {long_text, 240}};
     struct identity id = {.kind = IDENTITY_SEQUENCE, .key = SLICE_LIT("a"), .number = 1};
     char first[256];
-    identity_text(&id, &origin, (struct slice){long_text, 240}, false, &text);
+    write_text(&id, &origin, (struct slice){long_text, 240}, false);
     memcpy(first, text.data, text.len + 1);
     id.key = SLICE_LIT("b");
-    identity_text(&id, &origin, (struct slice){long_text, 240}, false, &text);
+    write_text(&id, &origin, (struct slice){long_text, 240}, false);
     assert_string_not_equal(first, text.data);
     mem_free(long_text);
 }

@@ -491,6 +491,35 @@ static void write_file(char path[64], const char *text)
     close(fd);
 }
 
+/* What a topic's requests share is built once and kept for some topics: each has its own all the
+ * same. */
+static void test_write_topics_in_turn_as_alone(void **state)
+{
+    static const struct record_header headers[] = {
+        {I("content-type"), I("text/plain")},
+        {I("ce_specversion"), I("1.0")},
+    };
+    struct err err = {0};
+    struct request_template *lasting = request_template_new(&route, &err);
+    struct buf alone = {0};
+    char topic[32];
+    (void)state;
+    assert_non_null(lasting);
+    for (int turn = 0; turn < 200; turn++) {
+        snprintf(topic, sizeof(topic), "%s-%d", turn % 3 ? "orders" : "o%", turn % 40);
+        origin.topic = (struct slice){topic, strlen(topic)};
+        set_headers(headers + turn % 2, (size_t)turn % 4 / 2);
+        write_request();
+        buf_reset(&alone);
+        buf_add_slice(&alone, buf_slice(&out));
+        write_with(lasting);
+        assert_string_equal(out.data, alone.data);
+        snprintf(topic, sizeof(topic), "gone"); /* it is not the slice that is kept */
+    }
+    buf_deinit(&alone);
+    request_template_free(&lasting);
+}
+
 static void test_template_configured_headers(void **state)
 {
     char path[64];
@@ -651,6 +680,7 @@ int main(void)
         TEST(test_write_cloudevent_with_amqp_names),
         TEST(test_write_ce_headers_without_specversion_are_no_event),
         TEST(test_write_structured_event_passes_as_it_is),
+        TEST(test_write_topics_in_turn_as_alone),
         TEST(test_template_configured_headers),
         TEST(test_template_refuses_bad_configured_headers),
         TEST(test_sign_two_secrets_and_stable_id),
