@@ -216,7 +216,7 @@ static void await_prefetch(void)
 static void send_whole(int fd, const char *data, size_t len, const char *whom)
 {
     while (len > 0) {
-        ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+        ssize_t n = syscall(SYS_sendto, fd, data, len, MSG_NOSIGNAL, NULL, 0);
         if (n <= 0)
             die("%s: %s", whom, strerror(errno));
         data += n;
@@ -402,15 +402,30 @@ int clock_gettime(clockid_t id, struct timespec *now)
     return 0;
 }
 
-/* The gateway's requests go out by it; so do those of librdkafka's threads to the mock cluster. */
+/* By either the gateway's requests go out; so do calls of Redis, by a unix socket, and what
+ * librdkafka's threads and the mock cluster say to each other. */
+static void note_asked(int fd)
+{
+    int domain = 0;
+    socklen_t len = sizeof(domain);
+    if (!on_loop || replay.ended || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0 ||
+        domain != AF_INET)
+        return;
+    if (replay.asked_count == sizeof(replay.asked) / sizeof(replay.asked[0]))
+        die("more requests are open than there are slots");
+    replay.asked[replay.asked_count++] = fd;
+}
+
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    if (on_loop && !replay.ended) {
-        if (replay.asked_count == sizeof(replay.asked) / sizeof(replay.asked[0]))
-            die("more requests are open than there are slots");
-        replay.asked[replay.asked_count++] = fd;
-    }
+    note_asked(fd);
     return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+ssize_t send(int fd, const void *data, size_t len, int flags)
+{
+    note_asked(fd);
+    return syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
 }
 
 /* ---- set-up ---- */

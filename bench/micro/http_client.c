@@ -111,7 +111,7 @@ static void on_done(struct handler_call *call)
     if (run->left) {
         run->left--;
         call->deadline_ns = clock_mono_ns() + 15 * NS_PER_S;
-        handler_client_send(run->client, call);
+        handler_client_send(run->client, call, clock_mono_ns());
     } else if (--run->open == 0) {
         loop_stop(run->loop);
     }
@@ -143,7 +143,7 @@ static void send_all(struct run *run, uint64_t total, uint64_t conns)
         calls[i].deadline_ns = clock_mono_ns() + 15 * NS_PER_S;
         calls[i].done = on_done;
         calls[i].arg = run;
-        handler_client_send(run->client, &calls[i]);
+        handler_client_send(run->client, &calls[i], clock_mono_ns());
     }
     loop_run(run->loop);
     mem_free(calls);
@@ -168,7 +168,7 @@ static size_t measure_request(int listen_fd, struct run *run)
     call.deadline_ns = clock_mono_ns() + 15 * NS_PER_S;
     call.done = on_done;
     call.arg = run;
-    handler_client_send(run->client, &call);
+    handler_client_send(run->client, &call, clock_mono_ns());
     loop_turn(run->loop, true);
     int fd = accept(listen_fd, NULL, NULL);
     loop_turn(run->loop, false);

@@ -98,7 +98,7 @@ void attempt_start(struct delivery *d)
     metric_gauge_add(route->metrics.handler_in_flight, 1);
     if (d->twin)
         metric_add(route->metrics.twin_deliveries, 1);
-    handler_client_send(route->client, &attempt->call);
+    handler_client_send(route->client, &attempt->call, now);
 }
 
 /* Back to where it stood, as if this attempt had not been: the handler, not the record, is to
@@ -203,9 +203,15 @@ static void tell_breaker(struct delivery *d, const struct verdict *verdict)
         route_pump(route);
 }
 
-static void act(struct delivery *d, const struct verdict *verdict,
-                const struct handler_answer *answer, bool lonely_probe)
+static void count_ended(struct delivery *d, const struct handler_call *call)
 {
+    flood_ended(&d->route->flood, call->ended_ns / NS_PER_MS);
+}
+
+static void act(struct delivery *d, const struct verdict *verdict, const struct handler_call *call,
+                bool lonely_probe)
+{
+    const struct handler_answer *answer = &call->answer;
     if (verdict->outcome == OUTCOME_RETRY && verdict->breaker && !lonely_probe &&
         breaker_state(d->route->breaker) != BREAKER_CLOSED) {
         hold_back(d);
@@ -213,11 +219,11 @@ static void act(struct delivery *d, const struct verdict *verdict,
     }
     switch (verdict->outcome) {
     case OUTCOME_SUCCESS:
-        flood_ended(&d->route->flood, route_now_ms(d->route));
+        count_ended(d, call);
         delivery_finish(d, LEDGER_SUCCEEDED);
         break;
     case OUTCOME_DROP:
-        flood_ended(&d->route->flood, route_now_ms(d->route));
+        count_ended(d, call);
         delivery_finish(d, LEDGER_GIVEN_UP);
         break;
     case OUTCOME_RETRY:
@@ -236,10 +242,11 @@ static void act(struct delivery *d, const struct verdict *verdict,
 
 /* At most once: there is no other attempt, whatever the reason, nor another owner to take it up. */
 static void act_once(struct delivery *d, const struct verdict *verdict,
-                     const struct handler_answer *answer)
+                     const struct handler_call *call)
 {
+    const struct handler_answer *answer = &call->answer;
     if (verdict->outcome == OUTCOME_SUCCESS || verdict->outcome == OUTCOME_DROP) {
-        flood_ended(&d->route->flood, route_now_ms(d->route));
+        count_ended(d, call);
         delivery_finish(d,
                         verdict->outcome == OUTCOME_SUCCESS ? LEDGER_SUCCEEDED : LEDGER_GIVEN_UP);
         return;
@@ -274,18 +281,18 @@ static void answered(struct handler_call *call)
     d->ambiguous = verdict.ambiguous || call->answer.cancelled;
     metric_gauge_add(route->metrics.handler_in_flight, -1);
     metric_observe(route->metrics.handler_seconds,
-                   (double)(clock_mono_ns() - attempt->started_ns) / 1e9);
+                   (double)(call->ended_ns - attempt->started_ns) / 1e9);
     if (call->answer.cancelled) {
         delivery_drop(d);
     } else {
         metric_add(route->metrics.deliveries[verdict.outcome], 1);
         tell_breaker(d, &verdict);
         if (d->once)
-            act_once(d, &verdict, &call->answer);
+            act_once(d, &verdict, call);
         else if (delivery_unwanted(d))
             act_unwanted(d, &verdict);
         else
-            act(d, &verdict, &call->answer, lonely);
+            act(d, &verdict, call, lonely);
     }
     attempt_give(route, attempt);
 }

@@ -20,6 +20,8 @@ static unsigned slide(struct flood *flood, uint64_t now_ms)
 {
     uint64_t width = (uint64_t)flood->window_ms / FLOOD_BUCKETS;
     uint64_t bucket = now_ms / (width ? width : 1);
+    if (bucket < flood->bucket_started) /* an answer that is told behind one that came later */
+        bucket = flood->bucket_started;
     uint64_t steps = bucket - flood->bucket_started;
     if (steps > FLOOD_BUCKETS)
         steps = FLOOD_BUCKETS;

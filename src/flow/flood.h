@@ -22,7 +22,8 @@ struct flood {
 
 void flood_init(struct flood *flood, double share, uint32_t records, int64_t window_ms);
 void flood_reset(struct flood *flood);
-/* A record ended otherwise than as a dead letter. */
+/* A record ended otherwise than as a dead letter; now_ms may be a little before what was counted.
+ */
 void flood_ended(struct flood *flood, uint64_t now_ms);
 /* May one more dead letter be written? Counts it when it may; false: pause. */
 bool flood_admits(struct flood *flood, uint64_t now_ms);

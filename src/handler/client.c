@@ -152,8 +152,10 @@ void handler_client_free(struct handler_client **owned)
     *owned = NULL;
 }
 
-void handler_client_complete(struct handler_client *client, struct handler_call *call)
+void handler_client_complete(struct handler_client *client, struct handler_call *call,
+                             uint64_t now_ns)
 {
+    call->ended_ns = now_ns;
     call->next = NULL;
     if (client->done_last)
         client->done_last->next = call;
@@ -181,7 +183,7 @@ void handler_client_put_idle(struct handler_client *client, struct handler_conn 
     if (client->idle)
         client->idle->idle_prev = conn;
     client->idle = conn;
-    conn->due_ns = clock_mono_ns() + (uint64_t)client->idle_timeout_ms * NS_PER_MS;
+    conn->due_ns = conn->idle_ns + (uint64_t)client->idle_timeout_ms * NS_PER_MS;
     handler_client_watch(client, conn);
 }
 
@@ -228,7 +230,7 @@ static void begin_answer(struct handler_call *call)
     call->answer.detail[0] = '\0';
 }
 
-void handler_client_send(struct handler_client *client, struct handler_call *call)
+void handler_client_send(struct handler_client *client, struct handler_call *call, uint64_t now_ns)
 {
     struct handler_conn *conn = client->idle;
 
@@ -236,12 +238,12 @@ void handler_client_send(struct handler_client *client, struct handler_call *cal
     call->conn = NULL;
     call->next = call->prev = NULL;
     call->retried_reset = false;
-    call->sent_ns = clock_mono_ns();
-    if (call->sent_ns >= call->deadline_ns) {
+    call->sent_ns = now_ns;
+    if (now_ns >= call->deadline_ns) {
         call->answer.error = HANDLER_TIMEOUT;
         str_copy(call->answer.detail, sizeof(call->answer.detail),
                  SLICE_LIT("the deadline had passed before the request was sent"));
-        handler_client_complete(client, call);
+        handler_client_complete(client, call, now_ns);
         return;
     }
     if (!conn) {

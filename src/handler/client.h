@@ -43,11 +43,12 @@ struct handler_call {
     struct slice head;    /* header lines, each with CRLF, without the request line, Host,
                              Content-Length and the blank line */
     struct slice body;    /* may be null or empty: Content-Length: 0 */
-    uint64_t deadline_ns; /* monotonic; the total, connect included */
+    uint64_t deadline_ns; /* monotonic, as all times here; the total, connect included */
     void (*done)(struct handler_call *call);
     void *arg;
 
-    struct handler_answer answer; /* filled before done */
+    struct handler_answer answer; /* filled before done, as the next */
+    uint64_t ended_ns;            /* when the answer was whole, or it failed */
 
     /* the client's */
     struct handler_conn *conn;
@@ -61,8 +62,9 @@ struct handler_client *handler_client_new(struct loop *loop, const struct handle
                                           uint32_t max_in_flight, struct err *err) MUST_CHECK;
 /* Every call must be done or cancelled and done before. */
 void handler_client_free(struct handler_client **client);
-/* The caller keeps at most max_in_flight calls open; more is a broken invariant. */
-void handler_client_send(struct handler_client *client, struct handler_call *call);
+/* The caller keeps at most max_in_flight calls open; more is a broken invariant. now_ns: the time,
+ * which the caller has just read for the deadline. */
+void handler_client_send(struct handler_client *client, struct handler_call *call, uint64_t now_ns);
 /* Closes the call's connection; done follows with cancelled set, unless the answer had come
  * already. */
 void handler_client_cancel(struct handler_client *client, struct handler_call *call);

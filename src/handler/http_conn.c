@@ -1,8 +1,7 @@
 /*
  * The state machine of one connection, from the moment that it can be written (http_connect.c
- * brings it there). One request at a time, written from where its bytes stand
- * (request line, head, length, body) without a copy, and answered in place from the client's one
- * read buffer.
+ * brings it there). One request at a time (request line, head, length, body), written from where
+ * its bytes stand unless it is small, and answered in place from the client's one read buffer.
  *
  * Invariants: a connection has a call in every state but IDLE and DEAD; its read event is pending
  * from connected to closed, so an exchange costs no epoll_ctl; a call that ends does so through
@@ -33,6 +32,9 @@
 #define GIVEN_UP_NS NS_PER_S
 /* Reads and writes of one wake-up, so that one connection does not hold up the others. */
 #define ROUNDS_MAX 8
+/* A request up to this is put together and goes by send(): the kernel takes longer over a message
+ * of several pieces than a copy takes. */
+#define SEND_WHOLE_MAX 4096
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
@@ -139,7 +141,7 @@ void http_conn_fail(struct handler_conn *conn, enum handler_error error, const c
     answer->code[0] = '\0';
     snprintf(answer->detail, sizeof(answer->detail), "%s", text);
     give_up(conn);
-    handler_client_complete(conn->client, call);
+    handler_client_complete(conn->client, call, clock_mono_ns());
 }
 
 /* Bytes that left on the connection, ever. */
@@ -186,18 +188,21 @@ static void fail_reset(struct handler_conn *conn, bool orderly, const char *text
 static void finish(struct handler_conn *conn)
 {
     struct handler_call *call = take_call(conn);
+    uint64_t now_ns = clock_mono_ns();
+    /* A clock is not for nothing: some twenty nanoseconds. */
+    bool may_say_when = conn->answer.values[HTTP_HEADER_RETRY_AFTER].seen > 0;
 
     call->answer.request_sent = true;
-    http_answer_read(&conn->answer, clock_wall_ms(), &call->answer);
+    http_answer_read(&conn->answer, may_say_when ? clock_wall_ms() : 0, &call->answer);
     if (conn->answer.keep_alive && conn->state == HTTP_CONN_WAITING) {
         conn->reused = true;
-        conn->idle_ns = clock_mono_ns();
+        conn->idle_ns = now_ns;
         conn->state = HTTP_CONN_IDLE;
         handler_client_put_idle(conn->client, conn);
     } else {
         http_conn_close(conn);
     }
-    handler_client_complete(conn->client, call);
+    handler_client_complete(conn->client, call, now_ns);
 }
 
 /* ---- the answer ---- */
@@ -328,7 +333,7 @@ static int parts_of(const struct handler_conn *conn, struct iovec parts[4])
     return count;
 }
 
-/* TLS makes a record of each write, so what is left is put together first. */
+/* What is left of a request, put together: TLS makes a record of each write. */
 static size_t gather(struct handler_conn *conn, const struct iovec *parts, int count)
 {
     size_t len = 0;
@@ -340,6 +345,21 @@ static size_t gather(struct handler_conn *conn, const struct iovec *parts, int c
         len += take;
     }
     return len;
+}
+
+static ssize_t send_parts(struct handler_conn *conn, struct iovec *parts, int count)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    size_t left = conn->request_len - conn->sent;
+    ssize_t n;
+
+    if (left <= SEND_WHOLE_MAX)
+        gather(conn, parts, count);
+    do {
+        n = left <= SEND_WHOLE_MAX ? send(conn->fd, conn->client->scratch, left, MSG_NOSIGNAL)
+                                   : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n;
 }
 
 static enum io write_some(struct handler_conn *conn)
@@ -354,11 +374,7 @@ static enum io write_some(struct handler_conn *conn)
         conn->sent += done;
         return io;
     }
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
-    ssize_t n;
-    do {
-        n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
+    ssize_t n = send_parts(conn, parts, count);
     if (n >= 0) {
         conn->sent += (size_t)n;
         return IO_DONE;

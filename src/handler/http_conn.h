@@ -81,15 +81,17 @@ struct handler_client {
     struct loop_timer sweep;
     uint64_t sweep_at_ns;  /* UINT64_MAX: not armed */
     uint64_t want_said_ns; /* when the want of descriptors was logged last; 0: never */
-    char *scratch;         /* HTTP_SCRATCH_BYTES: what is read, and TLS requests being gathered */
+    char *scratch;         /* HTTP_SCRATCH_BYTES: what is read, and requests being gathered */
 };
 
 /* client.c */
 
 /* The call's answer is filled; done follows from the task. */
-void handler_client_complete(struct handler_client *client, struct handler_call *call);
+void handler_client_complete(struct handler_client *client, struct handler_call *call,
+                             uint64_t now_ns);
 /* The connection must be looked at when its due_ns comes. */
 void handler_client_watch(struct handler_client *client, const struct handler_conn *conn);
+/* Its idle_ns is set. */
 void handler_client_put_idle(struct handler_client *client, struct handler_conn *conn);
 /* Takes the connection off all lists; it is freed by the task. */
 void handler_client_bury(struct handler_client *client, struct handler_conn *conn);

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
 struct loop *loop;
 struct host *host;
 struct handler_client *client;
@@ -72,7 +74,7 @@ void send_timed(size_t n, struct slice body, int64_t timeout_ms)
     try_begin(&tries[n], "ce-id: 1\r\nX-Y: z\r\n", body, timeout_ms);
     tries[n].inside = &inside;
     inside = true;
-    handler_client_send(client, &tries[n].call);
+    handler_client_send(client, &tries[n].call, clock_mono_ns());
     inside = false;
 }
 

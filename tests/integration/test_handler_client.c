@@ -293,7 +293,7 @@ static void test_send_large_head_arrives_whole(void **state)
     memcpy(head, "X: ", 3);
     memcpy(head + len - 2, "\r\n", 3);
     try_begin(&tries[0], head, BODY, 15000);
-    handler_client_send(client, &tries[0].call);
+    handler_client_send(client, &tries[0].call, clock_mono_ns());
     struct peer *peer = peer_with_request(0);
     assert_int_equal(peer_requests(peer, &got), 1);
     assert_true(slice_equal_text(got, "hello"));

@@ -426,7 +426,7 @@ static void send_again(struct handler_call *call)
     struct try *try = call->arg;
 
     if (++try->done < 100)
-        handler_client_send(client, call);
+        handler_client_send(client, call, clock_mono_ns());
 }
 
 static bool hundred_done(void *arg)

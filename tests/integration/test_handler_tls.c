@@ -97,7 +97,7 @@ static void make_client(void)
 static void send_body(struct slice body, int64_t timeout_ms)
 {
     try_begin(&try, "ce-id: 1\r\n", body, timeout_ms);
-    handler_client_send(client, &try.call);
+    handler_client_send(client, &try.call, clock_mono_ns());
 }
 
 static const struct handler_answer *answer(void)
