@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -191,6 +192,27 @@ static void test_lane_each_queued_drops_all_but_the_current(void **state)
 
 #define ON_LANES(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void test_lane_get_finds_keys_of_any_length_again(void **state)
+{
+    struct lane_table *table = ((struct lanes *)*state)->table;
+    char key[70];
+    struct lane *lanes[sizeof(key)][2];
+    for (size_t len = 0; len < sizeof(key); len++) {
+        for (int last = 0; last < 2; last++) {
+            memset(key, 'a', sizeof(key));
+            key[len ? len - 1 : 0] = (char)('b' + last);
+            lanes[len][last] = lane_get(table, 7, 'k', (struct slice){key, len});
+            assert_ptr_equal(lane_get(table, 7, 'k', (struct slice){key, len}), lanes[len][last]);
+        }
+        assert_int_equal(lanes[len][0] == lanes[len][1], len == 0);
+        assert_true(len == 0 || lanes[len][0]->hash != lanes[len][1]->hash);
+        if (len > 0)
+            assert_ptr_not_equal(lanes[len][0], lanes[len - 1][0]);
+    }
+    assert_ptr_not_equal(lane_get(table, 8, 'k', SLICE_NULL), lanes[0][0]);
+    assert_ptr_not_equal(lane_get(table, 7, 'n', SLICE_NULL), lanes[0][0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +224,7 @@ int main(void)
         ON_LANES(test_lane_held_source_lets_retries_pass),
         ON_LANES(test_lane_try_blocked_lets_one_twin_be_claimed),
         ON_LANES(test_lane_each_queued_drops_all_but_the_current),
+        ON_LANES(test_lane_get_finds_keys_of_any_length_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
