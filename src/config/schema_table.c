@@ -366,7 +366,7 @@ const struct schema_key schema_keys[] = {
     {"routes[].commit.every", TYPE_DURATION, .preset = "1s", .at = R(commit_every_ms),
      .min = 10 * MS, .max = 10 * MIN,
      .doc = "At least this often, while there is something to commit."},
-    {"routes[].commit.records", TYPE_COUNT, .preset = "1000", .at = R(commit_records), .min = 1,
+    {"routes[].commit.records", TYPE_COUNT, .preset = "10000", .at = R(commit_records), .min = 1,
      .max = 1000000, .doc = "After this many settled records."},
 
     {"routes[].dedup", TYPE_SECTION,
