@@ -27,6 +27,7 @@
 #define TAKES_PER_TURN  512
 #define READY_PER_SLOT  4
 #define READY_MIN       256
+#define DEEP_PER_SLOT   16 /* records */
 #define WAIT_IN_LANE_MS 5000
 #define ABSURD_DELAY_MS 60000
 
@@ -37,10 +38,13 @@ void intake_wake(struct route *route)
 }
 
 /* Ready lanes beyond this keep no slot busier; their records only fall out of the processor's
- * caches until it is their turn. Few lanes, as of one hot key, let it look further ahead. */
+ * caches until it is their turn. Few lanes, as of one hot key, let it look further ahead: but not
+ * where slots are waited for by lanes that are deep already, as in a route of a hundred keys. */
 static size_t ready_enough(const struct route *route)
 {
     size_t enough = (size_t)route->slots * READY_PER_SLOT;
+    if (route->open_records >= (size_t)route->slots * DEEP_PER_SLOT)
+        return (route->slots + 1U) / 2;
     return enough > READY_MIN ? enough : READY_MIN;
 }
 
@@ -322,7 +326,7 @@ static void run(void *arg)
 
 void intake_room_made(struct route *route)
 {
-    if (route->intake_blocked && lane_ready_count(route->lanes) < ready_enough(route) / 2)
+    if (route->intake_blocked && lane_ready_count(route->lanes) < (ready_enough(route) + 1) / 2)
         intake_wake(route);
 }
 

@@ -30,6 +30,23 @@ def test_requests_and_records_in_flight_are_bounded(world):
     world.check()
 
 
+def test_route_of_few_keys_takes_in_no_more_than_it_has_use_for(world):
+    """40 keys at a gate that stays shut, and room for 10,000 records: 32 lanes wait for 8 slots, each with some records behind, and
+    more of them would keep no slot busier."""
+    gateway = world.start(world.config(world.route(
+        handler__max_in_flight=8, handler__timeout="20s", shutdown__drain="1s")))
+    world.handler.control(default={"gate": "g"})
+    stream = world.stream(count=3000, keys=40)
+    stream.wait()
+    wait_until(lambda: gateway.metric("in_flight_records") >= 128, 10, "16 records a slot")
+    holds_for(lambda: gateway.metric("in_flight_records") <= 128 + 512, 2,  # and what a turn takes in
+              lambda: str(gateway.metric("in_flight_records")))
+    world.handler.control(default=None, open=["g"])
+    world.wait_all_effects(30)
+    world.wait_committed()
+    world.check()
+
+
 def test_bytes_in_flight_are_bounded(world):
     gateway = world.start(world.config(world.route(
         handler__max_in_flight=4, handler__timeout="20s", limits={"bytes": "1MiB"})))
