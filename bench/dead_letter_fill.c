@@ -1,17 +1,20 @@
 /*
  * Makes the dead letters of bench/dead-letters: as a gateway writes them, on a real cluster.
  *
- *   bench-dead-letter-fill topics BROKERS                        source and dead-letter topics of
- * five routes bench-dead-letter-fill fill BROKERS LETTERS SIGNATURES       letters of the last
- * week, and states bench-dead-letter-fill live BROKERS RATE SECONDS SIGNATURES  letters of now,
- * RATE a second
+ *   bench-dead-letter-fill topics BROKERS
+ *   bench-dead-letter-fill fill BROKERS LETTERS SIGNATURES
+ *   bench-dead-letter-fill live BROKERS RATE SECONDS SIGNATURES
+ *
+ * topics: the source and dead-letter topics of five routes. fill: letters of the last week, and
+ * states. live: letters of now, RATE a second.
  *
  * Kinds of failure are as common as Zipf says (the k-th has a share of 1/k), so are the words of
  * the values; 100,000 keys, of which twenty have a fiftieth of all letters. A letter has about
  * 1 KB. Of ten letters that were filled one has a state: eight of a hundred are resolved, one is
  * being redriven, one was redriven and has failed again, which is one letter more.
  *
- * fill prints "letters=N lines=N"; the dead-letter topics must be new.
+ * fill and live print "letters=N lines=N" once all are acknowledged; for fill the dead-letter
+ * topics must be new.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -410,6 +413,7 @@ static void write_live(struct fill *fill, int64_t rate, int64_t seconds)
     }
     flush(fill);
     printf("letters=%" PRIu64 " lines=%" PRIu64 "\n", fill->letters, fill->lines);
+    (void)fflush(stdout); /* a client may take a second to end, in which no letter comes */
 }
 
 static int64_t number_of(const char *text)
