@@ -4,10 +4,12 @@ import atexit
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 GIVE_UP_S = 300
 HEAD = """version: 1
-kafka: {{bootstrap.servers: "{bootstrap}"}}
+kafka: {{bootstrap.servers: "{bootstrap}"{kafka}}}
 redis: {{url: "unix://{redis}"}}
 admin: {{listen: "127.0.0.1:{admin}"}}
 log: {{format: json}}
@@ -27,8 +29,8 @@ ROUTE = """  - name: bench-{number}
     ordering: key
     dedup: {{identity: sequence, from: "header:seq"}}
     handler: {{url: "http://127.0.0.1:{port}/", max_in_flight: {slots}}}
-    retry: {{tiers: [10s]}}
-"""
+    retry: {{{retry}}}
+{more}"""
 
 
 def say(text):
@@ -47,6 +49,26 @@ def wait_until(condition, what, seconds=GIVE_UP_S):
         if time.monotonic() > deadline:
             sys.exit("bench: not within %d s: %s" % (seconds, what))
         time.sleep(0.02)
+
+
+def leave(number, frame):
+    """At the first of these signals; those that follow change nothing, so that all is ended in order."""
+    for name in LEAVE_AT:
+        signal.signal(name, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+LEAVE_AT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def scratch():
+    """A directory for a run, the first thing it asks for: from here on it leaves nothing behind, neither files nor processes,
+    however it ends short of SIGKILL."""
+    directory = Path(tempfile.mkdtemp(prefix="oncegate-bench-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    for name in LEAVE_AT:
+        signal.signal(name, leave)
+    return directory
 
 
 def cpu_of(pid):
@@ -97,18 +119,21 @@ class Broker:
 
     def __init__(self, directory):
         self.directory = directory
+        atexit.register(self.stop)
         said = self.kafka("start", "--for-load")
         self.bootstrap, self.pid = said["bootstrap"], int(said["pids"])
 
     def kafka(self, verb, *options):
+        # In a session of its own: Ctrl-C on a terminal is for us, who stop it in order.
         out = subprocess.run([ROOT / "scripts/kafka", verb, "--dir", self.directory / "kafka", *options], check=True,
-                             stdout=subprocess.PIPE, text=True).stdout
+                             stdout=subprocess.PIPE, text=True, start_new_session=True).stdout
         return dict(line.split("=", 1) for line in out.split())
 
     def cpu(self):
         return cpu_of(self.pid)
 
     def stop(self):
+        atexit.unregister(self.stop)
         self.kafka("stop")
 
 
@@ -120,7 +145,8 @@ class Redis:
         self.process = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", self.path, "--save", "", "--appendonly", "no",
              "--dir", str(directory), "--maxmemory-policy", "noeviction"],
-            stdout=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, start_new_session=True)
+        atexit.register(self.stop)
         wait_until(self.answers, "Redis answers", 20)
 
     def answers(self):
@@ -128,6 +154,10 @@ class Redis:
             return self.call("PING").startswith("+PONG")
         except OSError:
             return False
+
+    def memory(self, name):
+        """A figure of INFO memory, in bytes."""
+        return int(self.call("INFO", "memory").split("\r\n%s:" % name)[1].split("\r\n")[0])
 
     def call(self, *words):
         with socket.socket(socket.AF_UNIX) as sock:
@@ -149,6 +179,7 @@ class Redis:
         return int(found[0].split("calls=")[1].split(",")[0]) if found else 0
 
     def stop(self):
+        atexit.unregister(self.stop)
         self.process.terminate()
         self.process.wait()
 
@@ -156,10 +187,10 @@ class Redis:
 class Handler:
     """bench-handler, and what it counted."""
 
-    def __init__(self, build, keys, size, expect=0, delay_us=0):
+    def __init__(self, build, keys, size, expect=0, delay_us=0, options=()):
         self.process = subprocess.Popen(
             [build / "bench/bench-handler", "--keys", str(keys), "--size", str(size), "--expect",
-             str(expect), "--delay-us", str(delay_us)], stdout=subprocess.PIPE, text=True)
+             str(expect), "--delay-us", str(delay_us), *options], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().split("=")[1])
 
     def ask(self, path):
@@ -216,10 +247,13 @@ class Program:
         return usage.ru_utime, usage.ru_stime, peak
 
 
-def write_config(path, bootstrap, redis, admin, port, topics, slots=64):
-    """A route and a group of its own for each topic, all else as by default."""
-    path.write_text(HEAD.format(bootstrap=bootstrap, redis=redis.path, admin=admin) + "".join(
-        ROUTE.format(number=number, topic=topic, port=port, slots=slots) for number, topic in enumerate(topics)))
+def write_config(path, bootstrap, redis, admin, port, topics, slots=64, kafka="", retry="tiers: [10s]", more=""):
+    """A route and a group of its own for each topic, all else as by default. Besides: properties of Kafka and of retry, as in
+    braces, and lines for each route."""
+    kafka = ", " + kafka if kafka else ""
+    path.write_text(HEAD.format(bootstrap=bootstrap, redis=redis.path, admin=admin, kafka=kafka) + "".join(
+        ROUTE.format(number=number, topic=topic, port=port, slots=slots, retry=retry, more=more)
+        for number, topic in enumerate(topics)))
 
 
 def apply_topics(words, config):
