@@ -7,10 +7,14 @@
  * A turn reads everything that is there before it answers any of it: two requests of one key that
  * were open together are seen even where the answer costs no time.
  *
- *   bench-handler [--delay-us N] [--keys N] [--size N] [--expect N]
+ *   bench-handler [--delay-us N] [--keys N] [--size N] [--expect N] [--retry-first]
+ *                 [--partitions N]
  *
  * prints "port=N", and "done" once so many distinct records were answered. GET /stats is answered
- * with JSON; GET /delay/N changes the delay.
+ * with JSON; GET /delay/N changes the delay. With --retry-first a record's first request is
+ * answered by 429: what counts then is its second one, and the times told are those from that
+ * answer to it. With --partitions GET /gaps tells, for each partition, how long no request of it
+ * came, at most and in ms, since the last time this was asked.
  */
 #include "common.h"
 
@@ -30,7 +34,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define CONN_BYTES 16384
+#define HEAD_BYTES 16384
 #define EVENTS     512
 
 struct key_account {
@@ -40,30 +44,48 @@ struct key_account {
     uint32_t open;
 };
 
+/* The record of a key that was told to come again. */
+struct again {
+    uint32_t seq; /* 0: none */
+    int64_t answered_us;
+};
+
+struct gap {
+    int64_t last_us, longest_us;
+};
+
 struct conn {
     int fd;
     size_t len;
     bool answering;
     bool closed;
+    bool again;
     int64_t due_us;
     struct value value;
     struct conn *next; /* waits for its answer; due times never fall */
-    char in[CONN_BYTES];
+    char in[];         /* h->room of it */
 };
 
 struct handler {
     int epoll, listener, timer;
     int64_t delay_us;
-    uint64_t keys, size, expect;
+    uint64_t keys, size, expect, partitions;
+    size_t room;
+    bool retry_first;
     struct key_account *accounts;
+    struct again *again;
+    struct gap *gaps;
     struct conn *first, *last; /* to be answered */
     uint64_t requests, distinct, answered, doubled, out_of_order, overlaps, bad;
+    uint64_t first_key; /* distinct ones of key 0 */
+    uint64_t sent_again;
     int64_t first_us, last_us;
-    uint32_t *latency_us; /* of distinct records, in order of arrival */
-    uint64_t latency_cap, latency_from;
+    uint32_t *latency_us; /* in order of arrival */
+    uint64_t latencies, latency_cap, latency_from;
 };
 
 static const char OK[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+static const char AGAIN[] = "HTTP/1.1 429 Again\r\nContent-Length: 0\r\n\r\n";
 
 static void watch(struct handler *h, int fd, void *who)
 {
@@ -93,7 +115,7 @@ static void take_connections(struct handler *h)
 {
     int fd, one = 1;
     while ((fd = accept4(h->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        struct conn *conn = allocate(sizeof(*conn));
+        struct conn *conn = allocate(sizeof(*conn) + h->room);
         conn->fd = fd;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         watch(h, fd, conn);
@@ -130,13 +152,25 @@ static bool see(struct key_account *account, uint32_t seq)
 
 static void note_latency(struct handler *h, int64_t us)
 {
-    if (h->distinct >= h->latency_cap) {
+    if (h->latencies >= h->latency_cap) {
         h->latency_cap = h->latency_cap ? h->latency_cap * 2 : 65536;
         h->latency_us = realloc(h->latency_us, h->latency_cap * sizeof(*h->latency_us));
         if (!h->latency_us)
             die("no memory");
     }
-    h->latency_us[h->distinct] = us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    h->latency_us[h->latencies++] = us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+/* True: this is the second request of a record that was told to come again. */
+static bool came_again(struct handler *h, const struct value *value)
+{
+    struct again *again = &h->again[value->key];
+    if (again->seq != value->seq || again->answered_us == 0)
+        return false;
+    again->seq = 0;
+    h->sent_again++;
+    note_latency(h, mono_us() - again->answered_us);
+    return true;
 }
 
 /* The request begins. */
@@ -152,29 +186,41 @@ static void account_begin(struct handler *h, struct conn *conn, const char *body
     struct key_account *account = &h->accounts[value->key];
     if (account->open++ > 0)
         h->overlaps++;
+    conn->again = false;
     if (!see(account, value->seq)) {
-        h->doubled++;
+        if (!h->retry_first || !came_again(h, value))
+            h->doubled++;
         return;
     }
     if (value->seq != account->highest + 1)
         h->out_of_order++;
     if (value->seq > account->highest)
         account->highest = value->seq;
-    note_latency(h, wall_us() - value->sent_us);
     h->distinct++;
+    h->first_key += value->key == 0;
+    if (h->retry_first) {
+        conn->again = true;
+        h->again[value->key] = (struct again){.seq = value->seq};
+    } else {
+        note_latency(h, wall_us() - value->sent_us);
+    }
 }
 
 static void answer(struct handler *h, struct conn *conn)
 {
+    const char *text = conn->again ? AGAIN : OK;
+    ssize_t len = (ssize_t)strlen(text);
     conn->answering = false;
     if (conn->value.seq > 0)
         h->accounts[conn->value.key].open--;
+    if (conn->again)
+        h->again[conn->value.key].answered_us = mono_us();
     h->answered++;
     if (conn->closed) {
         free(conn);
         return;
     }
-    if (write(conn->fd, OK, sizeof(OK) - 1) != (ssize_t)sizeof(OK) - 1)
+    if (write(conn->fd, text, (size_t)len) != len)
         close_conn(conn);
 }
 
@@ -189,31 +235,58 @@ static uint32_t percentile(const uint32_t *sorted, uint64_t n, uint64_t per_mill
     return n == 0 ? 0 : sorted[(n - 1) * per_mille / 1000];
 }
 
+static void answer_json(struct conn *conn, const char *body, int len)
+{
+    char head[128];
+    int head_len = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
+                            len);
+    if (write(conn->fd, head, (size_t)head_len) != head_len ||
+        write(conn->fd, body, (size_t)len) != len)
+        die("cannot answer with JSON");
+}
+
 static void answer_stats(struct handler *h, struct conn *conn)
 {
-    char body[512], head[128];
-    uint64_t n = h->distinct - h->latency_from;
+    char body[1024];
+    uint64_t n = h->latencies - h->latency_from;
     uint32_t *sorted = allocate((n + 1) * sizeof(*sorted));
     if (n > 0)
         memcpy(sorted, h->latency_us + h->latency_from, n * sizeof(*sorted));
-    h->latency_from = h->distinct;
+    h->latency_from = h->latencies;
     qsort(sorted, n, sizeof(*sorted), compare);
     int len = snprintf(
         body, sizeof(body),
-        "{\"requests\":%llu,\"distinct\":%llu,\"doubled\":%llu,\"out_of_order\":%llu,"
-        "\"overlaps\":%llu,\"bad\":%llu,\"seconds\":%.6f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+        "{\"requests\":%llu,\"open\":%llu,\"distinct\":%llu,\"first_key\":%llu,"
+        "\"sent_again\":%llu,\"doubled\":%llu,\"out_of_order\":%llu,\"overlaps\":%llu,"
+        "\"bad\":%llu,\"seconds\":%.6f,\"min_ms\":%.3f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
         "\"max_ms\":%.3f}\n",
-        (unsigned long long)h->requests, (unsigned long long)h->distinct,
-        (unsigned long long)h->doubled, (unsigned long long)h->out_of_order,
-        (unsigned long long)h->overlaps, (unsigned long long)h->bad,
-        (double)(h->last_us - h->first_us) / 1e6, percentile(sorted, n, 500) / 1e3,
-        percentile(sorted, n, 990) / 1e3, percentile(sorted, n, 1000) / 1e3);
-    int head_len = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
-                            len);
+        (unsigned long long)h->requests, (unsigned long long)(h->requests - h->answered),
+        (unsigned long long)h->distinct, (unsigned long long)h->first_key,
+        (unsigned long long)h->sent_again, (unsigned long long)h->doubled,
+        (unsigned long long)h->out_of_order, (unsigned long long)h->overlaps,
+        (unsigned long long)h->bad, (double)(h->last_us - h->first_us) / 1e6, sorted[0] / 1e3,
+        percentile(sorted, n, 500) / 1e3, percentile(sorted, n, 990) / 1e3,
+        percentile(sorted, n, 1000) / 1e3);
     free(sorted);
-    if (write(conn->fd, head, (size_t)head_len) != head_len ||
-        write(conn->fd, body, (size_t)len) != len)
-        die("cannot answer /stats");
+    answer_json(conn, body, len);
+}
+
+/* One that has not ended yet counts as long as it has lasted. */
+static void answer_gaps(struct handler *h, struct conn *conn, int64_t now_us)
+{
+    size_t room = 32 * (h->partitions + 1);
+    char *body = allocate(room);
+    size_t len = 0;
+    for (uint64_t i = 0; i < h->partitions; i++) {
+        struct gap *gap = &h->gaps[i];
+        int64_t open_us = gap->last_us > 0 ? now_us - gap->last_us : 0;
+        int64_t us = open_us > gap->longest_us ? open_us : gap->longest_us;
+        len += (size_t)snprintf(body + len, room - len, "%c%.3f", i ? ',' : '[', (double)us / 1e3);
+        *gap = (struct gap){.last_us = now_us};
+    }
+    len += (size_t)snprintf(body + len, room - len, "]\n");
+    answer_json(conn, body, (int)len);
+    free(body);
 }
 
 static void to_be_answered(struct handler *h, struct conn *conn, int64_t now_us)
@@ -228,19 +301,29 @@ static void to_be_answered(struct handler *h, struct conn *conn, int64_t now_us)
     h->last = conn;
 }
 
-/* The length of the body that the head announces. */
-static size_t content_length(const char *head, const char *end)
+/* The number of this header, whose name is in small letters with its colon; 0 where it is not. */
+static size_t header_number(const char *head, const char *end, const char *name)
 {
-    static const char name[] = "content-length:";
+    size_t len = strlen(name);
     for (const char *line = head; line < end;) {
         const char *eol = memchr(line, '\n', (size_t)(end - line));
         if (!eol)
             break;
         line = eol + 1;
-        if ((*line | 0x20) == 'c' && strncasecmp(line, name, sizeof(name) - 1) == 0)
-            return strtoul(line + sizeof(name) - 1, NULL, 10);
+        if ((*line | 0x20) == *name && strncasecmp(line, name, len) == 0)
+            return strtoul(line + len, NULL, 10);
     }
     return 0;
+}
+
+static void note_gap(struct handler *h, size_t partition, int64_t now_us)
+{
+    if (partition >= h->partitions)
+        return;
+    struct gap *gap = &h->gaps[partition];
+    if (gap->last_us > 0 && now_us - gap->last_us > gap->longest_us)
+        gap->longest_us = now_us - gap->last_us;
+    gap->last_us = now_us;
 }
 
 /* Takes one whole request out of what was read; pipelining is not spoken here. */
@@ -250,11 +333,13 @@ static void request(struct handler *h, struct conn *conn, int64_t now_us)
     if (!head_end)
         return;
     char *body = head_end + 4;
-    size_t len = content_length(conn->in, body);
+    size_t len = header_number(conn->in, body, "content-length:");
     if ((size_t)(body - conn->in) + len > conn->len)
         return;
     if (strncmp(conn->in, "GET /stats ", 11) == 0) {
         answer_stats(h, conn);
+    } else if (strncmp(conn->in, "GET /gaps ", 10) == 0) {
+        answer_gaps(h, conn, now_us);
     } else if (strncmp(conn->in, "GET /delay/", 11) == 0) {
         h->delay_us = (int64_t)strtoul(conn->in + 11, NULL, 10);
         if (write(conn->fd, OK, sizeof(OK) - 1) < 0)
@@ -263,6 +348,8 @@ static void request(struct handler *h, struct conn *conn, int64_t now_us)
         if (h->first_us == 0)
             h->first_us = now_us;
         h->last_us = now_us;
+        if (h->partitions > 0)
+            note_gap(h, header_number(conn->in, body, "kafka-partition:"), now_us);
         account_begin(h, conn, body, len);
         to_be_answered(h, conn, now_us);
     }
@@ -271,7 +358,7 @@ static void request(struct handler *h, struct conn *conn, int64_t now_us)
 
 static void readable(struct handler *h, struct conn *conn, int64_t now_us)
 {
-    ssize_t n = read(conn->fd, conn->in + conn->len, CONN_BYTES - 1 - conn->len);
+    ssize_t n = read(conn->fd, conn->in + conn->len, h->room - 1 - conn->len);
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN)
             close_conn(conn);
@@ -279,7 +366,7 @@ static void readable(struct handler *h, struct conn *conn, int64_t now_us)
     }
     conn->len += (size_t)n;
     conn->in[conn->len] = '\0';
-    if (conn->answering || conn->len == CONN_BYTES - 1) {
+    if (conn->answering || conn->len == h->room - 1) {
         h->bad++; /* a second request before the first was answered, or one that does not fit */
         close_conn(conn);
         return;
@@ -303,7 +390,7 @@ static void answer_due(struct handler *h)
             .it_value = {.tv_sec = wait / 1000000, .tv_nsec = wait % 1000000 * 1000}};
         timerfd_settime(h->timer, 0, &at, NULL);
     }
-    if (h->expect > 0 && h->distinct >= h->expect && !h->first) {
+    if (h->expect > 0 && (h->retry_first ? h->sent_again : h->distinct) >= h->expect && !h->first) {
         h->expect = 0;
         printf("done\n");
         fflush(stdout);
@@ -333,6 +420,8 @@ int main(int argc, char **argv)
                                           {"keys", required_argument, NULL, 'k'},
                                           {"size", required_argument, NULL, 's'},
                                           {"expect", required_argument, NULL, 'e'},
+                                          {"retry-first", no_argument, NULL, 'r'},
+                                          {"partitions", required_argument, NULL, 'p'},
                                           {NULL, 0, NULL, 0}};
     struct handler h = {.keys = 10000, .size = 256};
     int c;
@@ -350,13 +439,23 @@ int main(int argc, char **argv)
         case 'e':
             h.expect = number(optarg, "--expect");
             break;
+        case 'r':
+            h.retry_first = true;
+            break;
+        case 'p':
+            h.partitions = number(optarg, "--partitions");
+            break;
         default:
             exit(64);
         }
     }
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     signal(SIGPIPE, SIG_IGN);
+    h.room = HEAD_BYTES + h.size;
     h.accounts = allocate(h.keys * sizeof(*h.accounts));
+    if (h.retry_first)
+        h.again = allocate(h.keys * sizeof(*h.again));
+    h.gaps = allocate((h.partitions + 1) * sizeof(*h.gaps));
     start(&h);
     for (;;)
         turn(&h);

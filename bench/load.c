@@ -1,25 +1,34 @@
 /*
  * bench-load: makes a topic and fills it, or with --topics N the topics NAME-0 to NAME-(N-1), among
  * which the keys are dealt out. Each key's records are numbered from 1 in the header seq;
- * a share of the records, in per mille, is one of the last thousand once more. The value tells key,
- * number and time to the handler (common.h). Ends when every record is acknowledged; prints
- * "records=N distinct=M ack_p50_ms=X ack_p99_ms=Y": from a record's time, the one in its value, to
- * the broker's acknowledgement.
+ * a share of the records, in per mille, is one of the last thousand once more. Keys are drawn, all
+ * alike, or with --first-key-percent that share for key 0; with --in-turn one after the other.
+ * --skip N goes on where a run of N records ended. The value tells key, number and time to the
+ * handler (common.h). Ends when every record is acknowledged; prints "records=N distinct=M
+ * first_key=K ack_p50_ms=X ack_p99_ms=Y": how many are distinct, skipped ones included, how many of
+ * these are key 0's, and the time from a record's own, the one in its value, to the broker's
+ * acknowledgement.
  */
 #include "common.h"
 
 #include <getopt.h>
 #include <librdkafka/rdkafka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
-#define RECENT 1024
+#define RECENT        1024
+#define KEY_BYTES_MAX 64
+#define MAX_BYTES     1000000 /* of a record, beyond its value; Kafka's default without one */
 
 struct load {
     const char *bootstrap, *topic;
     uint64_t topics, partitions, records, keys, size, rate, twice_per_mille, warm;
+    uint64_t first_key_percent, key_bytes, skip;
+    bool in_turn;
     rd_kafka_t *client;
     uint32_t *next_seq;
     struct value recent[RECENT];
@@ -68,8 +77,10 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
 
 static void connect_broker(struct load *load)
 {
-    char text[256];
+    char text[256], most[32];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    snprintf(most, sizeof(most), "%llu", (unsigned long long)(MAX_BYTES + load->size));
+    set(conf, "message.max.bytes", most);
     set(conf, "bootstrap.servers", load->bootstrap);
     set(conf, "acks", "all");
     set(conf, "socket.nagle.disable", "true");
@@ -94,7 +105,7 @@ static const char *topic_of(const struct load *load, uint32_t key, char out[stat
 
 static void create_topic(const struct load *load, const char *name)
 {
-    char text[256];
+    char text[256], most[32];
     rd_kafka_queue_t *queue = rd_kafka_queue_new(load->client);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(load->client,
                                                                  RD_KAFKA_ADMIN_OP_CREATETOPICS);
@@ -105,6 +116,9 @@ static void create_topic(const struct load *load, const char *name)
     size_t count = 0;
     if (!topic)
         die("%s", text);
+    snprintf(most, sizeof(most), "%llu", (unsigned long long)(MAX_BYTES + load->size));
+    if (rd_kafka_NewTopic_set_config(topic, "max.message.bytes", most))
+        die("cannot set max.message.bytes");
     rd_kafka_AdminOptions_set_operation_timeout(options, 20000, text, sizeof(text));
     rd_kafka_CreateTopics(load->client, &topic, 1, options, queue);
     event = rd_kafka_queue_poll(queue, 30000);
@@ -121,13 +135,22 @@ static void create_topic(const struct load *load, const char *name)
     rd_kafka_queue_destroy(queue);
 }
 
+static uint32_t choose_key(struct load *load)
+{
+    if (load->in_turn)
+        return (uint32_t)(load->first_sights % load->keys);
+    if (load->first_key_percent > 0 && draw(load) % 100 < load->first_key_percent)
+        return 0;
+    return (uint32_t)(draw(load) % load->keys);
+}
+
 static struct value choose(struct load *load)
 {
     struct value value;
     uint64_t have = load->first_sights < RECENT ? load->first_sights : RECENT;
     if (have > 0 && draw(load) % 1000 < load->twice_per_mille)
         return load->recent[draw(load) % have];
-    value.key = (uint32_t)(draw(load) % load->keys);
+    value.key = choose_key(load);
     value.seq = ++load->next_seq[value.key];
     load->recent[load->first_sights++ % RECENT] = value;
     return value;
@@ -135,12 +158,12 @@ static struct value choose(struct load *load)
 
 static void send_record(struct load *load, char *payload)
 {
-    char key[32], seq[16], topic[256];
+    char key[KEY_BYTES_MAX + 16], seq[16], topic[256];
     struct value value = choose(load);
     rd_kafka_resp_err_t err;
     value.sent_us = wall_us();
     value_write(&value, payload);
-    int key_len = snprintf(key, sizeof(key), "k%08u", value.key);
+    int key_len = snprintf(key, sizeof(key), "k%0*u", (int)load->key_bytes - 1, value.key);
     int seq_len = snprintf(seq, sizeof(seq), "%u", value.seq);
     do {
         err = rd_kafka_producev(load->client, RD_KAFKA_V_TOPIC(topic_of(load, value.key, topic)),
@@ -177,6 +200,10 @@ static void options(struct load *load, int argc, char **argv)
                                           {"rate", required_argument, NULL, 'r'},
                                           {"twice-per-mille", required_argument, NULL, 'd'},
                                           {"warm", required_argument, NULL, 'w'},
+                                          {"first-key-percent", required_argument, NULL, 'f'},
+                                          {"key-bytes", required_argument, NULL, 'y'},
+                                          {"in-turn", no_argument, NULL, 'i'},
+                                          {"skip", required_argument, NULL, 'o'},
                                           {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -211,6 +238,18 @@ static void options(struct load *load, int argc, char **argv)
         case 'w':
             load->warm = number(optarg, "--warm");
             break;
+        case 'f':
+            load->first_key_percent = number(optarg, "--first-key-percent");
+            break;
+        case 'y':
+            load->key_bytes = number(optarg, "--key-bytes");
+            break;
+        case 'o':
+            load->skip = number(optarg, "--skip");
+            break;
+        case 'i':
+            load->in_turn = true;
+            break;
         default:
             exit(64);
         }
@@ -219,6 +258,8 @@ static void options(struct load *load, int argc, char **argv)
         load->size < VALUE_HEAD)
         die("--bootstrap, --topic, some --keys and --topics and a --size of %d at least are needed",
             VALUE_HEAD);
+    if (load->key_bytes < 9 || load->key_bytes > KEY_BYTES_MAX)
+        die("--key-bytes is 9 to %d", KEY_BYTES_MAX);
 }
 
 int main(int argc, char **argv)
@@ -228,9 +269,11 @@ int main(int argc, char **argv)
                         .keys = 10000,
                         .size = 256,
                         .twice_per_mille = 10,
+                        .key_bytes = 9,
                         .random = 88172645463325252u};
     char name[256];
     options(&load, argc, argv);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     char *payload = allocate(load.size);
     memset(payload, '.', load.size);
     load.next_seq = allocate(load.keys * sizeof(*load.next_seq));
@@ -238,6 +281,8 @@ int main(int argc, char **argv)
     connect_broker(&load);
     for (uint32_t i = 0; load.partitions > 0 && i < load.topics; i++)
         create_topic(&load, topic_of(&load, i, name));
+    for (uint64_t n = 0; n < load.skip; n++)
+        (void)choose(&load);
     int64_t start_us = mono_us();
     for (uint64_t n = 0; n < load.records; n++) {
         if (load.rate > 0)
@@ -247,9 +292,9 @@ int main(int argc, char **argv)
     if (rd_kafka_flush(load.client, 60000) || load.failed)
         die("%llu records were not acknowledged", (unsigned long long)load.failed);
     qsort(load.ack_us, load.acked, sizeof(*load.ack_us), ascending);
-    printf("records=%llu distinct=%llu ack_p50_ms=%.2f ack_p99_ms=%.2f\n",
+    printf("records=%llu distinct=%llu first_key=%llu ack_p50_ms=%.2f ack_p99_ms=%.2f\n",
            (unsigned long long)load.records, (unsigned long long)load.first_sights,
-           ack_ms(&load, 50), ack_ms(&load, 99));
+           (unsigned long long)load.next_seq[0], ack_ms(&load, 50), ack_ms(&load, 99));
     rd_kafka_destroy(load.client);
     free(load.next_seq);
     free(load.ack_us);

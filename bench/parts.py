@@ -4,6 +4,7 @@ import atexit
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -296,3 +297,68 @@ def build(directory, *targets):
 
 def can_build(directory, target):
     return subprocess.run(make(directory, target), stdout=sys.stderr).returncode == 0
+
+
+def metric(port, name):
+    """The sum of a metric's samples."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().split("\n")
+    connection.close()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(r"oncegate_%s[ {]" % name, line))
+
+
+def beside_aim(what, figure, aim, met):
+    print("%-72s %s (aim: %s)%s" % (what, figure, aim, "" if met else "  MISSED"), flush=True)
+
+
+class Site:
+    """What a run stands on: a broker, a Redis, topics, gateways."""
+
+    def __init__(self, build):
+        self.directory, self.build, self.runs = scratch(), build, 0
+        self.program = [build / "gateway/oncegate"]
+        self.broker = Broker(self.directory)
+        self.redis = Redis(self.directory)
+
+    def load(self, topic, records, keys, size=256, options=()):
+        """A producer that runs; told() waits for it."""
+        return subprocess.Popen(
+            [self.build / "bench/bench-load", "--bootstrap", self.broker.bootstrap, "--topic", topic, "--records", str(records),
+             "--keys", str(keys), "--size", str(size), *map(str, options)], stdout=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def told(producer):
+        text = producer.communicate()[0]
+        if producer.returncode != 0:
+            sys.exit("bench: bench-load failed")
+        return {name: float(value) for name, value in (word.split("=") for word in text.split())}
+
+    def topic(self, records=0, keys=10000, size=256, partitions=8, options=()):
+        """(a new one, what its producer told), and Redis is empty."""
+        self.runs += 1
+        self.redis.call("FLUSHALL")
+        name = "bench-%d" % self.runs
+        return name, self.told(self.load(name, records, keys, size, ("--partitions", partitions, *options)))
+
+    def configure(self, topic, port, name=None, **settings):
+        """(a file, the port of its admin endpoints); the topics that it wants are there."""
+        config, admin = self.directory / ((name or topic) + ".yaml"), free_port()
+        write_config(config, self.broker.bootstrap, settings.pop("redis", self.redis), admin, port, [topic], **settings)
+        apply_topics(self.program, config)
+        return config, admin
+
+    def start(self, config, admin):
+        """A gateway that is ready."""
+        program = Program(self.program + ["run", "-c", config], self.directory / (config.stem + ".log"))
+        wait_until(lambda: is_ready(program, admin), "oncegate is ready", 120)
+        return program
+
+    def verified(self, topic, told, handler, **but):
+        """Waits for the last record and ends the handler; what it saw is right, but for what may be so often."""
+        wait_until(lambda: handler.stats()["distinct"] >= told["distinct"], "the last record", GIVE_UP_S * 4)
+        stats = handler.stats()
+        handler.stop()
+        stats["lost"] = told["distinct"] - stats["distinct"]
+        verify(topic, {name: max(0, value - but.get(name, 0)) for name, value in stats.items()})
+        return stats
