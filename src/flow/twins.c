@@ -16,9 +16,11 @@
 #include "flow/settle.h"
 #include "flow/worker_state.h"
 
+/* In at-most-once none is kept: it has no offset of its own left to commit before its delivery. */
 static bool has_room(const struct route *route, const struct delivery *d)
 {
     return route->config->ordering == ORDERING_KEY && d->lane &&
+           route->config->delivery != DELIVERY_AT_MOST_ONCE &&
            route->twin_records < route->config->limits.records / 2 &&
            route->twin_bytes + d->bytes < route->config->limits.bytes / 2;
 }

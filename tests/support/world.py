@@ -10,6 +10,7 @@ from support import checker
 from support.broker import Producer, Stream
 from support.gateway import Gateway, command, merge, to_yaml
 from support.handler import Handler
+from support.held import HeldAnswers
 from support.process import tail
 from support.redis_server import Redis
 from support.waiting import wait_until
@@ -35,13 +36,20 @@ class World:
         self.streams = []
         self.topics_made = False
         self.timeout_ms = 3000
-        self._redis = self._handler = self._producer = None
+        self._redis = self._handler = self._producer = self._held = None
 
     @property
     def redis(self):
         if self._redis is None:
             self._redis = Redis(self.directory / "redis")
         return self._redis
+
+    @property
+    def held(self):
+        """Another way to Redis, on which a test can hold the answers back: {"url": world.held.url}"""
+        if self._held is None:
+            self._held = HeldAnswers(self.directory / "held.sock", self.redis.socket_path)
+        return self._held
 
     @property
     def handler(self):
@@ -260,9 +268,9 @@ class World:
                     gateway.stop()
                 except AssertionError as error:
                     failures.append(error)
-        for part in (self._producer, self._handler, self._redis):
+        for part in (self._producer, self._handler, self._held, self._redis):
             if part is not None:
-                part.close() if isinstance(part, Producer) else part.stop()
+                part.close() if isinstance(part, (Producer, HeldAnswers)) else part.stop()
         if failures:
             raise failures[0]
 
