@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.gateway import command
+from support.gateway import command, merge
 from support.handler import headers_of
 from support.redis_topology import RedisCluster
 from support.waiting import holds_for, wait_until
@@ -89,14 +89,15 @@ def test_parked_records_are_kept_and_not_taken_for_duplicates(world):
     config = with_marks(world, {"group.instance.id": "one"}, retry__tiers=["4s", "8s"],
                         retry__inline__max_retries=0)
     gateway = world.start(config)
-    ids = []
-    for key in range(KEYS):
-        ids.append(world.send("m%d" % key, 1, rule={"fail_first": 1}))
-        ids += [world.send("m%d" % key, number) for number in range(2, NUMBERS)]
-    wait_until(lambda: gateway.metric("retry_scheduled_total") >= len(ids), 40, "all are parked")
+    keys = ["m%d" % key for key in range(KEYS)]
+    world.handler.control(keys={key: {"status": 500} for key in keys})
+    ids = [world.send(key, number) for key in keys for number in range(1, NUMBERS)]
+    wait_until(lambda: {copy.record_id for copy in world.dump("tier")} == set(ids), 40,
+               "all are parked", every=0.2)
     wait_until(lambda: all(line["committed"] >= line["hi"] for line in world.broker.committed(
         world.group, world.topic)), 20, "the source is committed, and so the marks are written")
     gateway.kill()
+    world.handler.control(keys=dict.fromkeys(keys))
     world.redis.call("FLUSHALL")
     for record_id in ids:
         key, _, number = record_id.split("/")
@@ -118,12 +119,12 @@ def test_killed_in_mid_rebuild(world):
     world.wait_committed(40)
     world.gateways[0].stop()
     world.redis.call("FLUSHALL")
-    half = world.gateway(config).start(wait=False)
-    wait_until(lambda: '"rebuilding"' in half.status_text(), 30, half.status_text, every=0.001)
-    world.redis.freeze()
+    # What comes before it tells of the first mark names no key.
+    world.held.hold_from(b":k:%s:" % world.group.encode())
+    half = world.gateway(merge(config, {"redis": {"url": world.held.url}})).start(wait=False)
+    wait_until(world.held.held.is_set, 60, half.status_text)
     half.wait_status(["rebuilding from marks topics", "marks read"])
     half.kill()
-    world.redis.thaw()
     world.start(config)
     again(world, ids)
     assert len(calls_of(world, ids)) == len(ids)

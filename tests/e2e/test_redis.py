@@ -46,32 +46,24 @@ def test_restart_without_its_data(world):
     world.check(doubled=64)
 
 
-def test_wiped_while_records_are_parked(world):
-    """The parked list is a cache of the tiers: it is read again, and the order stays."""
-    gateway = world.start(world.config(world.route(retry__tiers=["1s", "3s"])))
+def park(world, keys, followers, rule=None):
+    """Sends a head and followers for each key, and waits until all of them are parked. The heads fail
+    until heal(), however long that takes; from then on their rule counts."""
     ids = []
-    for key in range(5):
-        ids.append(world.send("w%d" % key, 1, rule={"fail_for_ms": 4000}))
-        ids += [world.send("w%d" % key, number) for number in range(2, 8)]
-    wait_until(lambda: len({copy.record_id for copy in world.dump("tier")}) >= 30, 20, "30 parked",
-               every=0.2)
-    world.redis.restart(keep_data=False)
-    wait_until(lambda: gateway.metric("ledger_wipes_total") >= 1, 20, "the wipe is counted")
-    ids += [world.send("w%d" % key, 8) for key in range(5)]
-    world.wait_effects(ids, 40)
-    world.wait_committed()
-    world.check(doubled=5)
-
-
-def park(world, keys, followers, rule):
-    """Sends a failing head and followers for each key, and waits until all of them are parked."""
-    ids = []
+    world.handler.control(keys={"w%d" % key: {"status": 500} for key in range(keys)})
     for key in range(keys):
         ids.append(world.send("w%d" % key, 1, rule=rule))
         ids += [world.send("w%d" % key, number) for number in range(2, 2 + followers)]
     wait_until(lambda: sum(gateway.metric("retry_scheduled_total") for gateway in world.gateways
-                           if gateway.alive()) >= len(ids), 40, "all are parked")
+                           if gateway.alive()) >= len(ids), 40, "so many are parked")
+    # Heads that have failed again are counted again.
+    wait_until(lambda: {copy.record_id for copy in world.dump("tier")} >= set(ids), 40,
+               "all are parked", every=0.2)
     return ids
+
+
+def heal(world, keys):
+    world.handler.control(keys={"w%d" % key: None for key in range(keys)})
 
 
 def follow(world, keys, number):
@@ -85,17 +77,31 @@ def settle(world, ids, doubled):
     return world.check(doubled=doubled)
 
 
-def slow_tiers(world, member="one"):
-    """A static member: the group takes it back at once after a kill, before the first tier is due."""
-    return world.config(world.route(retry__tiers=["5s", "9s"], retry__inline__max_retries=0),
-                        kafka={"group.instance.id": member})
+def test_wiped_while_records_are_parked(world):
+    """The parked list is a cache of the tiers: it is read again, and the order stays."""
+    gateway = world.start(world.config(world.route(
+        retry__tiers=["1s", "3s"], breaker={"failures": 5000, "distinct_keys": 1000})))
+    ids = park(world, 5, 6)
+    world.redis.restart(keep_data=False)
+    wait_until(lambda: gateway.metric("ledger_wipes_total") >= 1, 20, "the wipe is counted")
+    ids += follow(world, 5, 8)
+    heal(world, 5)
+    settle(world, ids, doubled=5)
+
+
+def slow_tiers(world, member="one", **changes):
+    """A static member: the group takes it back at once after a kill."""
+    return world.config(world.route(retry__tiers=["5s", "9s"], retry__inline__max_retries=0,
+                                    breaker={"failures": 5000, "distinct_keys": 1000}),
+                        kafka={"group.instance.id": member}, **changes)
 
 
 def test_killed_while_records_are_parked_and_wiped_meanwhile(world):
     """What is parked is known to the tiers alone: nobody's memory, nothing in Redis."""
     gateway = world.start(slow_tiers(world))
-    ids = park(world, 5, 6, {"fail_first": 1})
+    ids = park(world, 5, 6)
     gateway.kill()
+    heal(world, 5)
     world.redis.call("FLUSHALL")
     ids += follow(world, 5, 8)
     again = world.start(slow_tiers(world))
@@ -108,16 +114,17 @@ def test_killed_while_records_are_parked_and_wiped_meanwhile(world):
 def test_wiped_soon_after_a_restart(world):
     """The new process has parked nothing itself; the wipe comes while it runs."""
     world.start(slow_tiers(world))
-    ids = park(world, 5, 6, {"fail_first": 1})
+    ids = park(world, 5, 6)
     world.gateways[0].kill()
     gateway = world.start(slow_tiers(world))
     wait_until(lambda: gateway.metric("partitions_assigned") > 0, 20, "assigned")
     world.wait_effects(world.send("other", 1))
     world.redis.call("FLUSHALL")
     ids += follow(world, 5, 8)
+    wait_until(lambda: gateway.metric("parked_rebuilt_total") >= 35, 40, "all are read again")
+    heal(world, 5)
     settle(world, ids, doubled=len(ids))
     assert gateway.metric("ledger_wipes_total") >= 1
-    assert gateway.metric("parked_rebuilt_total") >= 35
 
 
 @pytest.mark.long
@@ -143,18 +150,18 @@ def test_killed_and_wiped_in_mid_stream(world):
 
 
 def in_mid_rebuild(world, keys=8, followers=50):
-    """A gateway that reads its tiers while Redis does not answer; with the ids that are parked."""
-    config = slow_tiers(world)
-    world.start(config)
-    ids = park(world, keys, followers, {"fail_first": 2})
+    """A gateway that has told the ledger of what it reads in its tiers, and hears no answer until they
+    are let go; with the ids that are parked. What comes before it tells of the first copy names no key."""
+    world.start(slow_tiers(world))
+    ids = park(world, keys, followers, {"fail_first": 1})
     world.gateways[0].kill()
+    heal(world, keys)
     world.redis.call("FLUSHALL")
-    gateway = world.gateway(config).start(wait=False)
-    wait_until(lambda: '"rebuilding"' in gateway.status_text(), 30, gateway.status_text,
-               every=0.001)
-    world.redis.freeze()
+    world.held.hold_from(b":k:%s:" % world.group.encode())
+    gateway = world.gateway(slow_tiers(world, redis={"url": world.held.url})).start(wait=False)
+    wait_until(world.held.held.is_set, 60, gateway.status_text)
     gateway.wait_status(["rebuilding from tier topics", "copies read"])
-    assert gateway.metric("rebuilding") == 1, "the test came too late"
+    assert gateway.metric("rebuilding") == 1
     return gateway, ids + follow(world, keys, followers + 2)
 
 
@@ -163,16 +170,17 @@ def test_redis_away_in_mid_rebuild(world):
     gateway, ids = in_mid_rebuild(world)
     gateway.wait_status("ledger-down", 10)
     holds_for(lambda: gateway.metric("rebuilding") == 1, 0.5, "it is not called built")
-    world.redis.thaw()
+    world.held.let_go()
     settle(world, ids, doubled=len(ids))
     assert gateway.metric("rebuilding") == 0
 
 
 @pytest.mark.slow
 def test_wiped_again_in_mid_rebuild(world):
+    """What was told before is gone as well."""
     gateway, ids = in_mid_rebuild(world)
-    world.redis.thaw()
     world.redis.call("FLUSHALL")
+    world.held.let_go()
     settle(world, ids, doubled=len(ids))
     assert gateway.metric("ledger_wipes_total") >= 1
 
@@ -181,9 +189,10 @@ def test_wiped_again_in_mid_rebuild(world):
 def test_revoked_in_mid_rebuild(world):
     """The member that takes over half of the partitions is told that they are not built."""
     gateway, ids = in_mid_rebuild(world)
-    other = world.gateway(slow_tiers(world, "two")).start(wait=False)
+    other = world.gateway(slow_tiers(world, "two", redis={"url": world.held.url}))
+    other.start(wait=False)
     wait_until(lambda: gateway.metric("rebalances_total", kind="revoked") >= 1, 30, "revoked")
-    world.redis.thaw()
+    world.held.let_go()
     wait_until(lambda: other.metric("partitions_assigned") > 0, 30, "it has partitions")
     settle(world, ids, doubled=len(ids))
     assert other.metric("parked_rebuilt_total") > 0
@@ -192,8 +201,9 @@ def test_revoked_in_mid_rebuild(world):
 def test_rebuild_ends_where_the_tiers_end_in_no_record(world):
     """An aborted transaction at the end of each tier partition: offsets that hold nothing to read."""
     world.start(slow_tiers(world))
-    ids = park(world, 5, 6, {"fail_first": 1})
+    ids = park(world, 5, 6)
     world.gateways[0].kill()
+    heal(world, 5)
     for tier in world.copy_topics():
         if tier.endswith("s"):
             for partition in range(world.partitions):
