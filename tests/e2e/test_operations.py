@@ -48,12 +48,14 @@ def test_tier_with_fewer_partitions_than_its_source_is_told(world):
     """At each start, with both counts; what waits there is delivered, in its order."""
     world.partitions = 3
     tier = "retry.%s.%s.300ms" % (world.group, world.topic)
-    path = write(world, world.config())
+    # An open breaker would keep heads out of the tier.
+    config = world.config(world.route(breaker={"failures": 5000, "distinct_keys": 1000}))
+    path = write(world, config)
     world.broker.create_topics(world.topic + ":3", tier + ":2")
     said = command("topics", "apply", "--yes", config=path)
     assert "partitions is 2, should be 3" in said.stdout, said
     world.topics_made = True
-    gateway = world.start()
+    gateway = world.start(config)
     told = [json.loads(line) for line in gateway.child.output().splitlines()
             if '"event":"partition_counts_differ"' in line]
     assert [{name: event[name] for name in ("level", "route", "topic", "partitions", "retry_topic",

@@ -199,10 +199,12 @@ def test_sigkill_while_redis_stands_still(world):
 def test_sigkill_while_a_head_is_parked(world):
     """Followers that waited in memory come by their copies, still behind their head."""
     gateway = world.start()
-    head = world.send("k", 1, rule={"fail_for_ms": 2500})
-    ids = [head] + [world.send("k", number) for number in range(2, 20)]
-    wait_until(lambda: len(world.dump("tier")) >= 10, 20, "parked records", every=0.2)
+    world.handler.control(keys={"k": {"status": 500}})
+    ids = [world.send("k", number) for number in range(1, 20)]
+    wait_until(lambda: len({copy.record_id for copy in world.dump("tier")}) >= 10, 20,
+               "parked records", every=0.2)
     gateway.kill()
+    world.handler.control(keys={"k": None})
     world.start()
     world.wait_effects(ids, 40)
     settle(world, doubled=1)

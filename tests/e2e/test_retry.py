@@ -35,8 +35,9 @@ def test_failing_head_is_followed_in_order_and_drained_at_once(world):
 
 
 def test_order_of_a_key_is_kept_through_two_tiers(world):
-    """Several heads of several keys fail through both tiers; their followers stay behind them."""
-    world.start()
+    """Several heads of several keys fail through both tiers; their followers stay behind them. An open
+    breaker would keep them out of the tiers."""
+    world.start(world.config(world.route(breaker={"failures": 5000, "distinct_keys": 1000})))
     ids = []
     for number in range(1, 13):
         for key in range(6):
@@ -250,15 +251,17 @@ def test_full_parked_list_is_tried_again_when_its_head_is_done(world):
 def test_full_parked_list(world, full):
     """Beyond parked.per_key the source partition waits, or the record is a dead letter."""
     gateway = world.start(world.config(world.route(parked={"per_key": 5, "on_full": full})))
-    head = world.send("full", 1, rule={"fail_for_ms": 4000})
-    ids = [head] + [world.send("full", number) for number in range(2, 12)]
-    world.producer.flush()
+    world.handler.control(keys={"full": {"status": 500}})
+    ids = [world.send("full", number) for number in range(1, 12)]
+    if full == "pause":
+        gateway.wait_status("parked list is full")
+    dead = world.wait_dead(1) if full == "dead-letter" else []
+    world.handler.control(keys={"full": None})
     if full == "pause":
         world.wait_effects(ids, 40)
         world.wait_committed()
         assert world.check()["dead"] == 0
     else:
-        dead = world.wait_dead(1, 20)
         assert {copy.headers["oncegate-error-code"] for copy in dead} == {"parked-full"}
         wait_until(lambda: world.checker().report()["pending"] == 0, 30, "all settled", every=0.5)
         row = world.check()

@@ -13,11 +13,11 @@ def watching(world, **changes):
 
 
 def test_key_and_partition_behind_a_full_parked_list_are_named(world):
-    """The head fails for 6 s; more of its key may not be parked, and its partition stands still."""
+    """The head fails; more of its key may not be parked, and its partition stands still."""
     world.partitions = 1
     gateway = world.start(watching(world, parked={"per_key": 2}, retry__inline__max_retries=0))
-    head = world.send("slow", 1, rule={"fail_for_ms": 6000})
-    ids = [world.send("slow", number) for number in range(2, 8)]
+    world.handler.control(keys={"slow": {"status": 500}})
+    ids = [world.send("slow", number) for number in range(1, 8)]
     other = world.send("other", 1)
     world.wait_effects(other)
     gateway.wait_status(['"stuck_ms"', '"key":"slow"', "parked list is full"], 15)
@@ -28,7 +28,8 @@ def test_key_and_partition_behind_a_full_parked_list_are_named(world):
     stuck = events(gateway, "partition_stuck")
     assert len(stuck) == 1 and world.topic in stuck[0] and "parked list is full" in stuck[0], stuck
     assert len(events(gateway, "key_stuck")) == 1
-    world.wait_effects([head, *ids], 30)
+    world.handler.control(keys={"slow": None})
+    world.wait_effects(ids, 30)
     wait_until(lambda: gateway.metric("stuck_partitions") == 0 and gateway.metric("stuck_keys") == 0,
                10, "it moves again")
     assert events(gateway, "partition_moves_again")
@@ -107,10 +108,11 @@ def test_hidden_key_is_not_named(world):
     world.partitions = 1
     gateway = world.start(watching(world, parked={"per_key": 1}, handler__hide_key=True,
                                    retry__inline__max_retries=0))
-    ids = [world.send("secret-key", 1, rule={"fail_for_ms": 4000}),
-           *(world.send("secret-key", number) for number in range(2, 6))]
+    world.handler.control(keys={"secret-key": {"status": 500}})
+    ids = [world.send("secret-key", number) for number in range(1, 6)]
     gateway.wait_status('"stuck_ms"', 15)
     wait_until(lambda: events(gateway, "key_stuck"), 5, "it is in the log")
     assert "secret-key" not in gateway.status_text() + gateway.child.output()
+    world.handler.control(keys={"secret-key": None})
     world.wait_effects(ids, 30)
     world.wait_committed()
