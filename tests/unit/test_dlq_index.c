@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "dlq/index_parts.h"
 #include "dlq/words.h"
+#include "index_place.h"
 
 #define T0    INT64_C(1767323045000)
 #define TOPIC "dlq.g.orders"
@@ -23,7 +24,7 @@
 #define REF   "abc-_abcdefghijklmnopqA"
 
 struct fixture {
-    char path[64];
+    struct index_place place;
     struct dlq_index *index;
     struct err err;
 };
@@ -55,17 +56,15 @@ static void commit(struct fixture *f)
 static void open_again(struct fixture *f)
 {
     dlq_index_close(&f->index);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
 }
 
 static int set_up(void **state)
 {
     struct fixture *f = mem_zalloc(sizeof(*f));
-    snprintf(f->path, sizeof(f->path), "/tmp/og-index-XXXXXX");
-    assert_non_null(mkdtemp(f->path));
-    strncat(f->path, "/index", sizeof(f->path) - strlen(f->path) - 1);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    index_place_make(&f->place);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     begin(f);
     check(f, dlq_index_topic(f->index, DLQ_LETTERS, TOPIC, UUID, 2, &f->err));
@@ -78,15 +77,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    static const char *const suffix[] = {"", "-wal", "-shm", "-writer"};
     dlq_index_close(&f->index);
-    for (size_t i = 0; i < 4; i++) {
-        char *name = mem_printf("%s%s", f->path, suffix[i]);
-        unlink(name);
-        mem_free(name);
-    }
-    *strrchr(f->path, '/') = '\0';
-    rmdir(f->path);
+    index_place_remove(&f->place);
     mem_free(f);
     return 0;
 }
@@ -793,10 +785,10 @@ static void test_file_is_kept_between_writers(void **state)
     add(f, (struct made){.offset = 1, .at_ms = 10, .code = "x"});
     open_again(f);
     assert_listed(f, "", 10, "1:open:x ");
-    struct dlq_index *second = dlq_index_open(f->path, true, &f->err);
+    struct dlq_index *second = dlq_index_open(f->place.path, true, &f->err);
     assert_null(second);
     assert_int_equal(f->err.code, ERR_AGAIN);
-    struct dlq_index *reader = dlq_index_open(f->path, false, &f->err);
+    struct dlq_index *reader = dlq_index_open(f->place.path, false, &f->err);
     check(f, reader != NULL);
     dlq_index_close(&reader);
 }
@@ -825,8 +817,8 @@ static void test_file_cut_short_is_begun_anew(void **state)
     struct fixture *f = *state;
     fill_some(f, 500);
     dlq_index_close(&f->index);
-    assert_int_equal(truncate(f->path, 20000), 0);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    assert_int_equal(truncate(f->place.path, 20000), 0);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     assert_listed(f, "", 10, "");
     add(f, (struct made){.offset = 1, .at_ms = 10, .code = "x"});
@@ -839,9 +831,9 @@ static void test_file_torn_at_once_is_begun_anew(void **state)
     struct stat file;
     fill_some(f, 500);
     dlq_index_close(&f->index);
-    assert_int_equal(stat(f->path, &file), 0);
-    overwrite(f->path, 8192, (size_t)file.st_size - 8192);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    assert_int_equal(stat(f->place.path, &file), 0);
+    overwrite(f->place.path, 8192, (size_t)file.st_size - 8192);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     assert_listed(f, "", 10, "");
 }
@@ -856,10 +848,10 @@ static void test_file_torn_within_is_noticed_and_removed(void **state)
     char next[DLQ_CURSOR_MAX];
     fill_some(f, 5000);
     dlq_index_close(&f->index);
-    assert_int_equal(stat(f->path, &file), 0);
+    assert_int_equal(stat(f->place.path, &file), 0);
     size_t half = (size_t)file.st_size / 8192 * 4096;
-    overwrite(f->path, (off_t)half, (size_t)file.st_size - half);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    overwrite(f->place.path, (off_t)half, (size_t)file.st_size - half);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL); /* the first half says nothing of it */
     assert_false(
         dlq_index_list(f->index, &filter, "", 5000, on_row, &seen, next, &covered, &f->err));
@@ -891,15 +883,15 @@ static void test_file_of_another_boot_is_checked_first(void **state)
     struct stat file;
     fill_some(f, 5000);
     dlq_index_close(&f->index);
-    lose_power(f->path);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    lose_power(f->place.path);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     assert_int_equal(first_group(f, "").open, 5000);
     dlq_index_close(&f->index);
-    lose_power(f->path);
-    assert_int_equal(stat(f->path, &file), 0);
-    overwrite(f->path, file.st_size / 8192 * 4096, 8192);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    lose_power(f->place.path);
+    assert_int_equal(stat(f->place.path, &file), 0);
+    overwrite(f->place.path, file.st_size / 8192 * 4096, 8192);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     assert_listed(f, "", 10, "");
 }
@@ -911,13 +903,13 @@ static void test_reader_of_a_file_made_anew_is_told(void **state)
     struct dlq_covered covered;
     uint64_t count;
     fill_some(f, 10);
-    struct dlq_index *reader = dlq_index_open(f->path, false, &f->err);
+    struct dlq_index *reader = dlq_index_open(f->place.path, false, &f->err);
     check(f, reader != NULL);
     check(f, dlq_index_count(reader, &filter, 0, &count, &covered, &f->err));
     assert_int_equal(count, 10);
     dlq_index_close(&f->index);
-    assert_int_equal(unlink(f->path), 0);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    assert_int_equal(unlink(f->place.path), 0);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     assert_false(dlq_index_count(reader, &filter, 0, &count, &covered, &f->err));
     assert_int_equal(f->err.code, ERR_AGAIN);
@@ -931,13 +923,13 @@ static void test_file_of_another_schema_is_begun_anew(void **state)
     struct fixture *f = *state;
     fill_some(f, 500);
     dlq_index_close(&f->index);
-    int fd = open(f->path, O_RDWR);
+    int fd = open(f->place.path, O_RDWR);
     assert_int_equal(pwrite(fd, "\0\0\0\x63", 4, 60), 4); /* PRAGMA user_version */
     close(fd);
-    struct dlq_index *reader = dlq_index_open(f->path, false, &f->err);
+    struct dlq_index *reader = dlq_index_open(f->place.path, false, &f->err);
     assert_null(reader);
     assert_int_equal(f->err.code, ERR_IO);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     assert_listed(f, "", 10, "");
 }
@@ -947,9 +939,9 @@ static void test_file_of_another_program_is_left_alone(void **state)
     struct fixture *f = *state;
     char text[16] = "";
     dlq_index_close(&f->index);
-    int fd = open(f->path, O_RDWR | O_TRUNC);
+    int fd = open(f->place.path, O_RDWR | O_TRUNC);
     assert_int_equal(write(fd, "my only copy", 12), 12);
-    assert_null(dlq_index_open(f->path, true, &f->err));
+    assert_null(dlq_index_open(f->place.path, true, &f->err));
     assert_int_equal(f->err.code, ERR_IO);
     assert_non_null(strstr(f->err.text, "left alone"));
     assert_int_equal(pread(fd, text, 12, 0), 12);

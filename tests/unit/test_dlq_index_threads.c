@@ -10,17 +10,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "base/mem.h"
 #include "dlq/index.h"
+#include "index_place.h"
 
 enum { TRANSACTIONS = 150, A_TRANSACTION = 20 };
 
 struct shared {
-    char folder[64];
-    char *path;
+    struct index_place place;
     atomic_bool done;
     int looked;
     char complaint[500];
@@ -66,7 +63,7 @@ static void *read_on(void *arg)
     uint64_t seen = 0;
     bool last = false;
     dlq_filter_init(&filter);
-    struct dlq_index *index = dlq_index_open(shared->path, false, &err);
+    struct dlq_index *index = dlq_index_open(shared->place.path, false, &err);
     bool ok = index != NULL;
     while (ok && !last) {
         last = atomic_load(&shared->done);
@@ -104,14 +101,12 @@ static bool write_all(struct dlq_index *index, struct err *err)
 
 static void test_reader_beside_writer_sees_whole_transactions(void **state)
 {
-    static struct shared shared = {.folder = "/tmp/og-index-XXXXXX"};
-    static const char *const suffix[] = {"", "-wal", "-shm", "-writer"};
+    static struct shared shared;
     struct err err = {0};
     pthread_t reader;
     (void)state;
-    assert_non_null(mkdtemp(shared.folder));
-    shared.path = mem_printf("%s/index", shared.folder);
-    struct dlq_index *index = dlq_index_open(shared.path, true, &err);
+    index_place_make(&shared.place);
+    struct dlq_index *index = dlq_index_open(shared.place.path, true, &err);
     if (!index)
         fail_msg("%s", err.text);
     assert_int_equal(pthread_create(&reader, NULL, read_on, &shared), 0);
@@ -119,13 +114,7 @@ static void test_reader_beside_writer_sees_whole_transactions(void **state)
     atomic_store(&shared.done, true);
     pthread_join(reader, NULL);
     dlq_index_close(&index);
-    for (size_t i = 0; i < 4; i++) {
-        char *name = mem_printf("%s%s", shared.path, suffix[i]);
-        unlink(name);
-        mem_free(name);
-    }
-    rmdir(shared.folder);
-    mem_free(shared.path);
+    index_place_remove(&shared.place);
     if (!ok)
         fail_msg("writer: %s", err.text);
     if (shared.complaint[0])

@@ -10,16 +10,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "dlq/index_parts.h"
+#include "index_place.h"
 
 enum { LARGE = 2000, LARGE_COUNT = 7, SMALL_COUNT = 400 };
 enum { PAGES_MAX = 600, RUNS_MAX = 40 };
 
 struct fixture {
-    char folder[64];
-    char *path;
+    struct index_place place;
     struct dlq_index *index;
     struct err err;
     int64_t offset;
@@ -36,10 +35,8 @@ static int set_up(void **state)
 {
     struct fixture *f = mem_zalloc(sizeof(*f));
     f->seed = 1;
-    snprintf(f->folder, sizeof(f->folder), "/tmp/og-index-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    f->path = mem_printf("%s/index", f->folder);
-    f->index = dlq_index_open(f->path, true, &f->err);
+    index_place_make(&f->place);
+    f->index = dlq_index_open(f->place.path, true, &f->err);
     check(f, f->index != NULL);
     *state = f;
     return 0;
@@ -48,15 +45,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    static const char *const suffix[] = {"", "-wal", "-shm", "-writer"};
     dlq_index_close(&f->index);
-    for (size_t i = 0; i < 4; i++) {
-        char *name = mem_printf("%s%s", f->path, suffix[i]);
-        unlink(name);
-        mem_free(name);
-    }
-    rmdir(f->folder);
-    mem_free(f->path);
+    index_place_remove(&f->place);
     mem_free(f);
     return 0;
 }
