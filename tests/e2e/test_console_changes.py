@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import pytest
 
@@ -91,16 +92,22 @@ def test_jobs_of_a_group_run_one_at_a_time_at_their_rate(world, open_console):
     ids = fail_all(world, 8)
     console = open_console()
     lines = {line["key"]["text"]: line["id"] for line in console.wait_letters(8)}
+    begin_ms = time.time() * 1000
     slow = console.post("/api/v1/jobs", {"rate": 2, "filter": {"id": [lines["k%d" % n] for n in range(7)]}})
     quick = console.post("/api/v1/jobs", {"filter": {"id": [lines["k7"]]}})
-    wait_until(lambda: console.get("/api/v1/jobs/" + slow["id"])["counts"]["sent"] > 1, 30, "some sent")
-    other = console.get("/api/v1/jobs/" + quick["id"])
-    assert (other["status"], other["counts"]["sent"]) == ("waiting", 0)
+
+    def some_are_sent():
+        other = console.get("/api/v1/jobs/" + quick["id"])
+        first = console.get("/api/v1/jobs/" + slow["id"])
+        assert first["status"] == "finished" or (other["status"], other["counts"]["sent"]) == ("waiting", 0)
+        return first["counts"]["sent"] > 1
+
+    wait_until(some_are_sent, 30, "some sent")
     assert console.wait_job(slow["id"])["counts"]["resolved"] == 7
     assert console.wait_job(quick["id"])["counts"]["resolved"] == 1
     first, last = sorted(delivered_ms(world, ids[:7])), delivered_ms(world, ids[7:])[0]
     assert last >= first[-1]
-    assert first[-1] - first[0] >= 1500, "six times half a second, less what the first one took"
+    assert first[-1] - begin_ms >= 3000, "six times half a second, whatever holds up the first one"
 
 
 def test_cancel(world, open_console):
