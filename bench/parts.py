@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -204,9 +205,22 @@ class Handler:
     def stats(self):
         return json.loads(self.ask("/stats"))
 
-    def wait_done(self):
+    def wait_done(self, program):
+        """Until all that is expected was answered. The run ends where the program has ended, or nothing comes for a minute."""
+        stats = {"requests": -1}
+        while not self.has_said_within(60, program):
+            before, stats = stats["requests"], self.stats()
+            if stats["requests"] == before:
+                sys.exit("bench: %s: nothing comes any more, and so far: %s\n%s" % (program.process.args[0], stats, program.last_words()))
         if self.process.stdout.readline() != "done\n":
             sys.exit("bench: the handler ended")
+
+    def has_said_within(self, seconds, program):
+        for _ in range(seconds):
+            if select.select([self.process.stdout], [], [], 1)[0]:
+                return True
+            program.check()
+        return False
 
     def stop(self):
         self.process.terminate()
@@ -233,8 +247,10 @@ class Program:
 
     def check(self):
         if self.process.poll() is not None:
-            sys.exit("bench: %s ended with %d:\n%s" % (self.process.args[0], self.process.returncode,
-                                                      Path(self.log).read_text()[-2000:]))
+            sys.exit("bench: %s ended with %d:\n%s" % (self.process.args[0], self.process.returncode, self.last_words()))
+
+    def last_words(self):
+        return Path(self.log).read_text(errors="replace")[-2000:]
 
     def stop(self):
         """CPU seconds (user, system) and the peak of resident MB."""

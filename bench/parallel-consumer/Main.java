@@ -35,6 +35,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 public final class Main {
     private static final int HANDLER_TIMEOUT_MS = 15_000;
     private static final Duration COMMIT_EVERY = Duration.ofSeconds(1);
+    /** Records; the library looks through the keys of all of them in each turn, so that more make it slower. */
+    private static final int BUFFERED = 1024;
 
     private final Ledger ledger;
     private final WebClient handler;
@@ -89,7 +91,7 @@ public final class Main {
             new StringDeserializer(), new ByteArrayDeserializer());
         var processor = new VertxParallelEoSStreamProcessor<String, byte[]>(vertx, web,
             ParallelConsumerOptions.<String, byte[]>builder().consumer(consumer).ordering(ProcessingOrder.KEY)
-                .maxConcurrency(connections).commitMode(CommitMode.PERIODIC_CONSUMER_ASYNCHRONOUS)
+                .maxConcurrency(connections).messageBufferSize(BUFFERED).commitMode(CommitMode.PERIODIC_CONSUMER_ASYNCHRONOUS)
                 .commitInterval(COMMIT_EVERY).build());
         Main main = new Main(new Ledger(o.get("--redis")), web);
         processor.subscribe(List.of(o.get("--topic")));
