@@ -274,8 +274,9 @@ def write_config(path, bootstrap, redis, admin, port, topics, slots=64, kafka=""
 
 
 def apply_topics(words, config):
-    subprocess.run(words + ["topics", "apply", "--yes", "-c", config], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(words + ["topics", "apply", "--yes", "-c", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        sys.exit("bench: topics apply ended with %d:\n%s" % (done.returncode, done.stdout))
 
 
 def is_ready(program, port):
@@ -348,7 +349,7 @@ class Site:
         text = producer.communicate()[0]
         if producer.returncode != 0:
             sys.exit("bench: bench-load failed")
-        return {name: float(value) for name, value in (word.split("=") for word in text.split())}
+        return {name: float(value) if "." in value else int(value) for name, value in (word.split("=") for word in text.split())}
 
     def topic(self, records=0, keys=10000, size=256, partitions=8, options=()):
         """(a new one, what its producer told), and Redis is empty."""
