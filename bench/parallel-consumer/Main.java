@@ -23,8 +23,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  * bench-parallel-consumer: Confluent's Parallel Consumer, ordered by key, with its module for Vert.x: no thread for
  * each record, but as many requests open as there are connections. Before a record is delivered a script in Redis
  * tells whether its number is beyond its key's last one, and when the handler has taken it another one notes the
- * number. What fails the library tries again a second later, its key's others behind it. At least once, without
- * duplicates, in the order of each key.
+ * number. What fails the library tries again a second later, its key's others behind it. Meant to be at least once,
+ * without duplicates, in the order of each key; what became of that where one was killed stands in docs/performance.md.
  *
  * <p>What it lacks and oncegate has: a fence against a consumer that does not know yet that a partition went to another
  * one, and a wait for what is under way when it hands one over; a place for the record that never succeeds (its key
