@@ -7,14 +7,15 @@
  * A turn reads everything that is there before it answers any of it: two requests of one key that
  * were open together are seen even where the answer costs no time.
  *
- *   bench-handler [--delay-us N] [--keys N] [--size N] [--expect N] [--retry-first]
+ *   bench-handler [--delay-us N] [--keys N] [--size N] [--expect N] [--retry-first FILE]
  *                 [--partitions N]
  *
  * prints "port=N", and "done" once so many distinct records were answered. GET /stats is answered
  * with JSON; GET /delay/N changes the delay. With --retry-first a record's first request is
  * answered by 429: what counts then is its second one, and the times told are those from that
- * answer to it. With --partitions GET /gaps tells, for each partition, how long no request of it
- * came, at most and in ms, since the last time this was asked.
+ * answer to it; when done FILE has a line for each key, the wall clock's us at that request. With
+ * --partitions GET /gaps tells, for each partition, how long no request of it came, at most and in
+ * ms, since the last time this was asked.
  */
 #include "common.h"
 
@@ -47,7 +48,7 @@ struct key_account {
 /* The record of a key that was told to come again. */
 struct again {
     uint32_t seq; /* 0: none */
-    int64_t answered_us;
+    int64_t answered_us, came_wall_us;
 };
 
 struct gap {
@@ -71,7 +72,7 @@ struct handler {
     int64_t delay_us;
     uint64_t keys, size, expect, partitions;
     size_t room;
-    bool retry_first;
+    const char *retry_first;
     struct key_account *accounts;
     struct again *again;
     struct gap *gaps;
@@ -168,6 +169,7 @@ static bool came_again(struct handler *h, const struct value *value)
     if (again->seq != value->seq || again->answered_us == 0)
         return false;
     again->seq = 0;
+    again->came_wall_us = wall_us();
     h->sent_again++;
     note_latency(h, mono_us() - again->answered_us);
     return true;
@@ -374,6 +376,17 @@ static void readable(struct handler *h, struct conn *conn, int64_t now_us)
     request(h, conn, now_us);
 }
 
+static void write_came(const struct handler *h)
+{
+    FILE *file = fopen(h->retry_first, "w");
+    if (!file)
+        die("%s: %s", h->retry_first, strerror(errno));
+    for (uint64_t key = 0; key < h->keys; key++)
+        fprintf(file, "%lld\n", (long long)h->again[key].came_wall_us);
+    if (fclose(file) != 0)
+        die("%s: %s", h->retry_first, strerror(errno));
+}
+
 static void answer_due(struct handler *h)
 {
     int64_t now_us = mono_us();
@@ -392,6 +405,8 @@ static void answer_due(struct handler *h)
     }
     if (h->expect > 0 && (h->retry_first ? h->sent_again : h->distinct) >= h->expect && !h->first) {
         h->expect = 0;
+        if (h->retry_first)
+            write_came(h);
         printf("done\n");
         fflush(stdout);
     }
@@ -420,7 +435,7 @@ int main(int argc, char **argv)
                                           {"keys", required_argument, NULL, 'k'},
                                           {"size", required_argument, NULL, 's'},
                                           {"expect", required_argument, NULL, 'e'},
-                                          {"retry-first", no_argument, NULL, 'r'},
+                                          {"retry-first", required_argument, NULL, 'r'},
                                           {"partitions", required_argument, NULL, 'p'},
                                           {NULL, 0, NULL, 0}};
     struct handler h = {.keys = 10000, .size = 256};
@@ -440,7 +455,7 @@ int main(int argc, char **argv)
             h.expect = number(optarg, "--expect");
             break;
         case 'r':
-            h.retry_first = true;
+            h.retry_first = optarg;
             break;
         case 'p':
             h.partitions = number(optarg, "--partitions");

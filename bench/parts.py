@@ -274,7 +274,8 @@ def write_config(path, bootstrap, redis, admin, port, topics, slots=64, kafka=""
 
 
 def apply_topics(words, config):
-    done = subprocess.run(words + ["topics", "apply", "--yes", "-c", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(words + ["topics", "apply", "--yes", "-c", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
     if done.returncode != 0:
         sys.exit("bench: topics apply ended with %d:\n%s" % (done.returncode, done.stdout))
 
