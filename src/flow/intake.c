@@ -88,7 +88,7 @@ static void set_due(struct delivery *d, const struct copy_info *info)
         d->due_wall_ms = by_header;
         return;
     }
-    d->due_wall_ms = by_broker;
+    d->due_wall_ms = by_broker + 1; /* its time is rounded down: a delay is never cut short */
     if (by_header > by_broker)
         d->not_before_wall_ms = by_header;
 }
