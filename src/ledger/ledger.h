@@ -174,6 +174,7 @@ struct ledger_op {
     uint8_t state;
     bool no_swap; /* its state was not the expected one */
     bool looks;   /* a claim of what is done, if its state is the expected one */
+    bool renews;  /* the expiry of its state, if that is the expected one */
 };
 
 struct ledger_events {

@@ -26,6 +26,9 @@
 
 #define SETS (1U << 13)
 #define WAYS 4
+/* Setting an expiry costs Redis as much as the value does. So a state lives longer than it must by
+ * this part of its time, and is given that anew when the part is over: not before. */
+#define SLACK 16
 
 enum {
     PLAIN = 52,
@@ -41,7 +44,7 @@ enum {
     AT_DEADLINE = 53,
     TAKER = 16,
     DEADLINE = 6,
-    ITEM_HEAD = 8,
+    ITEM_HEAD = 6,
 };
 
 enum hold {
@@ -58,6 +61,7 @@ struct memory {
     uint64_t deadline_ms;     /* of the claim, by Redis' clock */
     uint64_t kept_until_ns;   /* of a kept one, by ours, from before it was sent */
     uint64_t finished_ns;     /* the last record, by ours */
+    uint64_t renewed_ns;      /* the state's expiry, by ours, from before it was sent; 0: unknown */
     uint8_t plain[PLAIN];
     uint8_t taker[TAKER]; /* of a kept one */
     uint8_t hold;
@@ -242,6 +246,7 @@ void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *st
     memory->key_hash = op->key_hash;
     memory->asked = memory->barred = false;
     memory->finished_ns = op->sent_ns;
+    memory->renewed_ns = 0;
     memory->hold = HOLD_UNKNOWN;
     if (len < PLAIN || memcmp(bytes, head, AT_EPOCH) != 0 || bytes[AT_COUNT] != 1)
         return;
@@ -350,29 +355,31 @@ static uint8_t *put_wanted(uint8_t *at, struct name_cache *names, const struct m
     return put_kept(at, taker);
 }
 
-/* Head, what is expected, what shall stand there; where the latter begins with the former, that
- * goes once. */
+static bool is_to_renew(const struct memory *memory, const struct ledger_op *op)
+{
+    uint64_t slack_ns = (uint64_t)op->scope->ttl_ms / SLACK * NS_PER_MS;
+    return memory->renewed_ns == 0 || op->sent_ns - memory->renewed_ns >= slack_ns;
+}
+
+/* Head, what is expected, what shall stand there: nothing where it is only looked at. */
 static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *names,
                      struct ledger_op *op, uint8_t scope, uint8_t owner)
 {
-    uint8_t item[ITEM_HEAD + 2 * (PLAIN + CLAIM)], *at = item + ITEM_HEAD;
+    uint8_t head[ITEM_HEAD] = {0}, expected[PLAIN + CLAIM], wanted[PLAIN + CLAIM];
     const struct memory *memory = find(swaps, op);
-    uint8_t len = 0; /* an expectation that no state meets */
-    uint8_t wanted = 0;
+    size_t expected_len = 0, wanted_len = 0; /* an expectation that no state meets */
     op->looks = memory && is_known_done(memory, op);
-    if (memory) {
-        bool once = memory->hold == HOLD_NONE && op->verb == LEDGER_CLAIM;
-        uint8_t *end = put_expected(at, names, memory, op);
-        len = (uint8_t)(end - at);
-        wanted = once ? 0 : len;
-        at = op->looks ? end : put_wanted(once ? at : end, names, memory, op);
-    }
-    item[0] = scope;
-    item[1] = wire_claim_ms(op) ? owner : 0;
-    wire_put4(item + 2, op->looks ? 0 : wire_claim_ms(op));
-    item[6] = len;
-    item[7] = wanted;
-    resp_arg(out, item, (size_t)(at - item));
+    op->renews = memory && !op->looks && is_to_renew(memory, op);
+    if (memory)
+        expected_len = (size_t)(put_expected(expected, names, memory, op) - expected);
+    if (memory && !op->looks)
+        wanted_len = (size_t)(put_wanted(wanted, names, memory, op) - wanted);
+    head[0] = op->renews ? scope : 0;
+    head[1] = wire_claim_ms(op) ? owner : 0;
+    wire_put4(head + 2, op->looks ? 0 : wire_claim_ms(op));
+    resp_arg(out, head, sizeof(head));
+    resp_arg(out, expected, expected_len);
+    resp_arg(out, wanted, wanted_len);
 }
 
 static void add_common(struct buf *out, struct buf *text, const struct wire_common *common)
@@ -380,7 +387,8 @@ static void add_common(struct buf *out, struct buf *text, const struct wire_comm
     uint8_t line[9];
     wire_add_header(out, common->fence_count, common->scope_count, common->owner_count);
     for (size_t i = 0; i < common->scope_count; i++) {
-        wire_put8(line, (uint64_t)common->scopes[i]->ttl_ms);
+        uint64_t ttl_ms = (uint64_t)common->scopes[i]->ttl_ms;
+        wire_put8(line, ttl_ms + ttl_ms / SLACK);
         resp_arg(out, line, 8);
     }
     for (size_t i = 0; i < common->owner_count; i++) {
@@ -401,7 +409,7 @@ void swaps_build(struct buf *out, struct swaps *swaps, struct name_cache *names,
     struct buf text = {0};
     wire_gather(&common, ops, count);
     scripts_begin(out, SCRIPT_SWAP_STATES, whole, common.fence_count + count,
-                  1 + common.scope_count + common.owner_count + count);
+                  1 + common.scope_count + common.owner_count + 3 * count);
     for (size_t i = 0; i < common.fence_count; i++)
         resp_text(out, common.fences[i]);
     for (size_t i = 0; i < count; i++) {
@@ -454,6 +462,8 @@ static void take_answer(struct swaps *swaps, struct name_cache *names, struct le
         return;
     memory->asked = memory->barred = false;
     memory->deadline_ms = now_ms + wire_claim_ms(op);
+    if (op->renews)
+        memory->renewed_ns = op->sent_ns;
     if (claim) {
         memory->hold = HOLD_CLAIMED;
         return;

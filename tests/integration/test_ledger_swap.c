@@ -374,6 +374,32 @@ static void test_key_that_comes_seldom_is_not_kept(void **state)
     assert_int_equal(claim_by(w, &other, "a", 9), LEDGER_GO);
 }
 
+static long long expires_in(struct ledger_world *w, const char *name)
+{
+    return redis_peer_number(&w->redis, "PTTL %s", name);
+}
+
+/* At least its time after each write, and a sixteenth more where it was renewed. */
+static void test_expiry_is_renewed_before_its_slack_is_used_up(void **state)
+{
+    struct ledger_world *w = *state;
+    struct buf name = {0};
+    int64_t ttl_ms = w->scope->ttl_ms;
+    scope_add_key_name(&name, w->scope, SLICE_LIT("a"), 'k');
+    keep_after_3(w, "a");
+    assert_in_range(expires_in(w, name.data), ttl_ms + 1, ttl_ms + ttl_ms / 16);
+    (void)redis_peer_do(&w->redis, "PEXPIRE %s %lld", name.data, (long long)(3 * ttl_ms));
+    assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO);
+    assert_int_equal(finish_keeping(w, "a", 4, KEEP_MS), LEDGER_OK);
+    assert_true(expires_in(w, name.data) > 2 * ttl_ms); /* it is not touched */
+    w->scope->ttl_ms = 1600;
+    ledger_world_idle(w, 110);
+    assert_int_equal(claim_covered(w, "a", 5), LEDGER_GO);
+    assert_int_equal(finish_keeping(w, "a", 5, KEEP_MS), LEDGER_OK);
+    assert_true(expires_in(w, name.data) <= 1700);
+    buf_deinit(&name);
+}
+
 /* Somebody else changed the state: the answer is that of apply_ops. */
 static void test_unexpected_state_is_asked_in_the_general_way(void **state)
 {
@@ -476,6 +502,7 @@ int main(void)
         OPENED(test_nothing_is_kept_by_a_fenced_owner),
         OPENED(test_nothing_is_granted_after_the_connection_was_lost),
         OPENED(test_key_that_comes_seldom_is_not_kept),
+        OPENED(test_expiry_is_renewed_before_its_slack_is_used_up),
         OPENED(test_unexpected_state_is_asked_in_the_general_way),
         OPENED(test_scripts_that_are_flushed_are_sent_again),
         OPENED(test_swapped_operation_keeps_nothing_of_an_earlier_answer),
