@@ -51,6 +51,18 @@ void resp_arg(struct buf *out, const void *data, size_t len)
     end_at(out, at);
 }
 
+uint8_t *resp_open(uint8_t *at, size_t len)
+{
+    return (uint8_t *)write_head((char *)at, '$', len);
+}
+
+uint8_t *resp_close(uint8_t *at)
+{
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
 void resp_text(struct buf *out, const char *text)
 {
     resp_arg(out, text, strlen(text));

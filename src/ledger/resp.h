@@ -9,6 +9,13 @@
 
 void resp_begin(struct buf *out, size_t args);
 void resp_arg(struct buf *out, const void *data, size_t len);
+/*
+ * An argument that is written where it goes: room for RESP_AROUND and its bytes must be there. The
+ * bytes go behind what resp_open returns, and resp_close behind them.
+ */
+#define RESP_AROUND 25
+uint8_t *resp_open(uint8_t *at, size_t len);
+uint8_t *resp_close(uint8_t *at);
 void resp_text(struct buf *out, const char *text);
 void resp_number(struct buf *out, uint64_t n);
 /* A whole command of texts; ends with NULL. */

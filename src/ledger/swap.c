@@ -361,25 +361,38 @@ static bool is_to_renew(const struct memory *memory, const struct ledger_op *op)
     return memory->renewed_ns == 0 || op->sent_ns - memory->renewed_ns >= slack_ns;
 }
 
-/* Head, what is expected, what shall stand there: nothing where it is only looked at. */
+static size_t expected_len(const struct memory *memory)
+{
+    return memory->hold == HOLD_NONE ? PLAIN : PLAIN + CLAIM;
+}
+
+/* Nothing where it is only looked at. */
+static size_t wanted_len(const struct ledger_op *op)
+{
+    if (op->looks)
+        return 0;
+    return wire_claim_ms(op) == 0 ? PLAIN : PLAIN + CLAIM - DEADLINE;
+}
+
+/* Head, what is expected, what shall stand there; written in place, since there are many. Of what
+ * is not remembered (any more) an expectation that no state meets. */
 static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *names,
                      struct ledger_op *op, uint8_t scope, uint8_t owner)
 {
-    uint8_t head[ITEM_HEAD] = {0}, expected[PLAIN + CLAIM], wanted[PLAIN + CLAIM];
     const struct memory *memory = find(swaps, op);
-    size_t expected_len = 0, wanted_len = 0; /* an expectation that no state meets */
     op->looks = memory && is_known_done(memory, op);
     op->renews = memory && !op->looks && is_to_renew(memory, op);
-    if (memory)
-        expected_len = (size_t)(put_expected(expected, names, memory, op) - expected);
-    if (memory && !op->looks)
-        wanted_len = (size_t)(put_wanted(wanted, names, memory, op) - wanted);
-    head[0] = op->renews ? scope : 0;
-    head[1] = wire_claim_ms(op) ? owner : 0;
-    wire_put4(head + 2, op->looks ? 0 : wire_claim_ms(op));
-    resp_arg(out, head, sizeof(head));
-    resp_arg(out, expected, expected_len);
-    resp_arg(out, wanted, wanted_len);
+    buf_reserve(out, (size_t)3 * RESP_AROUND + ITEM_HEAD + 2 * (PLAIN + CLAIM));
+    uint8_t *at = resp_open((uint8_t *)out->data + out->len, ITEM_HEAD);
+    *at++ = op->renews ? scope : 0;
+    *at++ = wire_claim_ms(op) ? owner : 0;
+    at = resp_close(wire_put4(at, op->looks ? 0 : wire_claim_ms(op)));
+    at = resp_open(at, memory ? expected_len(memory) : 0);
+    at = resp_close(memory ? put_expected(at, names, memory, op) : at);
+    at = resp_open(at, memory ? wanted_len(op) : 0);
+    at = resp_close(memory && !op->looks ? put_wanted(at, names, memory, op) : at);
+    *at = '\0';
+    out->len = (size_t)((char *)at - out->data);
 }
 
 static void add_common(struct buf *out, struct buf *text, const struct wire_common *common)
