@@ -26,8 +26,8 @@
 
 #define SETS (1U << 13)
 #define WAYS 4
-/* Setting an expiry costs Redis as much as the value does. So a state lives longer than it must by
- * this part of its time, and is given that anew when the part is over: not before. */
+/* Setting an expiry costs Redis a seventh of a swap. So a state lives longer than it must by this
+ * part of its time, and is given that anew when the part is over: not before. */
 #define SLACK 16
 
 enum {
