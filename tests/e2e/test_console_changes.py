@@ -16,16 +16,18 @@ from support.waiting import wait_until
 
 @pytest.fixture
 def open_console(world, tmp_path):
-    """open_console(**settings) starts a console of the world, that may change things."""
+    """open_console(**settings) starts a console of the world, that may change things. as_whom: the headers
+    with which it is asked whether it knows the jobs; None: it is not."""
     consoles = []
 
-    def open_it(**settings):
+    def open_it(as_whom=(), **settings):
         settings.setdefault("allow_changes", True)
         config = world.gateways[0].config if world.gateways else world.config(world.route())
         console = Console(tmp_path, config, "console%d" % (len(consoles) + 1), **settings)
         consoles.append(console)
         console.start()
-        console.wait_jobs_known(**(bearer("admin") if "tokens" in settings else {}))
+        if as_whom is not None:
+            console.wait_jobs_known(**dict(as_whom or (bearer("admin") if "tokens" in settings else {})))
         return console
 
     yield open_it
@@ -410,6 +412,26 @@ def test_who_may_change_what(world, open_console, tmp_path):
     assert console.get("/api/v1/audit", **bearer("viewer"))["entries"] == []
     basic = console.send("/api/v1/jobs", {"filter": {}}, bearer("operator"))
     assert basic[0] == 200 and basic[1]["by"] == "token (console)"
+
+
+def test_a_proxy_names_who_changes_what(world, open_console):
+    """Where one is trusted nobody is somebody without it, not on loopback either."""
+    def named(user, role):
+        return {"X-Forwarded-User": user, "X-Forwarded-Role": role}
+
+    world.make_topics(world.config(world.route()))
+    ada = named("ada", "operator")
+    console = open_console(ada, trusted_proxy={"addresses": ["127.0.0.1"]})
+    job = console.post("/api/v1/jobs", {"filter": {}}, ada)
+    assert job["by"] == "ada (console)"
+    entries = wait_until(lambda: console.get("/api/v1/audit", **ada)["entries"], 20, "the audit log")
+    assert (entries[0]["on"], entries[0]["by"]) == (job["id"], "ada (console)")
+    assert console.send("/api/v1/purge", PURGE, ada)[0] == 403
+    assert console.send("/api/v1/jobs", {"filter": {}}, named("bob", "viewer"))[0] == 403
+    for headers in ({}, {"X-Forwarded-User": "ada"}, {"X-Forwarded-Role": "admin"}, named("ada", "root")):
+        assert console.ask("/api/v1/letters", headers)[0] == 401, headers
+    elsewhere = open_console(None, trusted_proxy={"addresses": ["127.0.0.2"]})
+    assert elsewhere.ask("/api/v1/letters", named("ada", "admin"))[0] == 401
 
 
 def test_nothing_is_changed_unless_it_is_allowed(world, open_console):
