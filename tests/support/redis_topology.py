@@ -158,7 +158,11 @@ class RedisCluster:
 
     def move_slot(self, slot, target, between=None):
         """Reshards one slot to nodes[target] as redis-cli does; between() is called half-way, while
-        the slot is being moved and some of its keys are gone."""
+        the slot is being moved and some of its keys are gone. Not before all know the newest epoch: a
+        target that takes the slot in an older one than its former owner has by then gives it up again at
+        the next heartbeat that was on its way, and nobody serves it."""
+        wait_until(lambda: len({_fields(node.call("CLUSTER", "INFO"))["cluster_current_epoch"]
+                                for node in self.living()}) == 1, 20, "an epoch that all know")
         source, target_id = self.owner(slot), self.ids[target]
         to = self.nodes[target]
         to.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.call("CLUSTER", "MYID"))
