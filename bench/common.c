@@ -44,6 +44,14 @@ static int64_t clock_us(clockid_t id)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+uint64_t draw_from(uint64_t *row)
+{
+    *row ^= *row >> 12;
+    *row ^= *row << 25;
+    *row ^= *row >> 27;
+    return *row * UINT64_C(2685821657736338717);
+}
+
 int64_t mono_us(void)
 {
     return clock_us(CLOCK_MONOTONIC);

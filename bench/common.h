@@ -21,6 +21,9 @@ struct value {
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *allocate(size_t size); /* zeroed; never NULL */
 uint64_t number(const char *text, const char *what);
+/* The next of a row of numbers that is the same in every run: xorshift64* (Vigna 2016). */
+#define DRAW_FIRST UINT64_C(88172645463325252)
+uint64_t draw_from(uint64_t *row);
 int64_t mono_us(void);
 int64_t wall_us(void);
 

@@ -38,15 +38,6 @@ struct load {
     uint32_t *ack_us;
 };
 
-/* xorshift64* (Vigna 2016): the same records in every run. */
-static uint64_t draw(struct load *load)
-{
-    load->random ^= load->random >> 12;
-    load->random ^= load->random << 25;
-    load->random ^= load->random >> 27;
-    return load->random * UINT64_C(2685821657736338717);
-}
-
 static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct load *load = opaque;
@@ -139,17 +130,17 @@ static uint32_t choose_key(struct load *load)
 {
     if (load->in_turn)
         return (uint32_t)(load->first_sights % load->keys);
-    if (load->first_key_percent > 0 && draw(load) % 100 < load->first_key_percent)
+    if (load->first_key_percent > 0 && draw_from(&load->random) % 100 < load->first_key_percent)
         return 0;
-    return (uint32_t)(draw(load) % load->keys);
+    return (uint32_t)(draw_from(&load->random) % load->keys);
 }
 
 static struct value choose(struct load *load)
 {
     struct value value;
     uint64_t have = load->first_sights < RECENT ? load->first_sights : RECENT;
-    if (have > 0 && draw(load) % 1000 < load->twice_per_mille)
-        return load->recent[draw(load) % have];
+    if (have > 0 && draw_from(&load->random) % 1000 < load->twice_per_mille)
+        return load->recent[draw_from(&load->random) % have];
     value.key = choose_key(load);
     value.seq = ++load->next_seq[value.key];
     load->recent[load->first_sights++ % RECENT] = value;
@@ -270,7 +261,7 @@ int main(int argc, char **argv)
                         .size = 256,
                         .twice_per_mille = 10,
                         .key_bytes = 9,
-                        .random = 88172645463325252u};
+                        .random = DRAW_FIRST};
     char name[256];
     options(&load, argc, argv);
     prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../common.h"
 #include "kafka/watermark.h"
 
 #define OPEN_MAX     16384
@@ -31,15 +32,6 @@ struct bench {
     int64_t offset;
 };
 
-/* xorshift64* (Vigna 2016): the same order in every run. */
-static uint64_t draw(struct bench *bench)
-{
-    bench->random ^= bench->random >> 12;
-    bench->random ^= bench->random << 25;
-    bench->random ^= bench->random >> 27;
-    return bench->random * UINT64_C(2685821657736338717);
-}
-
 static uint64_t add(struct bench *bench)
 {
     return watermark_add(bench->watermark, bench->offset++);
@@ -48,7 +40,7 @@ static uint64_t add(struct bench *bench)
 /* The place in slots of the one that ends now; a power of two is open. */
 static size_t next(struct bench *bench, enum order order, size_t open, uint64_t i)
 {
-    return (size_t)(order == IN_ORDER ? i : draw(bench)) & (open - 1);
+    return (size_t)(order == IN_ORDER ? i : draw_from(&bench->random)) & (open - 1);
 }
 
 static void run(struct bench *bench, enum order order, size_t open, uint64_t total)
@@ -90,7 +82,7 @@ static void run(struct bench *bench, enum order order, size_t open, uint64_t tot
 
 int main(int argc, char **argv)
 {
-    static struct bench bench = {.random = 88172645463325252u};
+    static struct bench bench = {.random = DRAW_FIRST};
     uint64_t total = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000000;
     if (total == 0)
         return 64;
