@@ -2,11 +2,12 @@
  * The event loop. libevent watches; the order of a turn is ours:
  *
  *     loop_turn:  wait (not if a task is queued) -> callbacks of events, timers, posts -> the tasks
- * queued so far
+ * queued so far -> the last ones
  *
- * A task that is deferred while tasks run waits for the next turn, and that turn polls before it:
- * no chain of tasks can starve the sockets. The base takes no locks: only loop_post may be called
- * from another thread, and it has its own queue, mutex and eventfd.
+ * A task that is deferred while tasks run waits for the next turn, and that turn polls before it
+ * (a last one: while last ones run): no chain of tasks can starve the sockets. The base takes no
+ * locks: only loop_post may be called from another thread, and it has its own queue, mutex and
+ * eventfd.
  *
  * A timer never fires before its time on clock_mono_ns(): libevent counts from a time it cached at
  * the start of the turn, so a timer that comes early is armed again for the rest.
@@ -44,6 +45,7 @@ struct loop {
 
     struct task_list now;   /* tasks of the turn that runs */
     struct task_list later; /* deferred since */
+    struct task_list last;  /* for the end of a turn */
 
     pthread_mutex_t post_lock; /* guards the two below */
     struct post *post_head;
@@ -207,10 +209,10 @@ static bool list_remove(struct task_list *list, struct loop_task *task)
     return false;
 }
 
-static void run_tasks(struct loop *loop)
+static void run_tasks(struct loop *loop, struct task_list *list)
 {
-    loop->now = loop->later;
-    loop->later = (struct task_list){NULL, NULL};
+    loop->now = *list;
+    *list = (struct task_list){NULL, NULL};
     struct loop_task *task;
     while ((task = list_pop(&loop->now)) != NULL) {
         /* Unqueued before it runs: it may defer itself again, or free its owner. */
@@ -223,9 +225,10 @@ void loop_turn(struct loop *loop, bool block)
 {
     assert(!loop->in_turn);
     loop->in_turn = true;
-    bool wait = block && !loop->later.head;
+    bool wait = block && !loop->later.head && !loop->last.head;
     event_base_loop(loop->base, wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    run_tasks(loop);
+    run_tasks(loop, &loop->later);
+    run_tasks(loop, &loop->last);
     loop->in_turn = false;
 }
 
@@ -327,11 +330,20 @@ void loop_defer(struct loop *loop, struct loop_task *task)
     list_push(&loop->later, task);
 }
 
+void loop_defer_last(struct loop *loop, struct loop_task *task)
+{
+    if (task->queued)
+        return;
+    task->queued = true;
+    list_push(&loop->last, task);
+}
+
 void loop_task_cancel(struct loop *loop, struct loop_task *task)
 {
     if (!task->queued)
         return;
-    if (!list_remove(&loop->now, task) && !list_remove(&loop->later, task))
+    if (!list_remove(&loop->now, task) && !list_remove(&loop->later, task) &&
+        !list_remove(&loop->last, task))
         assert(!"the task is queued on another loop");
     task->queued = false;
     task->next = NULL;

@@ -52,6 +52,9 @@ struct loop_task {
 };
 void loop_task_init(struct loop_task *task, void (*run)(void *), void *arg);
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* The same, but after the turn's tasks, and in the same turn where one of them calls it: for what a
+ * turn gathers and its end sends. */
+void loop_defer_last(struct loop *loop, struct loop_task *task);
 void loop_task_cancel(struct loop *loop, struct loop_task *task);
 
 /* Watches fd for reading until loop_watch_free; fire runs on every wake-up. fd stays the caller's.

@@ -12,7 +12,6 @@
  */
 #include "ledger/conn.h"
 
-#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
@@ -25,6 +24,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/resolver.h"
+#include "ledger/attach.h"
 #include "ledger/tls.h"
 
 /* Of an answer: hiredis allocates by the length that it is told. CLUSTER SLOTS may have 16384. */
@@ -184,7 +184,7 @@ static bool open_context(struct conn *conn, struct err *err)
     conn->ac = ac;
     ac->data = conn;
     ac->c.reader->maxelements = ELEMENTS_MAX;
-    if (redisLibeventAttach(ac, loop_base(conn->loop)) != REDIS_OK)
+    if (!attach_to_loop(ac, conn->loop))
         return err_set(err, ERR_INTERNAL, "cannot watch the connection");
     const char *name = conn->config->tls.server_name ? conn->config->tls.server_name : conn->host;
     if (conn->tls && !tls_start(conn->tls, &conn->link, &ac->c, name, err))

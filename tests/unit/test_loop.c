@@ -53,7 +53,8 @@ struct actor {
     char letter;
     struct loop_task task;
     struct loop_timer timer;
-    struct actor *defers;  /* deferred when this one runs */
+    struct actor *defers; /* deferred when this one runs */
+    struct actor *defers_last;
     struct actor *cancels; /* its task is cancelled when this one runs */
     bool stops;
     bool deinits;
@@ -67,6 +68,8 @@ static void act(void *arg)
     note(actor->world, actor->letter);
     if (actor->defers)
         loop_defer(actor->world->loop, &actor->defers->task);
+    if (actor->defers_last)
+        loop_defer_last(actor->world->loop, &actor->defers_last->task);
     if (actor->cancels)
         loop_task_cancel(actor->world->loop, &actor->cancels->task);
     if (actor->deinits)
@@ -145,6 +148,57 @@ static void test_loop_defer_inside_a_task_runs_in_the_next_turn(void **state)
     loop_turn(world->loop, false);
     assert_string_equal(world->trace, "ata");
     loop_timer_deinit(&timer.timer);
+}
+
+static void test_loop_defer_last_from_a_task_runs_at_the_end_of_the_same_turn(void **state)
+{
+    struct world *world = *state;
+    struct actor a = actor_new(world, 'a');
+    struct actor b = actor_new(world, 'b');
+    struct actor last = actor_new(world, 'l');
+    with_task(&a);
+    with_task(&b);
+    with_task(&last);
+    a.defers_last = &last;
+    loop_defer(world->loop, &a.task);
+    loop_defer(world->loop, &b.task);
+    loop_turn(world->loop, false);
+    assert_string_equal(world->trace, "abl");
+    loop_turn(world->loop, false);
+    assert_string_equal(world->trace, "abl");
+}
+
+static void test_loop_defer_last_from_a_last_task_runs_in_the_next_turn(void **state)
+{
+    struct world *world = *state;
+    struct actor last = actor_new(world, 'l');
+    struct actor timer = actor_new(world, 't');
+    with_task(&last);
+    with_timer(&timer);
+    last.defers_last = &last;
+    loop_defer_last(world->loop, &last.task);
+    loop_turn(world->loop, true); /* would hang: nothing else is watched */
+    assert_string_equal(world->trace, "l");
+    loop_timer_set_ms(&timer.timer, 0);
+    loop_turn(world->loop, true);
+    assert_string_equal(world->trace, "ltl");
+    loop_timer_deinit(&timer.timer);
+}
+
+static void test_loop_task_cancel_of_a_last_task_stops_it(void **state)
+{
+    struct world *world = *state;
+    struct actor a = actor_new(world, 'a');
+    struct actor last = actor_new(world, 'l');
+    with_task(&a);
+    with_task(&last);
+    a.cancels = &last;
+    loop_defer_last(world->loop, &last.task);
+    loop_defer(world->loop, &a.task);
+    loop_turn(world->loop, false);
+    loop_turn(world->loop, false);
+    assert_string_equal(world->trace, "a");
+    assert_false(last.task.queued);
 }
 
 static void test_loop_turn_blocking_with_a_queued_task_does_not_wait(void **state)
@@ -497,6 +551,9 @@ int main(void)
         TEST(test_loop_defer_of_a_queued_task_does_nothing),
         TEST(test_loop_defer_keeps_the_order),
         TEST(test_loop_defer_inside_a_task_runs_in_the_next_turn),
+        TEST(test_loop_defer_last_from_a_task_runs_at_the_end_of_the_same_turn),
+        TEST(test_loop_defer_last_from_a_last_task_runs_in_the_next_turn),
+        TEST(test_loop_task_cancel_of_a_last_task_stops_it),
         TEST(test_loop_turn_blocking_with_a_queued_task_does_not_wait),
         TEST(test_loop_task_cancel_before_it_runs_stops_it),
         TEST(test_loop_task_cancel_from_a_task_of_the_same_turn_stops_it),
