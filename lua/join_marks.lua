@@ -10,22 +10,27 @@
 -- and one that begins beyond what the other knows becomes bits of the other's window. What the caller itself finished lowers any
 -- floor that it touches, and beyond a gap hides what is below.
 --
--- KEYS    1 fence hash, then for each item its state <ns>:{shard}:k:... and its parked list <ns>:{shard}:p:...
--- ARGV    1 owner's name, 2 its token, or 0: not looked at, 3 ttl ms, then for each item: B 1 the caller's own, B its generation, the
---         mark; nothing behind these two: only told
+-- KEYS    1 fence hash, then for each item its bucket <ns>:{shard}:b:..., its state <ns>:{shard}:k:... and its parked list
+--         <ns>:{shard}:p:...
+-- ARGV    1 owner's name, 2 its token, or 0: not looked at, 3 ttl ms, then for each item: the key's field in its bucket; empty: its scope
+--         has none; and: B 1 the caller's own, B its generation, the mark; nothing behind these two: only told
 -- RETURNS 10 where a newer token is known, or none: nothing is done; else for each item a string: the part of its state that
 --         a mark holds, empty where there is none or the state cannot be read
--- COST    one GET an item, and a SET where something was not known
+-- COST    one HGET or GET an item, and a write where something was not known
 -- CALLER  src/ledger/joins.c
 local pack, unpack = struct.pack, struct.unpack
 local byte, sub, char, format = string.byte, string.sub, string.char, string.format
 local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
 local call = redis.call
+local t = call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
 --@include codes
 --@include key
 --@include numbers
 --@include sequence
 --@include ranges
+--@include place
+--@include small
 --@include state
 
 local function copy(from, to)
@@ -183,14 +188,16 @@ local function tell()
     return pack_all()
 end
 
-local function item(i, text)
+local parked_key
+local ttl = tonumber(ARGV[3])
+local function item(text)
     local own, generation = byte(text, 1, 2)
     local k = #text > 2 and read_mark(sub(text, 3))
-    state_load(call('GET', KEYS[i]))
+    state_read()
     if k then
         join(k, own == 1, generation)
         if s.dirty then
-            state_save(KEYS[i], KEYS[i + 1], ARGV[3])
+            state_save(parked_key, ttl)
         end
     end
     return tell()
@@ -203,8 +210,10 @@ if newest < 0 or newest > token then
     return codes.FENCED
 end
 local out = {}
-for i = 4, #ARGV do
-    local ok, told = pcall(item, 2 * i - 6, ARGV[i])
-    out[i - 3] = ok and told or ''
+for i = 1, (#ARGV - 3) / 2 do
+    place.bucket, place.key, parked_key = KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1]
+    place.field = ARGV[2 * i + 2]
+    local ok, told = pcall(item, ARGV[2 * i + 3])
+    out[i] = ok and told or ''
 end
 return out

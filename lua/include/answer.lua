@@ -17,6 +17,7 @@ local function answer(code, would, busy) -- busy: or, with DUP, how many numbers
     out[at] = a
 end
 
+-- v: what stands there.
 local function apply(v)
     rank = sub(item, 6, 25)
     if verb == CLAIM then
@@ -30,4 +31,10 @@ end
 local function corrupt()
     s.count = 0
     answer(codes.CORRUPT)
+end
+
+-- What stands in the bucket is something that swap_states can be told to expect.
+local function is_plain(v)
+    local how = byte(v)
+    return how >= AS.FREE and how <= AS.NEW
 end

@@ -208,7 +208,7 @@ local function grant(code)
         local busy, wanted = conflict(rank .. owner.id)
         if busy then
             if wanted then
-                state_write(state_key, parked_key, state_prefix() .. s.claims, scope.ttl)
+                state_write(parked_key, state_prefix() .. s.claims, scope.ttl)
             end
             return codes.BUSY, busy
         end
@@ -217,7 +217,7 @@ local function grant(code)
         open_block()
     end
     local value = state_prefix() .. s.claims .. rank .. owner.id .. sub(item, 30, 46) .. deadline_of(x)
-    state_write(state_key, parked_key, value, scope.ttl)
+    state_write(parked_key, value, scope.ttl)
     return code
 end
 
@@ -270,7 +270,7 @@ local function claim(v)
         s.count = 0
         return codes.FENCED
     end
-    state_load(v)
+    state_load(v and widen(v))
     if s.count > 0 and band(flags, HAS_GHOST) ~= 0 then
         expire_head()
     end
@@ -299,7 +299,7 @@ local function claim(v)
         stop = busy
     end
     if stop and s.dirty then
-        state_save(state_key, parked_key, scope.ttl)
+        state_save(parked_key, scope.ttl)
     end
     if code == codes.DUP and not by_rank then
         busy = used_again()

@@ -42,10 +42,10 @@ local function note_done()
         raise_succeeded()
     end
     if kind == EVENT_ID then
-        call('SET', id_key, 'D', 'PX', scope.ttl)
+        call('SET', id_key, 'D', 'PX', scope.life)
     end
     if source == REDRIVE then
-        call('SET', redrive_key, 'D', 'PX', scope.ttl)
+        call('SET', redrive_key, 'D', 'PX', scope.life)
     end
 end
 
@@ -112,7 +112,7 @@ local function finish_parked()
     end
     parked_put(parked_key, off, fresh, entry)
     if kind == EVENT_ID then
-        call('SET', id_key, 'P' .. rank, 'PX', scope.ttl)
+        call('SET', id_key, 'P' .. rank, 'PX', scope.life)
     end
     return nil
 end
@@ -158,8 +158,8 @@ end
 local function keep_for_successor()
     local plain = state_prefix()
     if
-        #plain == STRAIGHT
-        and sub(plain, 1, 3) == '\1\1\130'
+        #plain == PLAIN_LEN
+        and (sub(plain, 1, 3) == '\1\1\130' or sub(plain, 1, 3) == '\1\17\130')
         and sub(plain, 20, 28) == sub(item, 39, 46) .. '\1'
         and sub(plain, 4, 11) == sub(item, 31, 38)
         and sub(plain, 29) == sub(item, 6, 29)
@@ -170,13 +170,13 @@ local function keep_for_successor()
 end
 
 local function finish(v)
-    state_load(v)
+    state_load(v and widen(v))
     local claims, mine, wanted = other_claims()
     local code = mine and codes.OK or codes.LOST
     if verb == RELEASE then
         if mine then
             s.claims = claims
-            state_save(state_key, parked_key, scope.ttl)
+            state_save(parked_key, scope.ttl)
         end
         return code
     end
@@ -195,7 +195,7 @@ local function finish(v)
         if verb == SUCCEEDED and x > 0 and kind == SEQUENCE and source == SOURCE and scope.ordered and mine and not wanted and claims == '' then
             keep_for_successor()
         end
-        state_save(state_key, parked_key, scope.ttl)
+        state_save(parked_key, scope.ttl)
     end
     return code
 end

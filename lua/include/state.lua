@@ -82,7 +82,7 @@ end
 
 -- v is the stored value or false. Raises an error where the bytes make no sense.
 local function state_load(v)
-    s.saved = nil
+    s.told = nil -- what stands there once it is written
     s.v, s.dirty, s.block, s.has_prev, s.has_D, s.has_floor, s.has_H = v, false, 0, false, false, false, false
     s.generation, s.tombs, s.count, s.head, s.marks, s.claims = 0, false, 0, false, '', ''
     s.marks_at, s.claims_at = 0, 0
@@ -128,6 +128,12 @@ local function state_load(v)
         error('length')
     end
     s.claims_at = pos
+end
+
+-- The state of the key at hand, wherever it stands.
+local function state_read()
+    local v = place_find()
+    state_load(v and widen(v))
 end
 
 local function marks_get()
@@ -254,22 +260,21 @@ local function state_prefix()
     return pack_all()
 end
 
-local function state_write(key, parked_key, value, ttl)
-    call('SET', key, value, 'PX', ttl)
+local function state_write(parked_key, value, ttl)
+    s.told = place_put(value, ttl)
     if s.count > 0 or s.tombs then
-        call('PEXPIRE', parked_key, ttl)
+        call('PEXPIRE', parked_key, format('%.0f', ttl))
     end
 end
 
--- Writes the state with its claims, and leaves it in s.saved; where nothing is left to tell, the key goes.
-local function state_save(key, parked_key, ttl)
+-- Writes the state with its claims; where nothing is left to tell, it goes.
+local function state_save(parked_key, ttl)
     local prefix = state_prefix()
     if #prefix == 3 and claims_get() == '' and not s.tombs then
         if s.v then
-            call('DEL', key)
+            place_drop()
         end
         return
     end
-    s.saved = prefix .. claims_get()
-    state_write(key, parked_key, s.saved, ttl)
+    state_write(parked_key, prefix .. claims_get(), ttl)
 end

@@ -1,57 +1,80 @@
 -- The straight way: the next record of an ordered sequence in its epoch, from its source, with nothing parked and nobody else
--- about. That is nearly every record, so it is done on the packed bytes. It must do exactly what claim() and finish() do; where
--- anything is out of the ordinary it does nothing, says false, and they do it.
---
--- The state then is, by its first three bytes, a sequence with marks whose last number succeeded (D = L), and by its length one
--- mark, of 24 bytes behind its count, and no claim or one: E 4-11, I 12-19, L 20-27, count 28, mark 29-52, claim 53-111.
-local STRAIGHT, STRAIGHT_CLAIMED = 52, 111
--- A kept claim has these in place of a rank and an identity: its taker finished, and may deliver the direct successor unasked
--- until the claim lapses.
-local NO_IDENTITY = string.rep('\0', 17)
-local KEPT = string.rep('\0', 20)
+-- about; and the first record of a key. That is nearly every record, so it is done on the small bytes as they stand in the bucket (small.lua has the layout). It
+-- must do exactly what claim() and finish() do; where anything is out of the ordinary it does nothing, says false, and they do it. Else they return what stands there now.
+local SMALL_HALF, SMALL_OFFSET, SMALL_LEADER, SMALL_ABOVE = 65536, 281474976710656, 16777216, 4294967295
 
 -- Is the token the newest? Only looks, unlike fenced().
 local function is_newest()
     return owner.passed or tonumber(call('HGET', owner.fence, owner.name) or -1) == owner.token
 end
 
--- Is S the number after L, in the same epoch, and its offset beyond the mark of its source?
+-- Can what the item leaves be written small?
+local function is_small()
+    return source == SOURCE
+        and kind == SEQUENCE
+        and flags == 0
+        and Sh < SMALL_HALF
+        and Eh < SMALL_HALF
+        and off < SMALL_OFFSET
+        and sub(item, 14, 15) == '\0\0'
+        and owner.short ~= nil
+end
+
+-- Is S the number after L, in the same epoch, and its offset beyond the mark of its source? And how far L is above the floor.
 local function is_next(v)
-    local version, block, how, eh, el, lh, ll, n, msrc, moff, mle = unpack('>BBBI4I4xxxxxxxxI4I4Bc12I8I4', v)
-    return how == 130
-        and block == 1
-        and version == 1
-        and n == 1
-        and Sl == ll + 1
-        and Sh == lh
-        and El == el
-        and Eh == eh
-        and src == msrc
+    local epoch, last, above, from, moff, mle = unpack('>xI6I6I4c10I6I3', v)
+    return Sh * 4294967296 + Sl == last + 1
+        and Eh * 4294967296 + El == epoch
+        and from == sub(item, 6, 13) .. sub(item, 16, 17)
         and off > moff
-        and le == mle
+        and le == mle,
+        above
 end
 
 local function straight_claim(v)
-    if source ~= SOURCE or kind ~= SEQUENCE or flags ~= 0 or not scope.ordered or not is_next(v) or fenced() then
+    if not is_small() or not is_next(v) or fenced() then
         return false
     end
-    call('SET', state_key, v .. sub(item, 6, 25) .. owner.id .. sub(item, 30, 46) .. deadline_of(x), 'PX', scope.ttl)
-    return true
+    local after = char(AS.CLAIMED) .. sub(v, 2, 36) .. sub(item, 20, 25) .. owner.short .. deadline_of(x)
+    place_store(after, scope.ttl)
+    return after
 end
 
--- Returns what stands there now.
+-- Of a key of which nothing is known.
+local function straight_new()
+    if not is_small() or fenced() then
+        return false
+    end
+    local rank = sub(item, 6, 13) .. sub(item, 16, 17) .. sub(item, 20, 25)
+    local after = char(AS.NEW) .. sub(item, 33, 38) .. sub(item, 41, 46) .. rank .. owner.short .. deadline_of(x)
+    place_store(after, scope.ttl)
+    return after
+end
+
 local function straight_finish(v)
-    if source ~= SOURCE or kind ~= SEQUENCE or flags ~= 0 or not scope.ordered or not is_next(v) then
+    if not is_small() then
         return false
     end
-    local rank, taker = unpack('c20c16', v, STRAIGHT + 1)
-    if taker ~= owner.id or rank ~= sub(item, 6, 25) then
-        return false
+    local above, from
+    if byte(v) == AS.NEW then
+        above, from = 0, sub(item, 6, 13) .. sub(item, 16, 17)
+        if le >= SMALL_LEADER or sub(v, 2, 43) ~= sub(item, 33, 38) .. sub(item, 41, 46) .. from .. sub(item, 20, 25) .. owner.short then
+            return false
+        end
+    else
+        local next
+        next, above = is_next(v)
+        from = sub(v, 18, 27)
+        if not next or above == SMALL_ABOVE or sub(v, 37, 56) ~= sub(item, 20, 25) .. owner.short then
+            return false
+        end
     end
-    local after = sub(v, 1, 19) .. sub(item, 39, 46) .. '\1' .. sub(item, 6, 29)
+    local after = sub(item, 33, 38) .. sub(item, 41, 46) .. pack('>I4', above + 1) .. from .. sub(item, 20, 25) .. sub(item, 27, 29)
     if x > 0 and is_newest() then
-        after = after .. KEPT .. owner.id .. NO_IDENTITY .. deadline_of(x)
+        after = char(AS.KEEPING) .. after .. owner.short .. deadline_of(x)
+    else
+        after = char(AS.FREE) .. after .. deadline_of(0)
     end
-    call('SET', state_key, after, 'PX', scope.ttl)
+    place_store(after, scope.ttl)
     return after
 end

@@ -23,13 +23,27 @@ static size_t count_keys(struct ledger_op *const *ops, size_t count)
 {
     size_t keys = 0;
     for (size_t i = 0; i < count; i++)
-        keys += 2U + (ops[i]->kind == IDENTITY_EVENT_ID) + (ops[i]->source == LEDGER_REDRIVE);
+        keys += 2U + ops[i]->scope->buckets + (ops[i]->kind == IDENTITY_EVENT_ID) +
+                (ops[i]->source == LEDGER_REDRIVE);
     return keys;
+}
+
+static size_t count_fields(struct ledger_op *const *ops, size_t count)
+{
+    size_t fields = 0;
+    for (size_t i = 0; i < count; i++)
+        fields += ops[i]->scope->buckets;
+    return fields;
 }
 
 static void add_keys(struct buf *out, struct buf *name, struct name_cache *names,
                      const struct ledger_op *op)
 {
+    if (op->scope->buckets) {
+        buf_reset(name);
+        scope_add_bucket_name(name, op->scope, op->key_hash);
+        resp_arg(out, name->data, name->len);
+    }
     buf_reset(name);
     scope_add_name(name, op->scope, op, 'k');
     resp_arg(out, name->data, name->len);
@@ -78,11 +92,11 @@ static uint8_t wire_flags(const struct ledger_op *op)
     bool claim = op->verb == LEDGER_CLAIM;
     return (uint8_t)((op->observe ? 1 : 0) | (claim && op->has_ghost ? 2 : 0) |
                      (op->redrive_force ? 4 : 0) | (!claim && op->keep_claim ? 8 : 0) |
-                     (!claim && swap_is_plain(op) ? 16 : 0));
+                     (swap_is_plain(op) ? 16 : 0));
 }
 
-static void add_item(struct buf *out, struct name_cache *names, const struct ledger_op *op,
-                     uint8_t scope, uint8_t owner)
+static void add_item(struct buf *out, struct buf *field, struct name_cache *names,
+                     const struct ledger_op *op, uint8_t scope, uint8_t owner)
 {
     uint8_t item[ITEM_MAX], identity[16], source[12], *at = item;
     bool claim = op->verb == LEDGER_CLAIM;
@@ -106,6 +120,11 @@ static void add_item(struct buf *out, struct name_cache *names, const struct led
     if (claim && op->has_ghost)
         at = wire_put8(wire_put4(at, (uint32_t)op->ghost_tier), (uint64_t)op->ghost_offset);
     resp_arg(out, item, (size_t)(at - item));
+    if (!op->scope->buckets)
+        return;
+    buf_reset(field);
+    scope_add_field(field, op->scope, op);
+    resp_arg(out, field->data, field->len);
 }
 
 static void add_common(struct buf *out, struct buf *text, struct name_cache *names,
@@ -116,7 +135,7 @@ static void add_common(struct buf *out, struct buf *text, struct name_cache *nam
     for (size_t i = 0; i < common->scope_count; i++) {
         const struct ledger_scope *scope = common->scopes[i];
         uint8_t *at = line;
-        *at++ = scope->ordered ? 1 : 0;
+        *at++ = (uint8_t)((scope->ordered ? 1 : 0) | (scope->buckets ? 2 : 0));
         at = wire_put8(at, (uint64_t)scope->ttl_ms);
         at = wire_put8(at, (uint64_t)scope->ghost_ttl_ms);
         at = wire_put4(at, scope->parked_cap);
@@ -144,14 +163,14 @@ void batch_build(struct buf *out, struct name_cache *names, struct ledger_op *co
     wire_gather(&common, ops, count);
     size_t keys = common.fence_count + count_keys(ops, count);
     scripts_begin(out, SCRIPT_APPLY_OPS, whole, keys,
-                  1 + common.scope_count + common.owner_count + count);
+                  1 + common.scope_count + common.owner_count + count + count_fields(ops, count));
     for (size_t i = 0; i < common.fence_count; i++)
         resp_text(out, common.fences[i]);
     for (size_t i = 0; i < count; i++)
         add_keys(out, &text, names, ops[i]);
     add_common(out, &text, names, &common);
     for (size_t i = 0; i < count; i++)
-        add_item(out, names, ops[i], common.scope_of[i], common.owner_of[i]);
+        add_item(out, &text, names, ops[i], common.scope_of[i], common.owner_of[i]);
     buf_deinit(&text);
 }
 

@@ -72,6 +72,9 @@ static void add_keys(struct request *request, const struct join *join)
     resp_text(&request->body, scope_fence_key(scope, scope_hash_key(scope, join->marks[0]->key)));
     for (size_t i = 0; i < join->count; i++) {
         struct ledger_op op = op_of(join->marks[i]);
+        buf_reset(&name);
+        scope_add_bucket_name(&name, scope, op.key_hash);
+        resp_arg(&request->body, name.data, name.len);
         for (const char *family = "kp"; *family; family++) {
             buf_reset(&name);
             scope_add_name(&name, scope, &op, *family);
@@ -90,6 +93,11 @@ static void add_args(struct request *request, const struct join *join)
     resp_number(&request->body, (uint64_t)first->scope->ttl_ms);
     for (size_t i = 0; i < join->count; i++) {
         const struct ledger_mark *mark = join->marks[i];
+        struct ledger_op op = op_of(mark);
+        buf_reset(&item);
+        if (mark->scope->buckets)
+            scope_add_field(&item, mark->scope, &op);
+        resp_arg(&request->body, item.data ? item.data : "", item.len);
         buf_reset(&item);
         buf_add_char(&item, mark->own);
         buf_add_char(&item, (char)mark->generation);
@@ -114,7 +122,7 @@ static void send_some(struct ledger *ledger)
     }
     if (!ledger->first_mark)
         ledger->last_mark = NULL;
-    request_use_script(request, SCRIPT_JOIN_MARKS, 1 + 2 * join->count, 3 + join->count);
+    request_use_script(request, SCRIPT_JOIN_MARKS, 1 + 3 * join->count, 3 + 2 * join->count);
     request->read = read_join;
     request->fail = fail_join;
     add_keys(request, join);

@@ -1,7 +1,7 @@
 /*
  * Small requests: topics, groups, holds, one key's state; tokens are in fences.c. Each is one
- * command that may be sent again when its fate is unknown: meet_value, reset_key and release_key,
- * the rest plain.
+ * command that may be sent again when its fate is unknown: read_state, meet_value, reset_key and
+ * release_key, the rest plain.
  *
  * Invariant: those of one queue are sent in the order asked; `done` is called once, from the loop,
  * or by ledger_free with an error.
@@ -398,35 +398,51 @@ static void read_description(struct request *request, const redisReply *reply)
     request->done.known(request->arg, found, NULL);
 }
 
+static void add_state(struct request *request, const struct ledger_scope *scope, struct slice key)
+{
+    struct buf name = {0};
+    scope_add_bucket_name(&name, scope, scope_hash_key(scope, key));
+    resp_arg(&request->body, name.data, name.len);
+    buf_reset(&name);
+    scope_add_key_name(&name, scope, key, 'k');
+    resp_arg(&request->body, name.data, name.len);
+    buf_deinit(&name);
+}
+
+static void add_field(struct request *request, const struct ledger_scope *scope, struct slice key)
+{
+    struct buf field = {0};
+    if (scope->buckets)
+        scope_add_key_field(&field, key);
+    resp_arg(&request->body, field.data ? field.data : "", field.len);
+    buf_deinit(&field);
+}
+
 void ledger_describe(struct ledger *ledger, const struct ledger_scope *scope, struct slice key,
                      struct buf *out, void (*done)(void *arg, bool found, const struct err *err),
                      void *arg)
 {
     struct queue *queue = calls_queue_of(ledger, scope_hash_key(scope, key));
     struct request *request = request_new(ledger, queue, NULL, arg);
-    struct buf name = {0};
     request->read = read_description;
     request->fail = request_fail_known;
     request->done.known = done;
     request->out = out;
-    scope_add_key_name(&name, scope, key, 'k');
-    resp_begin(&request->body, 2);
-    resp_text(&request->body, "GET");
-    resp_arg(&request->body, name.data, name.len);
-    buf_deinit(&name);
+    request_use_script(request, SCRIPT_READ_STATE, 2, 1);
+    add_state(request, scope, key);
+    add_field(request, scope, key);
     request_start(request);
 }
 
-/* What the scripts about one key take. */
+/* What the scripts take that change one key. */
 static void add_state_and_list(struct request *request, const struct ledger_scope *scope,
                                struct slice key)
 {
     struct buf name = {0};
-    scope_add_key_name(&name, scope, key, 'k');
-    resp_arg(&request->body, name.data, name.len);
-    buf_reset(&name);
+    add_state(request, scope, key);
     scope_add_key_name(&name, scope, key, 'p');
     resp_arg(&request->body, name.data, name.len);
+    add_field(request, scope, key);
     resp_number(&request->body, (uint64_t)scope->ttl_ms);
     buf_deinit(&name);
 }
@@ -436,7 +452,7 @@ void ledger_reset(struct ledger *ledger, const struct ledger_scope *scope, struc
 {
     struct queue *queue = calls_queue_of(ledger, scope_hash_key(scope, key));
     struct request *request = request_new(ledger, queue, done, arg);
-    request_use_script(request, SCRIPT_RESET_KEY, 2, 1);
+    request_use_script(request, SCRIPT_RESET_KEY, 3, 2);
     add_state_and_list(request, scope, key);
     request_start(request);
 }
@@ -461,7 +477,7 @@ void ledger_release_key(struct ledger *ledger, const struct ledger_scope *scope,
     request->read = read_released;
     request->fail = fail_count;
     request->done.count = done;
-    request_use_script(request, SCRIPT_RELEASE_KEY, 2, 1);
+    request_use_script(request, SCRIPT_RELEASE_KEY, 3, 2);
     add_state_and_list(request, scope, key);
     request_start(request);
 }

@@ -3,6 +3,7 @@
  *
  *   <ns>:{<shard>}:k:<group>:<scope>:=<key>        '#' and SHA-256 for a long key, '-' and the
  * partition for a null one
+ *   <ns>:{<shard>}:b:<group>:<scope>:<number>      a bucket: states of many keys
  *
  * Invariant: different (group, scope, key) have different names: the parts before the key are
  * encoded so that they hold no ':', and the key is last, or followed by parts of fixed length only.
@@ -17,6 +18,9 @@
 #include "ledger/ledger.h"
 
 #define KEY_RAW_MAX 64
+/* Of a scope. Some 75 keys in each of them where there are ten millions, and a packed hash takes
+ * 512: beyond 60 millions a key costs more, but nothing breaks. */
+#define BUCKETS (1U << 17)
 
 static uint64_t fnv(uint64_t hash, const char *data, size_t len)
 {
@@ -77,6 +81,8 @@ struct ledger_scope *scope_new(const struct redis_config *redis,
     scope->kind = config->kind;
     scope->ordered = config->ordered;
     scope->across_topics = !config->topic;
+    scope->buckets = config->ordered && config->kind == IDENTITY_SEQUENCE;
+    scope->buckets_of_shard = scope->shards < BUCKETS ? BUCKETS / scope->shards : 1;
     buf_deinit(&group);
     buf_deinit(&name);
     return scope;
@@ -121,7 +127,14 @@ static void add_head(struct buf *out, const struct ledger_scope *scope, uint64_t
     buf_add_char(out, family);
 }
 
-static void add_key(struct buf *out, struct slice key)
+void scope_add_bucket_name(struct buf *out, const struct ledger_scope *scope, uint64_t key_hash)
+{
+    add_head(out, scope, key_hash, 'b');
+    buf_add_text(out, scope->middle);
+    buf_add_u64(out, key_hash / scope->shards % scope->buckets_of_shard);
+}
+
+void scope_add_key_field(struct buf *out, struct slice key)
 {
     if (key.len <= KEY_RAW_MAX) {
         buf_add_char(out, '=');
@@ -139,16 +152,13 @@ void scope_add_key_name(struct buf *out, const struct ledger_scope *scope, struc
 {
     add_head(out, scope, scope_hash_key(scope, key), family);
     buf_add_text(out, scope->middle);
-    add_key(out, key);
+    scope_add_key_field(out, key);
 }
 
-void scope_add_name(struct buf *out, const struct ledger_scope *scope, const struct ledger_op *op,
-                    char family)
+void scope_add_field(struct buf *out, const struct ledger_scope *scope, const struct ledger_op *op)
 {
-    add_head(out, scope, op->key_hash, family);
-    buf_add_text(out, scope->middle);
     if (!scope_is_by_partition(scope, op)) {
-        add_key(out, op->key);
+        scope_add_key_field(out, op->key);
         return;
     }
     buf_add_char(out, '-');
@@ -157,6 +167,14 @@ void scope_add_name(struct buf *out, const struct ledger_scope *scope, const str
         buf_add_char(out, '/');
         buf_add_slice(out, op->origin_topic);
     }
+}
+
+void scope_add_name(struct buf *out, const struct ledger_scope *scope, const struct ledger_op *op,
+                    char family)
+{
+    add_head(out, scope, op->key_hash, family);
+    buf_add_text(out, scope->middle);
+    scope_add_field(out, scope, op);
 }
 
 static void add_hex(struct buf *out, const uint8_t *bytes, size_t len)

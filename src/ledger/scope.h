@@ -28,6 +28,8 @@ struct ledger_scope {
     enum identity_kind kind;
     bool ordered;
     bool across_topics; /* scope: route */
+    bool buckets;       /* states stand in hashes of many keys (docs/ledger.md, "Buckets") */
+    uint32_t buckets_of_shard;
 };
 
 struct ledger_scope *scope_new(const struct redis_config *redis,
@@ -50,6 +52,11 @@ void scope_add_name(struct buf *out, const struct ledger_scope *scope, const str
 /* The name of an order key's state or list without an operation; a null key needs one. */
 void scope_add_key_name(struct buf *out, const struct ledger_scope *scope, struct slice key,
                         char family);
+/* In a scope with buckets: the hash that has the state, and the state's field there. The latter
+ * stands at the end of the state's own name, too. */
+void scope_add_bucket_name(struct buf *out, const struct ledger_scope *scope, uint64_t key_hash);
+void scope_add_field(struct buf *out, const struct ledger_scope *scope, const struct ledger_op *op);
+void scope_add_key_field(struct buf *out, struct slice key);
 void scope_add_event_name(struct buf *out, const struct ledger_scope *scope,
                           const struct ledger_op *op, const uint8_t digest[16]);
 void scope_add_redrive_name(struct buf *out, const struct ledger_scope *scope,

@@ -22,9 +22,9 @@ struct known_script {
 static struct known_script known[] = {
     [SCRIPT_APPLY_OPS] = {.name = "apply_ops"},     [SCRIPT_JOIN_MARKS] = {.name = "join_marks"},
     [SCRIPT_MARK_BUILT] = {.name = "mark_built"},   [SCRIPT_MEET_VALUE] = {.name = "meet_value"},
-    [SCRIPT_RAISE_FENCE] = {.name = "raise_fence"}, [SCRIPT_RELEASE_KEY] = {.name = "release_key"},
-    [SCRIPT_RESET_KEY] = {.name = "reset_key"},     [SCRIPT_SWAP_STATES] = {.name = "swap_states"},
-    [SCRIPT_TAKE_FENCE] = {.name = "take_fence"},
+    [SCRIPT_RAISE_FENCE] = {.name = "raise_fence"}, [SCRIPT_READ_STATE] = {.name = "read_state"},
+    [SCRIPT_RELEASE_KEY] = {.name = "release_key"}, [SCRIPT_RESET_KEY] = {.name = "reset_key"},
+    [SCRIPT_SWAP_STATES] = {.name = "swap_states"}, [SCRIPT_TAKE_FENCE] = {.name = "take_fence"},
 };
 
 static void load_one(struct known_script *script)

@@ -2,8 +2,10 @@
  * Swaps; see swap.h. The layout of a state is docs/ledger.md's; what is built here must be, to the
  * byte, what apply_ops would write, which an integration test compares.
  *
- *   plain   version 1, block 1, flags 130, epoch 8, I 8, L 8, mark: 1, source 12, offset 8, epoch 4
- *   claim   rank 20, taker 16, identity 17, deadline 6; a kept one has zeros for rank and identity
+ *   free      16, epoch 6, last 6, last - floor 4, source 8 + 2, offset 6, leader epoch 3; time 6
+ *   claimed   17, the same; offset 6, owner 8 + token 6; time 6
+ *   keeping   18, the same; owner 8 + token 6; time 6
+ *   new       19, epoch 6, number 6, source 8 + 2, offset 6, owner 8 + token 6; time 6
  *
  * Invariant: a claim is granted from memory only while it is kept for that very key, owner and
  * token, and once.
@@ -26,24 +28,24 @@
 
 #define SETS (1U << 13)
 #define WAYS 4
-/* Setting an expiry costs Redis a seventh of a swap. So a state lives longer than it must by this
- * part of its time, and is given that anew when the part is over: not before. */
+/* Looking after a bucket's expiry costs Redis a part of a swap. So it is done when this part of the
+ * states' time is over, and lets them live that much longer (place.lua has the same number). */
 #define SLACK 16
 
+enum { FREE = 16, CLAIMED, KEEPING, NEW }; /* how a state begins */
 enum {
-    PLAIN = 52,
-    CLAIM = 59,
-    AT_EPOCH = 3,
-    AT_FLOOR = 11,
-    AT_LAST = 19,
-    AT_COUNT = 27,
-    AT_SOURCE = 28,
-    AT_OFFSET = 40,
-    AT_LEADER = 48,
-    AT_TAKER = 20, /* in a claim */
-    AT_DEADLINE = 53,
-    TAKER = 16,
-    DEADLINE = 6,
+    CORE = 36, /* what all three have in front */
+    AT_EPOCH = 1,
+    AT_LAST = 7,
+    AT_ABOVE = 13,
+    AT_SOURCE = 17,
+    AT_PARTITION = 25,
+    AT_OFFSET = 27,
+    AT_LEADER = 33,
+    TAKER = 14,
+    TIME = 6,
+    NEW_LEN = 1 + 6 + 6 + 10 + 6 + TAKER + TIME,
+    STATE_MAX = CORE + 6 + TAKER + TIME,
     ITEM_HEAD = 6,
 };
 
@@ -51,6 +53,7 @@ enum hold {
     HOLD_UNKNOWN, /* nothing is known of the key */
     HOLD_NONE,
     HOLD_CLAIMED,
+    HOLD_NEW,  /* claimed, and nothing is known of the key but that */
     HOLD_KEPT, /* for the successor */
     HOLD_USED, /* the successor is on its way by the kept claim */
 };
@@ -58,12 +61,13 @@ enum hold {
 struct memory {
     uint64_t key_hash;
     struct siphash key_check; /* of a kept one */
-    uint64_t deadline_ms;     /* of the claim, by Redis' clock */
+    uint64_t time_ms;         /* of its claim's deadline, or when it was written; Redis' clock */
     uint64_t kept_until_ns;   /* of a kept one, by ours, from before it was sent */
-    uint64_t finished_ns;     /* the last record, by ours */
-    uint64_t renewed_ns;      /* the state's expiry, by ours, from before it was sent; 0: unknown */
-    uint8_t plain[PLAIN];
-    uint8_t taker[TAKER]; /* of a kept one */
+    uint64_t finished_ns;     /* the last record, by ours; 0: not seen */
+    uint64_t written_ns;      /* the state, by ours, from before it was sent */
+    uint64_t renewed_ns;      /* its bucket's expiry, by ours, from before it was sent */
+    uint8_t core[CORE];       /* its first byte means nothing */
+    uint8_t taker[TAKER];     /* of a kept one */
     uint8_t hold;
     bool barred; /* apply_ops is about to change the state, or not */
     bool asked;  /* since then an operation of the key was asked for */
@@ -131,11 +135,41 @@ static struct memory *find_place(struct swaps *swaps, const struct ledger_op *op
     return place;
 }
 
-static uint64_t get8(const uint8_t *at)
+static uint64_t get4(const uint8_t *at)
 {
-    uint64_t big;
+    uint32_t big;
     memcpy(&big, at, sizeof(big));
-    return be64toh(big);
+    return be32toh(big);
+}
+
+static uint64_t get6(const uint8_t *at)
+{
+    return (uint64_t)at[0] << 40 | (uint64_t)at[1] << 32 | get4(at + 2);
+}
+
+static uint8_t *put6(uint8_t *at, uint64_t value)
+{
+    *at++ = (uint8_t)(value >> 40);
+    *at++ = (uint8_t)(value >> 32);
+    return wire_put4(at, (uint32_t)value);
+}
+
+static uint32_t get3(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
+}
+
+static uint8_t *put3(uint8_t *at, uint32_t value)
+{
+    *at++ = (uint8_t)(value >> 16);
+    *at++ = (uint8_t)(value >> 8);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+static bool fits(uint64_t value, size_t len)
+{
+    return value >> (8 * len) == 0;
 }
 
 bool swap_is_plain(const struct ledger_op *op)
@@ -146,35 +180,43 @@ bool swap_is_plain(const struct ledger_op *op)
                                      : op->fact == LEDGER_SUCCEEDED && !op->keep_claim);
 }
 
-/* Is it the number after the last, in its epoch, from beyond the mark of the same source? */
+static bool is_source(const struct memory *memory, struct name_cache *names,
+                      const struct ledger_op *op)
+{
+    const uint8_t *topic = name_cache_hash(names, op->origin_topic.data, op->origin_topic.len);
+    return ((uint32_t)memory->core[AT_PARTITION] << 8 | memory->core[AT_PARTITION + 1]) ==
+               (uint32_t)op->origin_partition &&
+           memcmp(memory->core + AT_SOURCE, topic, 8) == 0;
+}
+
+/* Is it the number after the last, in its epoch, from beyond the mark of the same source, and can
+ * what it leaves be written small? */
 static bool is_next(const struct memory *memory, struct name_cache *names,
                     const struct ledger_op *op)
 {
-    uint8_t source[WIRE_SOURCE], leader[4];
-    if (get8(memory->plain + AT_LAST) + 1 != op->number || op->number == 0 ||
-        get8(memory->plain + AT_EPOCH) != op->epoch ||
-        get8(memory->plain + AT_OFFSET) >= (uint64_t)op->origin_offset)
-        return false;
-    wire_put_source(source, names, op);
-    wire_put4(leader, (uint32_t)(op->origin_leader_epoch + 1));
-    return memcmp(memory->plain + AT_SOURCE, source, sizeof(source)) == 0 &&
-           memcmp(memory->plain + AT_LEADER, leader, sizeof(leader)) == 0;
+    const uint8_t *core = memory->core;
+    uint64_t offset = (uint64_t)op->origin_offset;
+    return get6(core + AT_LAST) + 1 == op->number && fits(op->number, 6) &&
+           get6(core + AT_EPOCH) == op->epoch && get6(core + AT_OFFSET) < offset &&
+           fits(offset, 6) && get3(core + AT_LEADER) == (uint32_t)(op->origin_leader_epoch + 1) &&
+           get4(core + AT_ABOVE) < UINT32_MAX && fits(op->owner->token, 6) &&
+           is_source(memory, names, op);
 }
 
 /* A claim of a number that is done, in the epoch of the last one: a duplicate, if the state is
  * still the one that is remembered. */
 static bool is_known_done(const struct memory *memory, const struct ledger_op *op)
 {
-    return op->verb == LEDGER_CLAIM && get8(memory->plain + AT_EPOCH) == op->epoch &&
-           op->number > get8(memory->plain + AT_FLOOR) &&
-           op->number <= get8(memory->plain + AT_LAST);
+    uint64_t last = get6(memory->core + AT_LAST);
+    return op->verb == LEDGER_CLAIM && get6(memory->core + AT_EPOCH) == op->epoch &&
+           op->number <= last && last - op->number < get4(memory->core + AT_ABOVE);
 }
 
-static void put_taker(uint8_t taker[TAKER], struct name_cache *names, const struct ledger_op *op)
+static uint8_t *put_taker(uint8_t *at, struct name_cache *names, const struct ledger_op *op)
 {
     const char *name = op->owner->name;
-    wire_put8(wire_put_bytes(taker, name_cache_hash(names, name, strlen(name)), 8),
-              op->owner->token);
+    at = wire_put_bytes(at, name_cache_hash(names, name, strlen(name)), 8);
+    return put6(at, op->owner->token);
 }
 
 static bool is_taker(const struct memory *memory, struct name_cache *names,
@@ -195,7 +237,8 @@ bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledge
     if (!is_next(memory, names, op))
         return false;
     if (op->verb == LEDGER_FINISH)
-        return memory->hold == HOLD_CLAIMED || memory->hold == HOLD_USED;
+        return memory->hold == HOLD_CLAIMED || memory->hold == HOLD_NEW ||
+               memory->hold == HOLD_USED;
     return memory->hold == HOLD_NONE || (memory->hold == HOLD_KEPT && is_taker(memory, names, op));
 }
 
@@ -227,36 +270,47 @@ void swaps_ask(struct swaps *swaps, const struct ledger_op *op)
         memory->asked = true;
 }
 
-static bool read_kept(struct memory *memory, const uint8_t *claim, const struct ledger_op *op)
+/* A key's first claim, as if it stood behind a number that was done: of the state that its finish
+ * leaves only the floor is to be known, and the offset that the mark must be beyond. */
+static void learn_new(struct memory *memory, const struct ledger_op *op, const uint8_t *state)
 {
-    static const uint8_t kept[AT_TAKER] = {0};
-    uint8_t deadline[8] = {0};
-    memcpy(deadline + 2, claim + AT_DEADLINE, DEADLINE);
-    memcpy(memory->taker, claim + AT_TAKER, TAKER);
-    memory->deadline_ms = get8(deadline);
-    memory->kept_until_ns = op->sent_ns + op->keep_ms * NS_PER_MS;
-    return memcmp(claim, kept, AT_TAKER) == 0;
+    uint8_t *at = memory->core;
+    if (op->number == 0 || op->origin_offset == 0)
+        return; /* before these nothing is */
+    *at++ = FREE;
+    at = wire_put_bytes(at, state + 1, 6);
+    at = wire_put4(put6(at, op->number - 1), 0);
+    at = wire_put_bytes(at, state + 13, 10);
+    put3(put6(at, (uint64_t)op->origin_offset - 1), (uint32_t)(op->origin_leader_epoch + 1));
+    memory->hold = HOLD_NEW;
 }
 
 void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len)
 {
-    static const uint8_t head[AT_EPOCH] = {1, 1, 130};
     struct memory *memory = find_place(swaps, op);
     const uint8_t *bytes = state;
+    memory->finished_ns = op->verb == LEDGER_FINISH ? op->sent_ns : 0;
     memory->key_hash = op->key_hash;
     memory->asked = memory->barred = false;
-    memory->finished_ns = op->sent_ns;
-    memory->renewed_ns = 0;
+    memory->written_ns = memory->renewed_ns = op->sent_ns;
     memory->hold = HOLD_UNKNOWN;
-    if (len < PLAIN || memcmp(bytes, head, AT_EPOCH) != 0 || bytes[AT_COUNT] != 1)
-        return;
-    memcpy(memory->plain, bytes, PLAIN);
-    if (len == PLAIN) {
+    if (len == NEW_LEN && bytes[0] == NEW) {
+        learn_new(memory, op, bytes);
+    } else if (len == CORE + TIME && bytes[0] == FREE) {
         memory->hold = HOLD_NONE;
-    } else if (len == PLAIN + CLAIM && read_kept(memory, bytes + PLAIN, op)) {
+    } else if (len == STATE_MAX && bytes[0] == CLAIMED) {
+        memory->hold = HOLD_CLAIMED;
+    } else if (len == CORE + TAKER + TIME && bytes[0] == KEEPING) {
+        memcpy(memory->taker, bytes + CORE, TAKER);
+        memory->kept_until_ns = op->sent_ns + op->keep_ms * NS_PER_MS;
         memory->key_check = check_of(swaps, op);
         memory->hold = HOLD_KEPT;
+    } else {
+        return;
     }
+    if (bytes[0] != NEW)
+        memcpy(memory->core, bytes, CORE);
+    memory->time_ms = get6(bytes + len - TIME);
 }
 
 static void forget(struct swaps *swaps, const struct ledger_op *op)
@@ -290,80 +344,83 @@ void swaps_forget_all(struct swaps *swaps)
 
 /* ---- calls ---- */
 
-/* The claim of the operation's record, without its deadline. */
-static uint8_t *put_claim(uint8_t *at, struct name_cache *names, const struct ledger_op *op)
+/* The state with the claim of the operation's record. */
+static uint8_t *put_claimed(uint8_t *at, struct name_cache *names, const struct memory *memory,
+                            const struct ledger_op *op)
 {
-    uint8_t source[WIRE_SOURCE], identity[16], taker[TAKER];
-    wire_put_source(source, names, op);
-    wire_put_identity(identity, op);
-    put_taker(taker, names, op);
-    at = wire_put8(wire_put_bytes(at, source, sizeof(source)), (uint64_t)op->origin_offset);
-    at = wire_put_bytes(at, taker, TAKER);
-    *at++ = (uint8_t)op->kind;
-    return wire_put_bytes(at, identity, sizeof(identity));
-}
-
-/* A kept claim, without its deadline: no rank, no identity. */
-static uint8_t *put_kept(uint8_t *at, const uint8_t taker[TAKER])
-{
-    memset(at, 0, AT_DEADLINE);
-    memcpy(at + AT_TAKER, taker, TAKER);
-    return at + AT_DEADLINE;
+    *at++ = CLAIMED;
+    at = wire_put_bytes(at, memory->core + 1, CORE - 1);
+    return put_taker(put6(at, (uint64_t)op->origin_offset), names, op);
 }
 
 /* The state after the record was finished. */
-static uint8_t *put_finished(uint8_t *at, struct name_cache *names, const struct memory *memory,
+static uint8_t *put_finished(uint8_t *at, enum hold hold, const struct memory *memory,
                              const struct ledger_op *op)
 {
-    uint8_t source[WIRE_SOURCE];
-    wire_put_source(source, names, op);
-    at = wire_put8(wire_put_bytes(at, memory->plain, AT_LAST), op->number);
-    *at++ = 1;
-    at = wire_put8(wire_put_bytes(at, source, sizeof(source)), (uint64_t)op->origin_offset);
-    return wire_put4(at, (uint32_t)(op->origin_leader_epoch + 1));
+    const uint8_t *core = memory->core;
+    *at++ = hold == HOLD_KEPT ? KEEPING : FREE;
+    at = wire_put_bytes(at, core + AT_EPOCH, AT_LAST - AT_EPOCH);
+    at = wire_put4(put6(at, op->number), (uint32_t)get4(core + AT_ABOVE) + 1);
+    at = wire_put_bytes(at, core + AT_SOURCE, AT_OFFSET - AT_SOURCE);
+    return put3(put6(at, (uint64_t)op->origin_offset), (uint32_t)(op->origin_leader_epoch + 1));
 }
 
-static uint8_t *put_deadline(uint8_t *at, uint64_t deadline_ms)
+/* The first claim of the key. */
+static uint8_t *put_new(uint8_t *at, struct name_cache *names, const struct memory *memory,
+                        const struct ledger_op *op)
 {
-    uint8_t whole[8];
-    wire_put8(whole, deadline_ms);
-    return wire_put_bytes(at, whole + 2, DEADLINE);
+    *at++ = NEW;
+    at = wire_put_bytes(at, memory->core + AT_EPOCH, AT_LAST - AT_EPOCH);
+    at = wire_put_bytes(put6(at, op->number), memory->core + AT_SOURCE, AT_OFFSET - AT_SOURCE);
+    return put_taker(put6(at, (uint64_t)op->origin_offset), names, op);
 }
 
-/* What stands there, with its claim if it has one. */
+/* What stands there. */
 static uint8_t *put_expected(uint8_t *at, struct name_cache *names, const struct memory *memory,
                              const struct ledger_op *op)
 {
-    at = wire_put_bytes(at, memory->plain, PLAIN);
-    if (memory->hold == HOLD_NONE)
-        return at;
-    at = memory->hold == HOLD_CLAIMED ? put_claim(at, names, op) : put_kept(at, memory->taker);
-    return put_deadline(at, memory->deadline_ms);
+    if (memory->hold == HOLD_NEW) {
+        at = put_new(at, names, memory, op);
+    } else if (memory->hold == HOLD_CLAIMED) {
+        at = put_claimed(at, names, memory, op);
+    } else {
+        *at++ = memory->hold == HOLD_NONE ? FREE : KEEPING;
+        at = wire_put_bytes(at, memory->core + 1, CORE - 1);
+        if (memory->hold != HOLD_NONE)
+            at = wire_put_bytes(at, memory->taker, TAKER);
+    }
+    return put6(at, memory->time_ms);
 }
 
-/* What shall stand there, without the deadline of its claim if it has one. */
+/* What shall stand there, without its time. */
 static uint8_t *put_wanted(uint8_t *at, struct name_cache *names, const struct memory *memory,
                            const struct ledger_op *op)
 {
-    uint8_t taker[TAKER];
     if (op->verb == LEDGER_CLAIM)
-        return put_claim(wire_put_bytes(at, memory->plain, PLAIN), names, op);
-    at = put_finished(at, names, memory, op);
+        return put_claimed(at, names, memory, op);
     if (wire_claim_ms(op) == 0)
-        return at;
-    put_taker(taker, names, op);
-    return put_kept(at, taker);
+        return put_finished(at, HOLD_NONE, memory, op);
+    return put_taker(put_finished(at, HOLD_KEPT, memory, op), names, op);
 }
 
 static bool is_to_renew(const struct memory *memory, const struct ledger_op *op)
 {
     uint64_t slack_ns = (uint64_t)op->scope->ttl_ms / SLACK * NS_PER_MS;
-    return memory->renewed_ns == 0 || op->sent_ns - memory->renewed_ns >= slack_ns;
+    return op->sent_ns - memory->renewed_ns >= slack_ns;
+}
+
+static bool is_expired(const struct memory *memory, const struct ledger_op *op)
+{
+    return op->sent_ns - memory->written_ns >= (uint64_t)op->scope->ttl_ms * NS_PER_MS;
 }
 
 static size_t expected_len(const struct memory *memory)
 {
-    return memory->hold == HOLD_NONE ? PLAIN : PLAIN + CLAIM;
+    if (memory->hold == HOLD_NEW)
+        return NEW_LEN;
+    if (memory->hold == HOLD_CLAIMED)
+        return STATE_MAX;
+    return memory->hold == HOLD_NONE ? CORE + TIME : CORE + TAKER + TIME;
 }
 
 /* Nothing where it is only looked at. */
@@ -371,22 +428,28 @@ static size_t wanted_len(const struct ledger_op *op)
 {
     if (op->looks)
         return 0;
-    return wire_claim_ms(op) == 0 ? PLAIN : PLAIN + CLAIM - DEADLINE;
+    if (op->verb == LEDGER_CLAIM)
+        return STATE_MAX - TIME;
+    return wire_claim_ms(op) == 0 ? CORE : CORE + TAKER;
 }
 
-/* Head, what is expected, what shall stand there; written in place, since there are many. Of what
- * is not remembered (any more) an expectation that no state meets. */
+/* Head, field, what is expected, what shall stand there; written in place, since there are many. Of
+ * what is not remembered (any more) an expectation that no state meets. */
 static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *names,
-                     struct ledger_op *op, uint8_t scope, uint8_t owner)
+                     struct ledger_op *op, struct slice field, uint8_t scope, uint8_t owner)
 {
     const struct memory *memory = find(swaps, op);
+    if (memory && is_expired(memory, op))
+        memory = NULL;
     op->looks = memory && is_known_done(memory, op);
     op->renews = memory && !op->looks && is_to_renew(memory, op);
-    buf_reserve(out, (size_t)3 * RESP_AROUND + ITEM_HEAD + 2 * (PLAIN + CLAIM));
+    buf_reserve(out, (size_t)4 * RESP_AROUND + ITEM_HEAD + field.len + (size_t)2 * STATE_MAX);
     uint8_t *at = resp_open((uint8_t *)out->data + out->len, ITEM_HEAD);
     *at++ = op->renews ? scope : 0;
     *at++ = wire_claim_ms(op) ? owner : 0;
     at = resp_close(wire_put4(at, op->looks ? 0 : wire_claim_ms(op)));
+    at = resp_open(at, field.len);
+    at = resp_close(wire_put_bytes(at, (const uint8_t *)field.data, field.len));
     at = resp_open(at, memory ? expected_len(memory) : 0);
     at = resp_close(memory ? put_expected(at, names, memory, op) : at);
     at = resp_open(at, memory ? wanted_len(op) : 0);
@@ -400,8 +463,7 @@ static void add_common(struct buf *out, struct buf *text, const struct wire_comm
     uint8_t line[9];
     wire_add_header(out, common->fence_count, common->scope_count, common->owner_count);
     for (size_t i = 0; i < common->scope_count; i++) {
-        uint64_t ttl_ms = (uint64_t)common->scopes[i]->ttl_ms;
-        wire_put8(line, ttl_ms + ttl_ms / SLACK);
+        wire_put8(line, (uint64_t)common->scopes[i]->ttl_ms);
         resp_arg(out, line, 8);
     }
     for (size_t i = 0; i < common->owner_count; i++) {
@@ -422,17 +484,21 @@ void swaps_build(struct buf *out, struct swaps *swaps, struct name_cache *names,
     struct buf text = {0};
     wire_gather(&common, ops, count);
     scripts_begin(out, SCRIPT_SWAP_STATES, whole, common.fence_count + count,
-                  1 + common.scope_count + common.owner_count + 3 * count);
+                  1 + common.scope_count + common.owner_count + 4 * count);
     for (size_t i = 0; i < common.fence_count; i++)
         resp_text(out, common.fences[i]);
     for (size_t i = 0; i < count; i++) {
         buf_reset(&text);
-        scope_add_name(&text, ops[i]->scope, ops[i], 'k');
+        scope_add_bucket_name(&text, ops[i]->scope, ops[i]->key_hash);
         resp_arg(out, text.data, text.len);
     }
     add_common(out, &text, &common);
-    for (size_t i = 0; i < count; i++)
-        add_item(out, swaps, names, ops[i], common.scope_of[i], common.owner_of[i]);
+    for (size_t i = 0; i < count; i++) {
+        buf_reset(&text);
+        scope_add_field(&text, ops[i]->scope, ops[i]);
+        add_item(out, swaps, names, ops[i], (struct slice){text.data, text.len}, common.scope_of[i],
+                 common.owner_of[i]);
+    }
     buf_deinit(&text);
 }
 
@@ -449,17 +515,15 @@ void swaps_build_empty(struct buf *out, bool whole)
  */
 static bool take_duplicate(struct swaps *swaps, struct name_cache *names, struct ledger_op *op)
 {
-    uint8_t source[WIRE_SOURCE];
     struct memory *memory = find(swaps, op);
     if (!memory || !is_known_done(memory, op))
         return false;
     memory->asked = memory->barred = false;
-    wire_put_source(source, names, op);
     wire_set_answer(op, LEDGER_DUP);
-    bool is_source = memcmp(memory->plain + AT_SOURCE, source, sizeof(source)) == 0;
-    if (is_source && (uint64_t)op->origin_offset <= get8(memory->plain + AT_OFFSET))
+    if ((uint64_t)op->origin_offset <= get6(memory->core + AT_OFFSET) &&
+        is_source(memory, names, op))
         return true;
-    uint64_t behind = get8(memory->plain + AT_LAST) - op->number + 1;
+    uint64_t behind = get6(memory->core + AT_LAST) - op->number + 1;
     op->behind = behind > UINT32_MAX ? UINT32_MAX : (uint32_t)behind;
     return true;
 }
@@ -467,22 +531,23 @@ static bool take_duplicate(struct swaps *swaps, struct name_cache *names, struct
 static void take_answer(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
                         uint64_t now_ms)
 {
-    uint8_t after[PLAIN];
+    uint8_t after[CORE];
     struct memory *memory = find(swaps, op);
     bool claim = op->verb == LEDGER_CLAIM;
     wire_set_answer(op, claim ? LEDGER_GO : LEDGER_OK);
     if (!memory)
         return;
     memory->asked = memory->barred = false;
-    memory->deadline_ms = now_ms + wire_claim_ms(op);
+    memory->time_ms = now_ms + wire_claim_ms(op);
+    memory->written_ns = op->sent_ns;
     if (op->renews)
         memory->renewed_ns = op->sent_ns;
     if (claim) {
         memory->hold = HOLD_CLAIMED;
         return;
     }
-    put_finished(after, names, memory, op);
-    memcpy(memory->plain, after, PLAIN);
+    put_finished(after, HOLD_NONE, memory, op);
+    memcpy(memory->core, after, CORE);
     memory->finished_ns = op->sent_ns;
     memory->hold = op->keep_ms ? HOLD_KEPT : HOLD_NONE;
     memory->kept_until_ns = op->sent_ns + op->keep_ms * NS_PER_MS;
@@ -506,7 +571,7 @@ bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redi
         if (swapped[i] && ops[i]->looks)
             swapped[i] = take_duplicate(swaps, names, ops[i]);
         else if (swapped[i])
-            take_answer(swaps, names, ops[i], get8(bytes));
+            take_answer(swaps, names, ops[i], (get4(bytes) << 32 | get4(bytes + 4)));
         else
             forget(swaps, ops[i]);
     }

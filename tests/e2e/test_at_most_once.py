@@ -146,7 +146,7 @@ def test_copies_from_before_whose_first_lies_behind_them(world):
     gateway, ids = fail_and_park(world)
     world.handler.control(keys={"k": {"status": 500, "gate": "g"}})
     wait_until(lambda: world.handler.stats()["open"] == 1, 20, "it is tried again")
-    world.held.hold_from(b":k:%s:" % world.group.encode())
+    world.held.hold_from(b":b:%s:" % world.group.encode())
     world.handler.control(open=["g"])
     wait_until(world.held.held.is_set, 20, "it is parked again, and nobody hears of it")
     gateway.kill()

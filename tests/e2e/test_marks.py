@@ -120,7 +120,7 @@ def test_killed_in_mid_rebuild(world):
     world.gateways[0].stop()
     world.redis.call("FLUSHALL")
     # What comes before it tells of the first mark names no key.
-    world.held.hold_from(b":k:%s:" % world.group.encode())
+    world.held.hold_from(b":b:%s:" % world.group.encode())
     half = world.gateway(merge(config, {"redis": {"url": world.held.url}})).start(wait=False)
     wait_until(world.held.held.is_set, 60, half.status_text)
     half.wait_status(["rebuilding from marks topics", "marks read"])

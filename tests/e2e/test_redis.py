@@ -157,7 +157,7 @@ def in_mid_rebuild(world, keys=8, followers=50):
     world.gateways[0].kill()
     heal(world, keys)
     world.redis.call("FLUSHALL")
-    world.held.hold_from(b":k:%s:" % world.group.encode())
+    world.held.hold_from(b":b:%s:" % world.group.encode())
     gateway = world.gateway(slow_tiers(world, redis={"url": world.held.url})).start(wait=False)
     wait_until(world.held.held.is_set, 60, gateway.status_text)
     gateway.wait_status(["rebuilding from tier topics", "copies read"])

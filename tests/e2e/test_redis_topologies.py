@@ -82,8 +82,8 @@ def test_lost_writes_are_told_again_by_their_owner(world):
     keys = ["k%d" % i for i in range(20)]
     world.wait_effects([world.send(key, seq) for seq in range(1, 6) for key in keys])
     world.wait_committed()
-    states = [name for name in world.redis.call("KEYS", "og:{*}:k:*")]
-    assert len(states) == len(keys)
+    states = world.redis.call("KEYS", "og:{*}:b:*")
+    assert sum(world.redis.call("HLEN", name) for name in states) == len(keys)
     for name in states:
         world.redis.call("COPY", name, "saved:" + name)
     world.wait_effects([world.send(key, seq) for seq in range(6, 9) for key in keys])

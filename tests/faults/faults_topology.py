@@ -45,12 +45,24 @@ def sentinel_master_and_instance(scene):
 
 def last_numbers(server):
     """Up to which number each key of the ledger is finished there, as the server has it now. The
-    state's bytes are docs/ledger.md's: a sequence, whose L stands behind E and I."""
+    states' bytes are docs/ledger.md's: small ones, whose last number stands behind the epoch, and
+    whole ones, in their bucket or apart, where it stands behind epoch and floor."""
     found = {}
+
+    def take(name, state, at, size):
+        found[name] = int.from_bytes(state[at:at + size].encode("latin-1"), "big")
+
+    for bucket in server.call("KEYS", "og:{*}:b:*"):
+        fields = server.call("HGETALL", bucket)
+        for field, state in zip(fields[::2], fields[1::2]):
+            if ord(state[0]) in (16, 17, 18):
+                take(field, state, 7, 6)
+            elif ord(state[0]) == 20 and ord(state[2]) % 16 == 1:
+                take(field, state, 20, 8)
     for name in server.call("KEYS", "og:{*}:k:*"):
         state = server.call("GET", name)
         if state and ord(state[1]) % 16 == 1:
-            found[name] = int.from_bytes(state[19:27].encode("latin-1"), "big")
+            take(name[name.rindex(":") + 1:], state, 19, 8)
     return found
 
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ledger/scope.h"
 
 static int order;
 
@@ -204,6 +205,20 @@ static void prepare(struct ledger_world *world, struct test_op *op, const char *
                                 .lease_ms = 30000,
                                 .done = on_done,
                                 .arg = op};
+}
+
+const char *ledger_world_bucket(const struct ledger_world *world, const char *key)
+{
+    static char text[200];
+    struct buf name = {0};
+    struct slice bytes = {key, strlen(key)};
+    if (world->scope->buckets)
+        scope_add_bucket_name(&name, world->scope, scope_hash_key(world->scope, bytes));
+    else
+        scope_add_key_name(&name, world->scope, bytes, 'k');
+    snprintf(text, sizeof(text), "%s", name.data);
+    buf_deinit(&name);
+    return text;
 }
 
 void ledger_world_claim(struct ledger_world *world, struct test_op *op, const char *key, uint64_t n)

@@ -43,6 +43,10 @@ void ledger_world_close(struct ledger_world *world);
 void ledger_world_deinit(struct ledger_world *world);
 void ledger_world_fence(struct ledger_world *world);
 
+/* The hash that has the key's state in its field "=<key>"; where the scope has no such, the state
+ * itself. Valid until the next call. */
+const char *ledger_world_bucket(const struct ledger_world *world, const char *key);
+
 /* Turns the loop until the condition holds; fails the test after sixty seconds (sentinels whose
  * votes were split wait before they try again). */
 void ledger_world_until(struct ledger_world *world, bool (*condition)(void *arg), void *arg,

@@ -88,9 +88,11 @@ static void test_state_of_a_key_in_order_stays_small(void **state)
         assert_int_equal(ledger_world_claimed(w, "a", n), LEDGER_GO);
         assert_int_equal(ledger_world_finished(w, "a", n, LEDGER_SUCCEEDED), LEDGER_OK);
     }
-    assert_in_range(redis_peer_number(&w->redis, "STRLEN og:{0}:k:g:orders:=a"), 20, 60);
-    /* dedup.ttl from now on, and where a swap renewed it a sixteenth more */
-    assert_in_range(redis_peer_number(&w->redis, "PTTL og:{0}:k:g:orders:=a"), 900000, 1062500);
+    const char *bucket = ledger_world_bucket(w, "a");
+    assert_in_range(redis_peer_number(&w->redis, "HSTRLEN %s =a", bucket), 20, 42);
+    assert_string_equal(redis_peer_do(&w->redis, "OBJECT ENCODING %s", bucket), "listpack");
+    /* dedup.ttl from now on, and a quarter more at most */
+    assert_in_range(redis_peer_number(&w->redis, "PTTL %s", bucket), 1000000, 1250000);
 }
 
 /* Many operations, submitted in one turn, with something unkind done to Redis while they are on
@@ -481,8 +483,8 @@ static void test_foreign_bytes_spoil_their_own_item_only(void **state)
     struct ledger_world *w = *state;
     struct test_op bad, good;
     open_on_one_shard(w);
-    redis_peer_do(&w->redis, "SET og:{0}:k:g:orders:=bad foreign");
-    redis_peer_do(&w->redis, "LPUSH og:{0}:k:g:orders:=list x");
+    redis_peer_do(&w->redis, "HSET %s =bad foreign", ledger_world_bucket(w, "bad"));
+    redis_peer_do(&w->redis, "LPUSH %s x", ledger_world_bucket(w, "list"));
     ledger_world_claim(w, &bad, "bad", 1);
     ledger_world_claim(w, &good, "good", 1);
     ledger_submit(w->ledger, &bad.op);

@@ -52,9 +52,9 @@ static void finish_one(const char *key, uint64_t n)
 
 static void save(const char *key)
 {
-    assert_int_equal(
-        redis_peer_number(&world.redis, "COPY og:{0}:k:g:orders:=%s saved-%s REPLACE", key, key),
-        1);
+    assert_int_equal(redis_peer_number(&world.redis, "COPY %s saved-%s REPLACE",
+                                       ledger_world_bucket(&world, key), key),
+                     1);
 }
 
 static void shake(void)
@@ -67,9 +67,9 @@ static void shake(void)
 /* What was written since save is lost. */
 static void lose(const char *key)
 {
-    assert_int_equal(
-        redis_peer_number(&world.redis, "COPY saved-%s og:{0}:k:g:orders:=%s REPLACE", key, key),
-        1);
+    assert_int_equal(redis_peer_number(&world.redis, "COPY saved-%s %s REPLACE", key,
+                                       ledger_world_bucket(&world, key)),
+                     1);
     shake();
 }
 
@@ -156,7 +156,8 @@ static void test_nothing_is_known_while_nothing_was_lost(void **state)
     finish_one("a", 1);
     save("a");
     finish_one("a", 2);
-    assert_int_equal(redis_peer_number(&world.redis, "COPY saved-a og:{0}:k:g:orders:=a REPLACE"),
+    assert_int_equal(redis_peer_number(&world.redis, "COPY saved-a %s REPLACE",
+                                       ledger_world_bucket(&world, "a")),
                      1);
     ledger_world_claim(&world, &op, "a", 2);
     assert_false(is_known(&op, LEDGER_GO));

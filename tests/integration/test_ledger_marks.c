@@ -309,9 +309,10 @@ static void test_unreadable_state_is_told_as_nothing_and_left_alone(void **state
     (void)state;
     finish_one("a", 1);
     mark = tell("a");
-    redis_peer_do(&world.redis, "SET og:{0}:k:g:orders:=a foreign");
+    const char *bucket = ledger_world_bucket(&world, "a");
+    redis_peer_do(&world.redis, "HSET %s =a foreign", bucket);
     restore("a", &mark);
-    assert_string_equal(redis_peer_do(&world.redis, "GET og:{0}:k:g:orders:=a"), "foreign");
+    assert_string_equal(redis_peer_do(&world.redis, "HGET %s =a", bucket), "foreign");
     struct buf told = tell("a");
     assert_int_equal(told.len, 0);
     buf_deinit(&told);

@@ -360,20 +360,24 @@ def play_model(calls, seed, off):
     return out
 
 
-def play_script(redis, sha, prefix, calls, seed):
+def play_script(redis, sha, prefix, calls, seed, forms=None, flush=True):
     commands = [["HSET", f"{prefix}:fence", *[x for pair in fences_of(seed).items() for x in pair]]]
     for now, ops in calls:
         if isinstance(ops, Garbage):
-            commands.append(["SET", f"{prefix}:k:{ops.scope.name}:{ops.key}", ops.data])
+            (bucket, key, _), field = script.keys_of(prefix, ops.scope, ops.key)
+            commands.append(["HSET", bucket, field, ops.data] if field else ["SET", key, ops.data])
         elif isinstance(ops, Released):
             commands.append(["HSET", f"{prefix}:fence", b"~" + script.owner_hash(ops.owner), ops.token])
         elif isinstance(ops, LetGo):
-            commands.append(["EVAL", script.source("release_key"), 2, f"{prefix}:k:{ops.scope.name}:{ops.key}",
-                             f"{prefix}:p:{ops.scope.name}:{ops.key}", script.TTL])
+            names, field = script.keys_of(prefix, ops.scope, ops.key)
+            commands.append(["EVAL", script.source("release_key"), 3, *names, field, script.TTL])
         else:
             commands.append(script.pack_call(sha, prefix, ops, now))
     replies = redis.pipeline(commands)[1:]
-    redis.call("FLUSHDB")
+    if forms is not None:
+        forms.update(script.forms_of(redis, prefix)[0])
+    if flush:
+        redis.call("FLUSHDB")
     out = []
     for (_, ops), reply in zip(calls, replies):
         if isinstance(ops, LetGo):
@@ -399,14 +403,14 @@ def first_difference(calls, wanted, got):
 
 
 class Comparer:
-    def __init__(self, redis, off=()):
-        self.redis, self.off, self.n = redis, off, 0
+    def __init__(self, redis, off=(), forms=None):
+        self.redis, self.off, self.n, self.forms = redis, off, 0, forms
         self.sha = redis.call("SCRIPT", "LOAD", script.source("apply_ops")).decode()
 
     def differs(self, calls, seed, wanted=None):
         self.n += 1
         wanted = wanted or play_model(calls, seed, self.off)
-        return first_difference(calls, wanted, play_script(self.redis, self.sha, f"{{d{self.n}}}", calls, seed))
+        return first_difference(calls, wanted, play_script(self.redis, self.sha, f"{{d{self.n}}}", calls, seed, self.forms))
 
     def shrink(self, calls, seed):
         """The shortest history found: cut behind the difference, one item a call, then whatever can go."""
@@ -465,9 +469,10 @@ def explain(comparer, calls, seed, off):
             print(f"  {now} {words(op)}\n      model  {x}" + ("" if repr(x) == repr(y) else f"\n      script {y}"))
 
 
-def run(redis, count, seed, off=(), quiet=False):
-    """(operations done, codes seen, the difference or None): the difference is (seed of the history, its calls)."""
-    comparer, done, codes = Comparer(redis, off), 0, collections.Counter()
+def run(redis, count, seed, off=(), quiet=False, forms=None):
+    """(operations done, codes seen, the difference or None): the difference is (seed of the history, its calls). forms counts how
+    states stood in buckets at the ends of histories."""
+    comparer, done, codes = Comparer(redis, off, forms), 0, collections.Counter()
     while done < count:
         h = History(seed, off)
         done += sum(len(a) for a in h.answers)

@@ -629,7 +629,7 @@ class Ledger:
         if self.fences.get((op.scope.group, op.owner)) != op.token and "kept-fence" not in self.off:
             return False
         b = st.block
-        plain = (not b.prev and not b.cur.W and b.cur.I >= 0 and b.D == (b.cur.E, b.cur.L) and not st.parked and not st.tombstones
+        plain = (not b.prev and not b.cur.W and b.D == (b.cur.E, b.cur.L) and not st.parked and not st.tombstones
                  and len(st.marks) == 1 and st.marks[0].floor < 0)
         mark = st.marks[0] if st.marks else None
         here = mark and (mark.source, mark.offset, mark.leader_epoch) == (op.rank[1], op.offset, op.leader_epoch)

@@ -1,5 +1,6 @@
 """A private redis-server and a small RESP client; the ledger's scripts as the build assembles them; the wire of apply_ops."""
 
+import collections
 import hashlib
 import os
 import re
@@ -95,8 +96,10 @@ class Redis:
 def source(name):
     """The text of lua/<name>.lua with its includes, as it is embedded."""
     with open(os.path.join(LUA, name + ".lua"), encoding="utf-8") as f:
-        text = f.read()
+        return assembled(f.read())
 
+
+def assembled(text):
     def include(match):
         with open(os.path.join(LUA, "include", match.group(1) + ".lua"), encoding="utf-8") as part:
             return part.read().rstrip("\n")
@@ -110,6 +113,8 @@ SOURCES = {model.SOURCE: 0, model.TIER: 1, model.REDRIVE: 2}
 KINDS = {model.SEQUENCE: 0, model.VERSION: 1, model.EVENT_ID: 2, model.OFFSET: 3, model.NONE: 4}
 NAMES = {number: name for name, number in model.CODES.items()}
 TTL = 10 ** 9
+FREE, CLAIMED, KEEPING, NEW, WHOLE, APART = 16, 17, 18, 19, 20, 21
+FORMS = {FREE: 42, CLAIMED: 62, KEEPING: 56, NEW: 49, WHOLE: None, APART: 7}    # the first byte of what stands in a bucket, and its length
 
 
 def owner_hash(name):
@@ -121,8 +126,31 @@ def source_of(topic, partition):
     return hashlib.sha256(topic.encode()).digest()[:8] + struct.pack(">I", partition)
 
 
-def state_key(prefix, op):
-    return f"{prefix}:k:{op.scope.name}:{op.key}"
+def has_buckets(scope):
+    """Whether states of the scope stand in a bucket: as the gateway has it, and to see more also in half of the other ordered ones."""
+    return scope.ordered and (scope.name == model.SEQUENCE or scope.cap > 2)
+
+
+def bucket_of(prefix, scope):
+    """All keys of a history in one."""
+    return f"{prefix}:b:{scope.name}"
+
+
+def keys_of(prefix, scope, key):
+    """What a script about one key takes: its keys, and its field."""
+    names = [bucket_of(prefix, scope), f"{prefix}:k:{scope.name}:{key}", f"{prefix}:p:{scope.name}:{key}"]
+    return names, f"={key}" if has_buckets(scope) else ""
+
+
+def forms_of(redis, prefix):
+    """How the states in buckets stand there, by first byte, and their longest; foreign ones are left out."""
+    forms, longest = collections.Counter(), 0
+    for bucket in redis.call("KEYS", prefix + ":b:*"):
+        for v in redis.call("HGETALL", bucket)[1::2]:
+            if v[0] in FORMS and len(v) in (FORMS[v[0]], FORMS[v[0]] or len(v)):
+                forms[v[0]] += 1
+                longest = max(longest, len(v))
+    return forms, longest
 
 
 def pack_call(sha, prefix, ops, now):
@@ -131,7 +159,7 @@ def pack_call(sha, prefix, ops, now):
         scope = scopes.setdefault(op.scope.name, (len(scopes) + 1, op.scope))[0]
         owner = owners.setdefault((op.owner, op.token), len(owners) + 1)
         flags = (op.observe * 1 | (op.ghost is not None and op.verb == model.CLAIM) * 2 | op.force * 4 | op.keep_claim * 8
-                 | (op.verb == model.SUCCEEDED) * 16)
+                 | (op.verb in (model.SUCCEEDED, model.CLAIM)) * 16)
         if op.kind == model.EVENT_ID:
             identity = op.event_id
         else:
@@ -143,14 +171,15 @@ def pack_call(sha, prefix, ops, now):
             item += struct.pack(">Q", op.copy_offset)
         elif flags & 2:
             item += struct.pack(">IQ", *op.ghost)
-        items.append(item)
-        keys += [state_key(prefix, op), f"{prefix}:p:{op.scope.name}:{op.key}"]
+        names, field = keys_of(prefix, op.scope, op.key)
+        items += [item, field] if field else [item]
+        keys += names if field else names[1:]
         if op.kind == model.EVENT_ID:
             keys.append(f"{prefix}:i:{op.scope.name}:{op.key}:{op.event_id.hex()}")
         if op.source == model.REDRIVE:
             keys.append(f"{prefix}:r:{op.scope.name}:{op.redrive_id}:{op.offset}:{op.rank[1].hex()}")
     head = struct.pack(">BBBBQ", 1, 1, len(scopes), len(owners), now)
-    scope_lines = [struct.pack(">BQQI", s.ordered, TTL, s.ghost_ttl, s.cap) for _, s in scopes.values()]
+    scope_lines = [struct.pack(">BQQI", s.ordered + 2 * has_buckets(s), TTL, s.ghost_ttl, s.cap) for _, s in scopes.values()]
     owner_lines = [struct.pack(">B8sQ", 1, owner_hash(n), t) + n.encode() for n, t in owners]
     return ["EVALSHA", sha, len(keys), *keys, head, *scope_lines, *owner_lines, *items]
 
@@ -167,7 +196,7 @@ def unpack_answers(reply, count):
         if a >> 43 & 1:
             head = (reply[i], reply[i + 1], bool(a >> 42 & 1))
             i += 2
-        kept = reply[i][52:72] == bytes(20) if a >> 45 & 1 else None     # a claim without a rank
+        kept = reply[i][0] == KEEPING if a >> 45 & 1 else None
         i += a >> 45 & 1
         out.append(model.Answer(NAMES[a & 31], NAMES[a >> 5 & 31], busy, head, a >> 10 & 0xFFFFFFFF, kept,
                                 bool(a >> 46 & 1)))

@@ -1,5 +1,6 @@
 """lua/apply_ops.lua against the model, on a real redis-server."""
 
+import collections
 import os
 import random
 
@@ -26,9 +27,11 @@ def redis():
 
 def compare(redis, operations):
     print(f"seed {SEED}")
-    _, codes, found = difftest.run(redis, operations, SEED)
+    forms = collections.Counter()
+    _, codes, found = difftest.run(redis, operations, SEED, forms=forms)
     assert found is None, f"difftest.py --seed {found[0]} --ops 1 shows it"
     assert set(codes) == set(model.CODES), f"never reached: {set(model.CODES) - set(codes)}"
+    assert set(forms) == set(script.FORMS), f"never left behind: {set(script.FORMS) - set(forms)}"
 
 
 def test_script_over_100000_operations_equals_model(redis):

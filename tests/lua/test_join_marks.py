@@ -60,6 +60,6 @@ def test_join_is_that_of_the_simulation():
                                                             packed(mark).hex())
             want = copy.deepcopy(known)
             marks.join(want, mark, own)
-            told = redis.call("EVALSHA", sha, 3, "f", "k", "p", "o", 0, 10**6, bytes([own, 0]) + packed(mark))[0]
+            told = redis.call("EVALSHA", sha, 4, "f", "b", "k", "p", "o", 0, 10**6, "", bytes([own, 0]) + packed(mark))[0]
             assert told.hex() == packed(want.block).hex(), said
             assert redis.call("GET", "k") == told, said

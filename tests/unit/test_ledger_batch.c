@@ -168,9 +168,9 @@ static void test_build_names_what_operations_share_once(void **state)
     for (int i = 0; i < 3; i++)
         ops[i] = op_of(scope, i < 2 ? &owner : &other, SLICE_LIT("k"));
     batch_build(&out, names, list, 3, false);
-    /* EVALSHA, the script, the count; a fence and three times two keys; header, scope, two owners,
-     * three items. */
-    assert_memory_equal(out.data, "*17\r\n$7\r\nEVALSHA\r\n$40\r\n", 22);
+    /* EVALSHA, the script, the count; a fence and three times three keys; header, scope, two
+     * owners, three items with their fields. */
+    assert_memory_equal(out.data, "*23\r\n$7\r\nEVALSHA\r\n$40\r\n", 22);
     assert_int_equal(count_of(&out, "og:{fence}:g"), 1);
     assert_int_equal(count_of(&out, "og:{0}:k:g:orders:=k"), 3);
     assert_int_equal(count_of(&out, "og:{0}:p:g:orders:=k"), 3);
