@@ -23,6 +23,7 @@
 #include "flow/route_state.h"
 #include "flow/settle.h"
 #include "flow/watchdog.h"
+#include "flow/worker_state.h"
 
 #define TAKES_PER_TURN  512
 #define READY_PER_SLOT  4
@@ -39,13 +40,21 @@ void intake_wake(struct route *route)
 
 /* Ready lanes beyond this keep no slot busier; their records only fall out of the processor's
  * caches until it is their turn. Few lanes, as of one hot key, let it look further ahead: but not
- * where slots are waited for by lanes that are deep already, as in a route of a hundred keys. */
+ * where slots are waited for by lanes that are deep already, as in a route of a hundred keys; nor
+ * as deep beside other routes, whose records are as many as theirs. */
+size_t intake_ready_enough(size_t slots, size_t open_records, size_t open_routes)
+{
+    size_t enough = slots * READY_PER_SLOT, deep = slots * DEEP_PER_SLOT;
+    if (open_routes > 1)
+        deep /= open_routes < DEEP_PER_SLOT ? open_routes : DEEP_PER_SLOT;
+    if (open_records >= deep)
+        return (slots + 1) / 2;
+    return enough > READY_MIN ? enough : READY_MIN;
+}
+
 static size_t ready_enough(const struct route *route)
 {
-    size_t enough = (size_t)route->slots * READY_PER_SLOT;
-    if (route->open_records >= (size_t)route->slots * DEEP_PER_SLOT)
-        return (route->slots + 1U) / 2;
-    return enough > READY_MIN ? enough : READY_MIN;
+    return intake_ready_enough(route->slots, route->open_records, route->worker->open_routes);
 }
 
 /*
@@ -260,7 +269,8 @@ static void accept(struct part *part, struct delivery *d)
     d->bytes = record_size(&d->rec);
     d->counted = true;
     once_taken(d);
-    route->open_records++;
+    if (route->open_records++ == 0)
+        route->worker->open_routes++;
     route->open_bytes += d->bytes;
     metric_add(route->metrics.consumed[part->kind], 1);
     describe(d);

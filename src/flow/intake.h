@@ -3,6 +3,8 @@
 #ifndef OG_FLOW_INTAKE_H
 #define OG_FLOW_INTAKE_H
 
+#include <stddef.h>
+
 #include "flow/delivery.h"
 
 struct route;
@@ -19,5 +21,9 @@ void intake_drop_queued(struct route *route);
 /* What a current delivery does first: a bad copy, a missing identity and an early one never reach
  * the ledger. Holds a slot. */
 void intake_begin(struct delivery *d);
+
+/* How many lanes of a route may be ready before no more is taken from its sources, where
+ * open_routes of the worker's have records in memory. */
+size_t intake_ready_enough(size_t slots, size_t open_records, size_t open_routes);
 
 #endif

@@ -39,7 +39,7 @@
 #define LAG_EVERY_MS      1000
 #define TRY_BLOCKED_TICKS 3
 #define PREFETCH_MIN      (UINT64_C(4) << 20)
-#define STARTS_PER_PUMP   512
+#define PROBED_PER_PUMP   512
 #define PROBE_AGAIN_MS    250
 /* Whose parked list has room by what another member finished. */
 #define UNHOLD_MS        1000
@@ -187,7 +187,7 @@ void route_breaker_changed(struct route *route)
 
 void route_pump(struct route *route)
 {
-    loop_defer(route->loop, &route->pump_task);
+    turns_ask(&route->worker->turns, &route->turn);
 }
 
 static void start_next(struct route *route, struct lane *lane, bool probe)
@@ -217,7 +217,7 @@ static void pump_probe(struct route *route)
     }
     if (once_probe(route))
         return;
-    for (size_t i = 0; i < ready && i < STARTS_PER_PUMP; i++) {
+    for (size_t i = 0; i < ready && i < PROBED_PER_PUMP; i++) {
         lane = lane_pop_ready(route->lanes);
         if (breaker_try_probe(route->breaker, lane->hash, route_now_ms(route))) {
             start_next(route, lane, true);
@@ -228,29 +228,32 @@ static void pump_probe(struct route *route)
     loop_timer_set_ms(&route->probe_timer, PROBE_AGAIN_MS);
 }
 
-static void pump(void *arg)
+/* At most share; how many. */
+static unsigned begin_some(void *arg, unsigned share)
 {
     struct route *route = arg;
-    unsigned budget = STARTS_PER_PUMP;
+    unsigned begun = 0;
     once_pump(route);
     if (!route_delivers(route))
-        return;
+        return 0;
     if (breaker_state(route->breaker) != BREAKER_CLOSED) {
         pump_probe(route);
         intake_room_made(route);
-        return;
+        return 0;
     }
-    while (budget-- > 0 && route->slots_used < route->slots) {
+    while (begun < share && route->slots_used < route->slots) {
         struct lane *lane = lane_pop_ready(route->lanes);
         if (!lane)
             break;
         start_next(route, lane, false);
+        begun++;
         if (!route_delivers(route) || breaker_state(route->breaker) != BREAKER_CLOSED)
-            return;
+            return begun;
     }
-    if (budget == (unsigned)-1)
+    if (begun == share)
         route_pump(route);
     intake_room_made(route);
+    return begun;
 }
 
 static void probe_due(void *arg)
@@ -490,7 +493,7 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     if (route->uses_ledger)
         route->holds = HOLD_UNREAD;
     route_metrics_init(&route->metrics, worker->metrics, config->name);
-    loop_task_init(&route->pump_task, pump, route);
+    route->turn = (struct turn){.begin = begin_some, .arg = route};
     loop_timer_init(&route->probe_timer, route->loop, probe_due, route);
     loop_timer_init(&route->retry_timer, route->loop, unhold_sources, route);
     loop_timer_init(&route->start_timer, route->loop, start_again, route);
@@ -569,7 +572,7 @@ void route_free(struct route **route_p)
     restarts_free(&route->restarts);
     lane_table_free(&route->lanes);
     breaker_free(&route->breaker);
-    loop_task_cancel(route->loop, &route->pump_task);
+    turns_cancel(&route->worker->turns, &route->turn);
     loop_task_cancel(route->loop, &route->intake_task);
     loop_timer_deinit(&route->probe_timer);
     loop_timer_deinit(&route->retry_timer);

@@ -17,6 +17,7 @@
 #include "flow/restarts.h"
 #include "flow/route_metrics.h"
 #include "flow/stops.h"
+#include "flow/turns.h"
 #include "handler/breaker.h"
 #include "handler/client.h"
 #include "handler/request.h"
@@ -133,7 +134,8 @@ struct route {
     struct delivery *deliveries_free;
     size_t deliveries_free_count;
 
-    struct loop_task pump_task, intake_task, drain_task;
+    struct turn turn; /* to give free slots to ready lanes */
+    struct loop_task intake_task, drain_task;
     struct loop_timer probe_timer, commit_timer, drain_timer, retry_timer, lag_timer, start_timer;
     bool intake_blocked; /* it stopped for want of room */
     uint32_t settled_since_commit;

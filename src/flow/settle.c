@@ -62,7 +62,8 @@ static void uncount(struct delivery *d)
     if (!d->counted)
         return;
     d->counted = false;
-    route->open_records--;
+    if (--route->open_records == 0)
+        route->worker->open_routes--;
     route->open_bytes -= d->bytes;
     intake_room_made(route);
 }

@@ -98,6 +98,7 @@ static void teardown(struct worker *worker)
         route_free(&worker->routes[i]);
     mem_free(worker->routes);
     spool_client_free(&worker->spool);
+    turns_deinit(&worker->turns);
     loop_free(&worker->loop);
 }
 
@@ -113,6 +114,8 @@ struct worker *worker_new(const struct config *config, uint32_t index, struct me
     worker->ledger_wipes = metrics_counter(metrics, "ledger_wipes_total",
                                            "Times that Redis came back without its data.", NULL, 0);
     worker->loop = loop_new(err);
+    if (worker->loop)
+        turns_init(&worker->turns, worker->loop);
     if (worker->loop && spool)
         worker->spool = spool_client_new(spool, worker->loop);
     if (!worker->loop || !make_parts(worker, err)) {

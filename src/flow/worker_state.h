@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "flow/turns.h"
 #include "flow/worker.h"
 #include "kafka/admin.h"
 #include "kafka/producer.h"
@@ -25,6 +26,8 @@ struct worker {
     pthread_t thread;
     bool thread_started;
     struct loop *loop;
+    struct turns turns;
+    size_t open_routes; /* that have records in memory which are not settled */
     struct ledger *ledger;
     struct kafka_producer *producer;
     struct kafka_admin *admin;
