@@ -27,6 +27,11 @@ int64_t clock_wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + (int64_t)(now.tv_nsec / (long)NS_PER_MS);
 }
 
+int64_t clock_wall_ms_after(int64_t ms)
+{
+    return clock_wall_ms() + ms + 1;
+}
+
 void clock_set_for_test(uint64_t (*mono_ns)(void), int64_t (*wall_ms)(void))
 {
     mono_for_test = mono_ns;

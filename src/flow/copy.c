@@ -186,7 +186,7 @@ void copy_to_tier(struct delivery *d, int32_t tier_ms, int64_t not_before_ms,
     const struct route_tier *tier = route_topic_tier(d->topic, tier_ms);
     job->kind = COPY_RETRY;
     job->tier_ms = tier_ms;
-    job->not_before_ms = not_before_ms > 0 ? not_before_ms : clock_wall_ms() + tier_ms;
+    job->not_before_ms = not_before_ms > 0 ? not_before_ms : clock_wall_ms_after(tier_ms);
     start(d, tier->name, tier->partitions, done);
 }
 

@@ -147,7 +147,7 @@ void park_failed(struct delivery *d)
 
 void park_later(struct delivery *d, int64_t wait_ms)
 {
-    to_tier(d, COPY_TO_TIER_LATER, copy_tier_for_wait(d, wait_ms), clock_wall_ms() + wait_ms);
+    to_tier(d, COPY_TO_TIER_LATER, copy_tier_for_wait(d, wait_ms), clock_wall_ms_after(wait_ms));
 }
 
 void park_again(struct delivery *d)

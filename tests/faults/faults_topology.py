@@ -189,13 +189,15 @@ def cluster_master_killed(scene):
 @row("9", "Cluster: a slot between two nodes for a while (ASK, TRYAGAIN)", redis="cluster", rules=TROUBLE,
      rate=300, keys=600, doubles=0, config={"redis": {"shards": 12}})
 def cluster_slot_between(scene):
-    """Its keys are here and there, so that a batch of them is on neither node."""
+    """Its keys are here and there, so that a batch of them is on neither node. The shard's sentinel, for
+    which alone is asked, has gone."""
     before = redirects(scene)
     scene.traffic(1500)  # many keys
     for shard in range(4):
         slot = scene.redis.slot("og:{%d}:x" % shard)
         target = (scene.redis.nodes.index(scene.redis.owner(slot)) + 1) % 3
-        scene.redis.move_slot(slot, target, between=lambda: scene.pass_time(2, 4))
+        scene.redis.move_slot(slot, target, ["og:{%d}:sentinel" % shard],
+                              between=lambda: scene.pass_time(2, 4))
     scene.traffic(500)
     for kind, count in redirects(scene).items():
         scene.notes[kind] = count - before[kind]

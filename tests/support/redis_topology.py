@@ -156,9 +156,9 @@ class RedisCluster:
         self.nodes[replica].call("CLUSTER", "FAILOVER")
         wait_until(lambda: replication(self.nodes[replica])["role"] == "master", 20, "a promotion")
 
-    def move_slot(self, slot, target, between=None):
+    def move_slot(self, slot, target, first=(), between=None):
         """Reshards one slot to nodes[target] as redis-cli does; between() is called half-way, while
-        the slot is being moved and some of its keys are gone. Not before all know the newest epoch: a
+        the slot is being moved and some of its keys are gone, those of first among them. Not before all know the newest epoch: a
         target that takes the slot in an older one than its former owner has by then gives it up again at
         the next heartbeat that was on its way, and nobody serves it."""
         wait_until(lambda: len({_fields(node.call("CLUSTER", "INFO"))["cluster_current_epoch"]
@@ -167,7 +167,7 @@ class RedisCluster:
         to = self.nodes[target]
         to.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.call("CLUSTER", "MYID"))
         source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        keys = source.call("CLUSTER", "GETKEYSINSLOT", slot, 10)
+        keys = {*first, *source.call("CLUSTER", "GETKEYSINSLOT", slot, 10)}
         if keys:
             source.call("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
         if between:

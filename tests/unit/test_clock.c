@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -37,6 +38,17 @@ static void test_clock_wall_ms_is_milliseconds(void **state)
     assert_true(now < INT64_C(7258118400000));
 }
 
+static void test_clock_wall_ms_after_is_never_too_early(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        int64_t due_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + INT64_C(5000000);
+        assert_true(clock_wall_ms_after(5) * 1000000 >= due_ns);
+    }
+}
+
 static void test_clock_set_for_test_replaces_and_restores_each(void **state)
 {
     (void)state;
@@ -55,6 +67,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_mono_ns_never_goes_back),
         cmocka_unit_test(test_clock_wall_ms_is_milliseconds),
+        cmocka_unit_test(test_clock_wall_ms_after_is_never_too_early),
         cmocka_unit_test(test_clock_set_for_test_replaces_and_restores_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
