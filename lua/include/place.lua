@@ -5,16 +5,14 @@
 -- What a field holds ends with a time, 6 bytes: the deadline of its claim, or when it was written. It counts for nothing when that
 -- is longer ago than the scope's ttl. The bucket itself expires when nothing in it was written for that long; until then, what is
 -- too old is removed when its expiry is renewed.
+
 -- How it begins, and how long it is then; a table, since a function can capture 60 locals only.
 local AS = { FREE = 16, CLAIMED = 17, KEEPING = 18, NEW = 19, WHOLE = 20, APART = 21 }
 AS.LEN = { FREE = 42, CLAIMED = 62, KEEPING = 56, NEW = 49, APART = 7 }
--- A bucket's expiry is looked after once in each sixteenth of the ttl, and lasts that much longer. A time that is a claim's deadline may
--- be of the next sixteenth already, though nobody looked in that; hence one more, and none is left out where they are short.
-local PARTS, AHEAD = 16, 3
-local LONGEST_CLAIM = 3700000 -- ms; handler.timeout is an hour at most
-local SWEPT = 256 -- fields looked at, at most, when it is renewed
+local SLACK = 16 -- a bucket's expiry is renewed when it is less than the ttl and a sixteenth away (swap.c has the same number)
+local SWEPT = 256 -- fields looked at, at most, when that is done
 
--- Of the key at hand: its bucket, its field there ('': there is no bucket), the key of a state that stands apart, and what stands in the
+-- Of the key at hand: its bucket, its field there ('': there is no bucket), the key of a state that stands apart, what stands in the
 -- bucket, or false, and its time.
 local place = { bucket = nil, field = '', key = nil, stood = false, time = 0 }
 
@@ -36,16 +34,16 @@ local function place_find()
     return v
 end
 
--- The bucket lives for ttl from now at least, and a sixteenth more.
+-- The bucket lives for the ttl from now, and a sixteenth longer: whoever asked for this need not for so long.
 local function place_renew(ttl)
-    local part = math.floor(ttl / PARTS)
+    local slack = math.floor(ttl / SLACK)
     local left = call('PTTL', place.bucket)
-    if left >= ttl + AHEAD * part then
+    if left >= ttl + slack then
         return
     end
-    call('PEXPIRE', place.bucket, format('%.0f', ttl + (AHEAD + 1) * part))
+    call('PEXPIRE', place.bucket, format('%.0f', ttl + 2 * slack))
     if left < 0 then
-        return
+        return -- it is new
     end
     local some = call('HRANDFIELD', place.bucket, SWEPT, 'WITHVALUES')
     for i = 1, #some, 2 do
@@ -59,8 +57,5 @@ end
 -- v ends with its time.
 local function place_store(v, ttl)
     call('HSET', place.bucket, place.field, v)
-    local part = ttl / PARTS
-    if not place.stood or part < LONGEST_CLAIM or math.floor(place.time / part) ~= math.floor(now / part) then
-        place_renew(ttl)
-    end
+    place_renew(ttl)
 end

@@ -1,6 +1,7 @@
 -- The straight way: the next record of an ordered sequence in its epoch, from its source, with nothing parked and nobody else
--- about; and the first record of a key. That is nearly every record, so it is done on the small bytes as they stand in the bucket (small.lua has the layout). It
--- must do exactly what claim() and finish() do; where anything is out of the ordinary it does nothing, says false, and they do it. Else they return what stands there now.
+-- about; and the first record of a key. That is nearly every record, so it is done on the small bytes as they stand in the bucket
+-- (small.lua has the layout). It must do exactly what claim() and finish() do. Where anything is out of the ordinary it does nothing,
+-- says false, and they do it; else it returns what stands there now.
 local SMALL_HALF, SMALL_OFFSET, SMALL_LEADER, SMALL_ABOVE = 65536, 281474976710656, 16777216, 4294967295
 
 -- Is the token the newest? Only looks, unlike fenced().

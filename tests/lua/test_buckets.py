@@ -39,13 +39,13 @@ class World:
 
     def do(self, verb, key, number, now, **more):
         op = model.Op(verb, self.scope, key, OWNER, TOKEN, (number, script.source_of("orders", 0)), number=number, leader_epoch=0,
-                      lease=LEASE if verb == model.CLAIM else 0, **more)
+                      **{"lease": LEASE if verb == model.CLAIM else 0, **more})
         reply = self.redis.call(*script.pack_call(self.sha, "{x}", [op], now))
         return script.unpack_answers(reply, 1)[0].code
 
-    def deliver(self, key, number, now):
+    def deliver(self, key, number, now, keep_ms=0):
         assert self.do(model.CLAIM, key, number, now) == "GO"
-        assert self.do(model.SUCCEEDED, key, number, now) == "OK"
+        assert self.do(model.SUCCEEDED, key, number, now, lease=keep_ms) == "OK"
 
     def park(self, key, number, now):
         assert self.do(model.CLAIM, key, number, now) == "GO"
@@ -134,21 +134,15 @@ def test_too_old_states_go_when_the_expiry_is_renewed(world):
     assert world.redis.call("PTTL", world.bucket()) > script.TTL + script.TTL // 16
 
 
-def test_bucket_lives_on_while_it_is_written(world):
-    for n in range(1, 30):
-        world.deliver("a", n, NOW + n * script.TTL // 20)
+@pytest.mark.parametrize("keep_ms", [0, script.TTL // 60])
+def test_bucket_lives_on_while_it_is_written(world, keep_ms):
+    """Also where a claim is always kept, so that the state's time is always one to come."""
+    step = script.TTL // 60
+    for n in range(1, 100):
+        world.deliver("a", n, NOW + n * step, keep_ms)
         left = world.redis.call("PTTL", world.bucket())
         assert left > script.TTL
-        world.redis.call("PEXPIRE", world.bucket(), left - script.TTL // 20)
-
-
-def test_short_expiry_is_looked_after_with_each_write(world, monkeypatch):
-    """A claim may last for longer than the sixteenth in which it was taken then."""
-    monkeypatch.setattr(script, "TTL", 16000)
-    world.deliver("a", 1, NOW)
-    world.redis.call("PEXPIRE", world.bucket(), 1000)
-    world.deliver("a", 2, NOW)
-    assert world.redis.call("PTTL", world.bucket()) > 16000
+        world.redis.call("PEXPIRE", world.bucket(), left - step)
 
 
 def plain(epoch, floor, last, partition, offset, leader):
