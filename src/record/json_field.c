@@ -381,3 +381,40 @@ bool json_find(struct slice text, struct json_field *fields, size_t count)
         fields[i].kind = JSON_ABSENT;
     return false;
 }
+
+void json_walk_begin(struct json_walk *walk, struct slice text)
+{
+    struct scan scan = {text.data, text.data + text.len, NULL, 0};
+    skip_blanks(&scan);
+    walk->begun = false;
+    walk->is_object = take(&scan, '{');
+    walk->at = walk->is_object || take(&scan, '[') ? scan.at : scan.end;
+    walk->end = scan.end;
+}
+
+bool json_walk_next(struct json_walk *walk, struct slice *name, struct slice *value)
+{
+    static const struct path nothing;
+    struct scan scan = {walk->at, walk->end, NULL, 0};
+    walk->at = walk->end; /* unless there is one more */
+    *name = SLICE_NULL;
+    skip_blanks(&scan);
+    if (walk->begun && !take(&scan, ','))
+        return false;
+    skip_blanks(&scan);
+    if (walk->is_object) {
+        if (!scan_string(&scan, name))
+            return false;
+        skip_blanks(&scan);
+        if (!take(&scan, ':'))
+            return false;
+        skip_blanks(&scan);
+    }
+    const char *start = scan.at;
+    if (!scan_value(&scan, &nothing, 1))
+        return false;
+    *value = (struct slice){start, (size_t)(scan.at - start)};
+    walk->at = scan.at;
+    walk->begun = true;
+    return true;
+}

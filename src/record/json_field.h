@@ -47,4 +47,19 @@ bool json_find(struct slice text, struct json_field *fields, size_t count) MUST_
  */
 bool json_string_bytes(struct slice raw, struct buf *store, struct slice *out) MUST_CHECK;
 
+/*
+ * A walk over the members of an object, or the elements of an array, in their order. It ends at the
+ * first thing that is no JSON, too: a text that json_find has checked is walked to its end.
+ */
+struct json_walk {
+    const char *at, *end; /* private */
+    bool is_object, begun;
+};
+
+/* text is borrowed. What is neither object nor array has nothing to walk over. */
+void json_walk_begin(struct json_walk *walk, struct slice text);
+/* name: what is written between the quotes, null in an array; value: as it is written, a string
+ * with its quotes. False at the end. */
+bool json_walk_next(struct json_walk *walk, struct slice *name, struct slice *value) MUST_CHECK;
+
 #endif

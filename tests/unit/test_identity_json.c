@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "record/json_field.h"
 
@@ -263,6 +264,52 @@ static void test_json_find_never_matches_a_name_with_half_a_pair(void **state)
     assert_int_equal(field.kind, JSON_ABSENT);
 }
 
+/* All names and values of a walk, each with a blank behind it. */
+static void walk_into(const char *text, struct buf *out)
+{
+    struct json_walk walk;
+    struct slice name, value;
+
+    buf_reset(out);
+    buf_add(out, "", 0);
+    json_walk_begin(&walk, slice_of(text));
+    while (json_walk_next(&walk, &name, &value)) {
+        if (!slice_is_null(name)) {
+            buf_add_slice(out, name);
+            buf_add_char(out, '=');
+        }
+        buf_add_slice(out, value);
+        buf_add_char(out, ';');
+    }
+    assert_false(json_walk_next(&walk, &name, &value));
+}
+
+static void test_json_walk_meets_each_in_its_order(void **state)
+{
+    static const char *const cases[][2] = {
+        {" { \"a\" : 1 , \"b\\\"\":{\"c\":[2,\"}\"]},\"a\":\"x\"} ",
+         "a=1;b\\\"={\"c\":[2,\"}\"]};a=\"x\";"},
+        {"[1, {\"a\":2},[3,4] ,null]", "1;{\"a\":2};[3,4];null;"},
+        {"{}", ""},
+        {"[ ]", ""},
+        {"7", ""},
+        {"\"x\"", ""},
+        {"", ""},
+        {"[1,,2]", "1;"},
+        {"[1 2]", "1;"},
+        {"{\"a\":1,7:2}", "a=1;"},
+        {"{\"a\" 1}", ""},
+        {"[1,", "1;"},
+    };
+    struct buf out = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        walk_into(cases[i][0], &out);
+        assert_string_equal(out.data, cases[i][1]);
+    }
+    buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_json_string_bytes_takes_escapes_back),
         cmocka_unit_test(test_json_string_bytes_with_half_a_surrogate_pair_fails),
         cmocka_unit_test(test_json_find_never_matches_a_name_with_half_a_pair),
+        cmocka_unit_test(test_json_walk_meets_each_in_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
