@@ -90,9 +90,9 @@ void load_listen(struct load *load, const struct schema_key *key, struct node *n
 static const char *header_is_reserved(const char *name)
 {
     static const char *const own[] = {
-        "host",       "content-length",    "transfer-encoding", "connection",   "keep-alive",
-        "te",         "trailer",           "upgrade",           "expect",       "idempotency-key",
-        "webhook-id", "webhook-timestamp", "webhook-signature", "content-type",
+        "host",       "content-length",    "transfer-encoding", "connection", "keep-alive",
+        "te",         "trailer",           "upgrade",           "expect",     "idempotency-key",
+        "webhook-id", "webhook-timestamp", "webhook-signature",
     };
     static const char *const prefixes[] = {"oncegate-", "kafka-", "ce-"};
 
