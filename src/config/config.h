@@ -95,6 +95,8 @@ struct handler_config {
     bool idempotency_key_bare; /* false: quoted sf-string */
     char **sign_secret_files;
     size_t sign_secret_file_count;
+    uint32_t batch_max_records; /* 1: one request for each record */
+    uint64_t batch_max_bytes;
 };
 
 struct retry_config {

@@ -150,8 +150,6 @@ static void explain_key(const struct schema_key *key, struct buf *out)
         buf_printf(out, "\n  default: %s\n", key->unset);
     else
         buf_add_char(out, '\n');
-    if (key->later == LATER_ABOVE)
-        buf_add_text(out, "  a value above the default is not in this version\n");
     if (key->example)
         buf_printf(out, "  example: %s\n", key->example);
     explain_choices(key, out);

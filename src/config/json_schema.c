@@ -36,12 +36,8 @@ static void add_enum(struct buf *out, const struct schema_choice *choices)
 
 static void add_integer(struct buf *out, const struct schema_key *key)
 {
-    int64_t max = key->max;
-
-    if (key->later == LATER_ABOVE)
-        max = key->preset[0] - '0'; /* such defaults are single digits */
     buf_printf(out, "{\"type\": \"integer\", \"minimum\": %" PRId64 ", \"maximum\": %" PRId64 "}",
-               key->min, max);
+               key->min, key->max);
 }
 
 static void add_list(struct buf *out, const struct schema_key *key, const char *entry)

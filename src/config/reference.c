@@ -121,8 +121,6 @@ static void add_row(struct buf *out, const struct schema_key *key, const char *n
     explain_range(key, &range);
     if (range.len)
         buf_printf(out, " (%s)", range.data);
-    if (key->later == LATER_ABOVE)
-        buf_printf(out, " Above %s: not in this version.", key->preset);
     if (key->example && !key->preset && key->type != TYPE_PROPERTIES)
         buf_printf(out, " Example: `%s`", key->example);
     buf_add_text(out, " |\n");

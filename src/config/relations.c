@@ -7,6 +7,7 @@
  */
 #include "config/relations.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -268,6 +269,57 @@ static void check_marks(struct load *load, struct node *map, const struct route_
                      "parked is not rebuilt, and its copies would be taken for duplicates");
 }
 
+/* How the attribute of an event is called that holds this record header: kafkaheader and what of
+ * the name may stand in an attribute's. */
+static bool same_attribute(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        while (*a && !isalnum((unsigned char)*a))
+            a++;
+        while (*b && !isalnum((unsigned char)*b))
+            b++;
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+            return false;
+        if (!*a)
+            return true;
+    }
+}
+
+static void check_batch(struct load *load, struct node *map, const struct route_config *route)
+{
+    static const char key[] = "handler.batch.max_records";
+    const struct handler_config *handler = &route->handler;
+
+    if (handler->batch_max_records <= 1) {
+        if (is_given(map, "handler.batch.max_bytes"))
+            relation_add(load, &(struct relation){map, "handler.batch.max_bytes", key}, true,
+                         "has no effect with handler.batch.max_records: 1");
+        return;
+    }
+    if (handler->batch_max_records > route->limits.records)
+        relation_add(load, &(struct relation){map, key, "limits.records"}, true,
+                     "handler.batch.max_records (%" PRIu32
+                     ") is never reached with limits.records %" PRIu32,
+                     handler->batch_max_records, route->limits.records);
+    if (route->ordering == ORDERING_PARTITION)
+        relation_add(load, &(struct relation){map, key, "ordering"}, true,
+                     "with ordering: partition a request holds at most one record of each "
+                     "partition");
+    if (is_given(map, "handler.idempotency_key"))
+        relation_add(load, &(struct relation){map, "handler.idempotency_key", key}, true,
+                     "has no effect with handler.batch.max_records above 1: in an event the key "
+                     "is never quoted");
+    for (size_t i = 0; i < handler->forward_header_count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (same_attribute(handler->forward_headers[i], handler->forward_headers[k]))
+                relation_add(load, &(struct relation){map, "handler.forward_headers", key}, false,
+                             "with handler.batch.max_records above 1 %s and %s would be one "
+                             "attribute of an event, whose name has only a-z and 0-9",
+                             handler->forward_headers[k], handler->forward_headers[i]);
+        }
+    }
+}
+
 static void check_handler(struct load *load, struct node *map, const struct route_config *route)
 {
     const struct handler_config *handler = &route->handler;
@@ -290,6 +342,7 @@ static void check_handler(struct load *load, struct node *map, const struct rout
                      "handler.max_in_flight (%" PRIu32
                      ") is never reached with limits.records %" PRIu32,
                      handler->max_in_flight, route->limits.records);
+    check_batch(load, map, route);
 }
 
 /* Its value and, in *node, its place; NULL: librdkafka's default. */

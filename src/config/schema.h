@@ -51,8 +51,7 @@ struct schema_choice {
  * here. */
 enum schema_later {
     LATER_NOTHING,
-    LATER_KEY,   /* the key and all below it */
-    LATER_ABOVE, /* values above the default (TYPE_COUNT) */
+    LATER_KEY, /* the key and all below it */
 };
 
 /* Says why the text cannot be, or NULL. */

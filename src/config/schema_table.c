@@ -433,7 +433,8 @@ const struct schema_key schema_keys[] = {
      .min = 1, .max = 10000,
      .doc =
          "Open requests per route and process, with records that are delivered and whose end Redis "
-         "has not recorded yet: what a kill can have happen twice."},
+         "has not recorded yet: what a kill can have happen twice. With batches times "
+         "batch.max_records."},
     {"routes[].handler.max_response", TYPE_SIZE, .preset = "64KiB",
      .at = R(handler.max_response_bytes), .min = KIB, .max = 64 * MIB,
      .doc = "How much of an answer is read. The status decides; what is beyond is discarded and "
@@ -466,8 +467,14 @@ const struct schema_key schema_keys[] = {
      .check = check_path,
      .doc = "Secrets to sign requests with by Standard Webhooks; several while rotating."},
     {"routes[].handler.batch", TYPE_SECTION, .doc = "Many records in one request."},
-    {"routes[].handler.batch.max_records", TYPE_COUNT, .preset = "1", .at = NO_PLACE, .min = 1,
-     .max = 1000, .later = LATER_ABOVE, .doc = "How many; 1: one request for each record."},
+    {"routes[].handler.batch.max_records", TYPE_COUNT, .preset = "1",
+     .at = R(handler.batch_max_records), .min = 1, .max = 1000,
+     .doc =
+         "How many at most; 1: one request for each record. Above 1 a request is a JSON array of "
+         "CloudEvents, and its answer names what became of each."},
+    {"routes[].handler.batch.max_bytes", TYPE_SIZE, .preset = "1MiB",
+     .at = R(handler.batch_max_bytes), .min = KIB, .max = 64 * MIB,
+     .doc = "How large such an array becomes. A record that is larger goes alone."},
 
     {"routes[].classify", TYPE_ITEMS, .preset = DEFAULT_RULES, .at = R(classify),
      .count_at = R(classify_count), .item_size = sizeof(struct classify_rule), .min = 1, .max = 100,

@@ -216,11 +216,7 @@ static void load_count(struct load *load, const struct schema_key *key, struct n
     int64_t capped = number > INT64_MAX ? INT64_MAX : (int64_t)number;
     if (!check_range(load, key, node, capped, format_number))
         return;
-    uint64_t most = 0;
-    if (key->later == LATER_ABOVE && key->preset && str_to_u64(slice_of(key->preset), &most) &&
-        number > most)
-        node_error(node, load->problems, "a value above %s is not in this version", key->preset);
-    else if (out)
+    if (out)
         *out = (uint32_t)number;
 }
 

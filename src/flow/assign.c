@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/attempt.h"
+#include "flow/batch.h"
 #include "flow/claim.h"
 #include "flow/intake.h"
 #include "flow/lift.h"
@@ -240,6 +241,7 @@ void assign_drain(struct route *route, int64_t limit_ms, void (*done)(struct rou
     route->drain_late = route->drain_committed = false;
     rebuild_cancel(route);
     intake_drop_queued(route);
+    batch_let_go(route);
     loop_timer_set_ms(&route->drain_timer, limit_ms);
     assign_check_drained(route);
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/backoff.h"
+#include "flow/batch.h"
 #include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/park.h"
@@ -58,11 +59,34 @@ void attempt_free_all(struct route *route)
 void attempt_cancel_all(struct route *route)
 {
     struct delivery *d, *next;
+    if (route->batches) {
+        batch_cancel_all(route);
+        return;
+    }
     for (d = TAILQ_FIRST(&route->all); d; d = next) {
         next = TAILQ_NEXT(d, in_route);
         if (d->attempt_now)
             handler_client_cancel(route->client, &d->attempt_now->call);
     }
+}
+
+bool attempt_is_covered(const struct delivery *d, uint64_t now_ns)
+{
+    uint64_t timeout_ns = (uint64_t)d->route->config->handler.timeout_ms * NS_PER_MS;
+    return !d->route->uses_ledger || d->once || now_ns + timeout_ns <= d->lease_deadline_ns;
+}
+
+void attempt_begin(struct delivery *d, int64_t deadline_wall_ms, struct request_facts *facts)
+{
+    step_begin(d, DELIVERY_HANDLING);
+    d->attempt++;
+    *facts = (struct request_facts){.rec = &d->rec,
+                                    .origin = &d->origin,
+                                    .identity = &d->identity,
+                                    .attempt = d->attempt,
+                                    .deadline_wall_ms = deadline_wall_ms,
+                                    .indeterminate = d->indeterminate,
+                                    .redrive_id = d->redrive_id};
 }
 
 void attempt_start(struct delivery *d)
@@ -72,22 +96,17 @@ void attempt_start(struct delivery *d)
     struct request_facts facts;
     int64_t timeout_ms = route->config->handler.timeout_ms;
     uint64_t now = clock_mono_ns();
-    if (route->uses_ledger && !d->once &&
-        now + (uint64_t)timeout_ms * NS_PER_MS > d->lease_deadline_ns) {
+    if (route->batches) {
+        batch_add(d);
+        return;
+    }
+    if (!attempt_is_covered(d, now)) {
         claim_start(
             d); /* the answer came too late for a whole attempt: anew, with the same token */
         return;
     }
-    step_begin(d, DELIVERY_HANDLING);
-    d->attempt++;
+    attempt_begin(d, clock_wall_ms() + timeout_ms, &facts);
     attempt = d->attempt_now = attempt_take(route);
-    facts = (struct request_facts){.rec = &d->rec,
-                                   .origin = &d->origin,
-                                   .identity = &d->identity,
-                                   .attempt = d->attempt,
-                                   .deadline_wall_ms = clock_wall_ms() + timeout_ms,
-                                   .indeterminate = d->indeterminate,
-                                   .redrive_id = d->redrive_id};
     request_write(route->template, &facts, &attempt->head);
     attempt->started_ns = now;
     attempt->call.head = buf_slice(&attempt->head);
@@ -185,7 +204,7 @@ static void retry(struct delivery *d, const struct verdict *verdict)
     }
 }
 
-static void tell_breaker(struct delivery *d, const struct verdict *verdict)
+void attempt_tell_breaker(struct delivery *d, const struct verdict *verdict)
 {
     struct route *route = d->route;
     uint64_t hash = d->lane ? d->lane->hash : 0;
@@ -203,27 +222,27 @@ static void tell_breaker(struct delivery *d, const struct verdict *verdict)
         route_pump(route);
 }
 
-static void count_ended(struct delivery *d, const struct handler_call *call)
+static void count_ended(struct delivery *d, uint64_t ended_ns)
 {
-    flood_ended(&d->route->flood, call->ended_ns / NS_PER_MS);
+    flood_ended(&d->route->flood, ended_ns / NS_PER_MS);
 }
 
-static void act(struct delivery *d, const struct verdict *verdict, const struct handler_call *call,
-                bool lonely_probe)
+static void act(struct delivery *d, const struct attempt_end *end)
 {
-    const struct handler_answer *answer = &call->answer;
-    if (verdict->outcome == OUTCOME_RETRY && verdict->breaker && !lonely_probe &&
+    const struct handler_answer *answer = end->answer;
+    const struct verdict *verdict = end->verdict;
+    if (verdict->outcome == OUTCOME_RETRY && verdict->breaker && !end->lonely_probe &&
         breaker_state(d->route->breaker) != BREAKER_CLOSED) {
         hold_back(d);
         return;
     }
     switch (verdict->outcome) {
     case OUTCOME_SUCCESS:
-        count_ended(d, call);
+        count_ended(d, end->ended_ns);
         delivery_finish(d, LEDGER_SUCCEEDED);
         break;
     case OUTCOME_DROP:
-        count_ended(d, call);
+        count_ended(d, end->ended_ns);
         delivery_finish(d, LEDGER_GIVEN_UP);
         break;
     case OUTCOME_RETRY:
@@ -241,12 +260,12 @@ static void act(struct delivery *d, const struct verdict *verdict, const struct 
 }
 
 /* At most once: there is no other attempt, whatever the reason, nor another owner to take it up. */
-static void act_once(struct delivery *d, const struct verdict *verdict,
-                     const struct handler_call *call)
+static void act_once(struct delivery *d, const struct attempt_end *end)
 {
-    const struct handler_answer *answer = &call->answer;
+    const struct handler_answer *answer = end->answer;
+    const struct verdict *verdict = end->verdict;
     if (verdict->outcome == OUTCOME_SUCCESS || verdict->outcome == OUTCOME_DROP) {
-        count_ended(d, call);
+        count_ended(d, end->ended_ns);
         delivery_finish(d,
                         verdict->outcome == OUTCOME_SUCCESS ? LEDGER_SUCCEEDED : LEDGER_GIVEN_UP);
         return;
@@ -268,31 +287,42 @@ static void act_unwanted(struct delivery *d, const struct verdict *verdict)
         delivery_release(d, delivery_drop);
 }
 
+bool attempt_is_lonely_probe(const struct delivery *d)
+{
+    return d->probe && d->route->delivery_count == 1;
+}
+
+void attempt_ended(struct delivery *d, const struct attempt_end *end)
+{
+    d->ambiguous = end->verdict->ambiguous;
+    metric_add(d->route->metrics.deliveries[end->verdict->outcome], 1);
+    if (d->once)
+        act_once(d, end);
+    else if (delivery_unwanted(d))
+        act_unwanted(d, end->verdict);
+    else
+        act(d, end);
+}
+
 static void answered(struct handler_call *call)
 {
     struct delivery *d = call->arg;
     struct route *route = d->route;
     struct attempt *attempt = d->attempt_now;
     struct verdict verdict;
-    bool lonely = d->probe && route->delivery_count == 1;
+    struct attempt_end end = {&verdict, &call->answer, call->ended_ns, attempt_is_lonely_probe(d)};
     CRASH_POINT("answer");
     classify_answer(route->config, &call->answer, &verdict);
     d->attempt_now = NULL;
-    d->ambiguous = verdict.ambiguous || call->answer.cancelled;
     metric_gauge_add(route->metrics.handler_in_flight, -1);
     metric_observe(route->metrics.handler_seconds,
                    (double)(call->ended_ns - attempt->started_ns) / 1e9);
     if (call->answer.cancelled) {
+        d->ambiguous = true;
         delivery_drop(d);
     } else {
-        metric_add(route->metrics.deliveries[verdict.outcome], 1);
-        tell_breaker(d, &verdict);
-        if (d->once)
-            act_once(d, &verdict, call);
-        else if (delivery_unwanted(d))
-            act_unwanted(d, &verdict);
-        else
-            act(d, &verdict, call, lonely);
+        attempt_tell_breaker(d, &verdict);
+        attempt_ended(d, &end);
     }
     attempt_give(route, attempt);
 }

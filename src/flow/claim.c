@@ -396,8 +396,7 @@ static void number_used_again(struct delivery *d, const struct ledger_op *op)
               LOG_END);
 }
 
-/* While the claim was under way the route may have been held, or its breaker opened. */
-static bool may_deliver(const struct delivery *d)
+bool claim_may_deliver(const struct delivery *d)
 {
     return route_delivers(d->route) &&
            (d->probe || breaker_state(d->route->breaker) == BREAKER_CLOSED);
@@ -443,7 +442,7 @@ static void claimed(struct ledger_op *op)
     count_verdict(d, op);
     if (op->code == LEDGER_DUP && op->behind > 0)
         number_used_again(d, op);
-    if (delivery_unwanted(d) || (held && !may_deliver(d))) {
+    if (delivery_unwanted(d) || (held && !claim_may_deliver(d))) {
         bool proven = op->code == LEDGER_DUP || op->code == LEDGER_DUP_PARKED ||
                       op->code == LEDGER_SUPERSEDED;
         end_probe(d);

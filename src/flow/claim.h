@@ -22,6 +22,8 @@ uint32_t claim_keep_ms(const struct route *route);
 void claim_release_kept(struct route *route);
 /* The delivery is current in its lane and holds a slot. */
 void claim_start(struct delivery *d);
+/* While it had to wait the route may have been held, or its breaker opened. */
+bool claim_may_deliver(const struct delivery *d);
 /* Tokens came into use: what waited for them claims at once. */
 void claim_unfenced(struct route *route);
 

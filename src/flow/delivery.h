@@ -32,6 +32,7 @@ struct redriven;
 enum delivery_state {
     DELIVERY_QUEUED,     /* in its lane, behind others */
     DELIVERY_CLAIMING,   /* a claim is under way; a slot is held */
+    DELIVERY_GATHERED,   /* waits for the others of its batch, or for a request that may go out */
     DELIVERY_HANDLING,   /* the request is under way; a slot is held */
     DELIVERY_WAITING,    /* current in its lane, for a timer; no slot, no claim */
     DELIVERY_RELEASING,  /* gives its claim back before it waits */
@@ -111,6 +112,8 @@ struct delivery {
     bool probe; /* goes out while the breaker is open */
     bool indeterminate;
     bool ambiguous; /* the last attempt's effect is unknown: its claim is left to lapse */
+    bool alone; /* the batch that it was in failed as a whole: its next request has no other record
+                 */
     bool deliver_outdated;
     bool awaits_copy; /* a twin that is not due: only its copy in the tier may be delivered */
     bool in_row;      /* at most once: not decided upon yet */

@@ -19,6 +19,7 @@
 #include "flow/aging.h"
 #include "flow/assign.h"
 #include "flow/attempt.h"
+#include "flow/batch.h"
 #include "flow/intake.h"
 #include "flow/lift.h"
 #include "flow/marks.h"
@@ -463,10 +464,14 @@ static void update_lag(void *arg)
 static bool make_handler(struct route *route, struct err *err)
 {
     const struct config *config = route->worker->config;
-    route->slots = route->config->handler.max_in_flight / config->workers;
-    if (route->slots == 0)
-        route->slots = 1;
-    route->client = handler_client_new(route->loop, &route->config->handler, route->slots, err);
+    const struct handler_config *handler = &route->config->handler;
+    uint32_t requests = handler->max_in_flight / config->workers;
+    if (requests == 0)
+        requests = 1;
+    route->slots = requests * handler->batch_max_records;
+    if (handler->batch_max_records > 1)
+        route->batches = batches_new(route, requests);
+    route->client = handler_client_new(route->loop, handler, requests, err);
     if (!route->client)
         return false;
     route->template = request_template_new(route->config, err);
@@ -568,6 +573,7 @@ void route_free(struct route **route_p)
     if (route->consumer)
         kafka_consumer_free(&route->consumer, 0); /* it leaves the group beside the others */
     attempt_free_all(route);
+    batches_free(&route->batches);
     request_template_free(&route->template);
     restarts_free(&route->restarts);
     lane_table_free(&route->lanes);

@@ -131,6 +131,7 @@ struct route {
     uint32_t slots;
     size_t busy; /* deliveries with a step under way: a drain waits for them */
     struct attempt *attempts_free;
+    struct batches *batches; /* see batch.h; NULL: one record a request */
     struct delivery *deliveries_free;
     size_t deliveries_free_count;
 

@@ -109,6 +109,7 @@ const char *status_record_why(const struct delivery *d)
     static const char *const texts[] = {
         "waits in the lane of its key for a handler slot or for an earlier record",
         "asks the ledger for its claim",
+        "waits for a request to the handler that it may go with",
         "is at the handler",
         "",
         "gives its claim back",

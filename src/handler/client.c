@@ -23,6 +23,9 @@
 #include "handler/http_connect.h"
 
 #define SWEEP_MIN_NS (5 * NS_PER_MS)
+/* What a batch's answer may take for each record, beyond max_response: an id of at most 255 bytes,
+ * and a few words. */
+#define RESULT_BYTES 1024
 
 static void run_task(void *arg)
 {
@@ -106,6 +109,9 @@ struct handler_client *handler_client_new(struct loop *loop, const struct handle
     client->connect_timeout_ms = config->connect_timeout_ms;
     client->idle_timeout_ms = config->idle_timeout_ms;
     client->max_response_bytes = config->max_response_bytes;
+    client->keeps_bodies = config->batch_max_records > 1;
+    if (client->keeps_bodies)
+        client->max_response_bytes += (uint64_t)config->batch_max_records * RESULT_BYTES;
     client->max_conns = max_in_flight;
     client->sweep_at_ns = UINT64_MAX;
     loop_task_init(&client->task, run_task, client);
@@ -238,6 +244,7 @@ void handler_client_send(struct handler_client *client, struct handler_call *cal
     call->conn = NULL;
     call->next = call->prev = NULL;
     call->retried_reset = false;
+    call->results_cut = false;
     call->sent_ns = now_ns;
     if (now_ns >= call->deadline_ns) {
         call->answer.error = HANDLER_TIMEOUT;

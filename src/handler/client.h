@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/slice.h"
@@ -43,11 +44,13 @@ struct handler_call {
     struct slice head;    /* header lines, each with CRLF, without the request line, Host,
                              Content-Length and the blank line */
     struct slice body;    /* may be null or empty: Content-Length: 0 */
+    struct buf *results;  /* of a batch: takes the body of a 2xx; NULL: it is not read */
     uint64_t deadline_ns; /* monotonic, as all times here; the total, connect included */
     void (*done)(struct handler_call *call);
     void *arg;
 
-    struct handler_answer answer; /* filled before done, as the next */
+    struct handler_answer answer; /* filled before done, as the next ones */
+    bool results_cut;             /* the body was longer than what is read of one */
     uint64_t ended_ns;            /* when the answer was whole, or it failed */
 
     /* the client's */

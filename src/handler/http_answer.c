@@ -170,6 +170,11 @@ static bool is_text(const struct http_answer *answer)
            (type.len > 5 && strncasecmp(type.data + type.len - 5, "+json", 5) == 0);
 }
 
+static bool is_kept_whole(const struct http_answer *answer)
+{
+    return answer->keeps_bodies && answer->status / 100 == 2;
+}
+
 /* The head of the final answer is whole. */
 static void end_head(struct http_answer *answer, int status)
 {
@@ -180,6 +185,10 @@ static void end_head(struct http_answer *answer, int status)
                                           : 0;
     answer->keep_body = answer->keep_max && (status >= 300 || is_problem(answer) ||
                                              answer->values[HTTP_HEADER_OUTCOME].seen);
+    if (is_kept_whole(answer)) {
+        answer->keep_max = (uint32_t)answer->max_body;
+        answer->keep_body = true;
+    }
 }
 
 static int on_headers_complete(http_parser *parser)
@@ -218,6 +227,7 @@ static int on_body(http_parser *parser, const char *at, size_t len)
     if (allowed == len)
         return 0;
     answer->whole = true; /* the status decides; the rest is not worth reading */
+    answer->cut = true;
     answer->keep_alive = false;
     http_parser_pause(parser, 1);
     return 0;
@@ -268,6 +278,11 @@ void http_answer_deinit(struct http_answer *answer)
     buf_deinit(&answer->body);
 }
 
+void http_answer_keep_bodies(struct http_answer *answer)
+{
+    answer->keeps_bodies = true;
+}
+
 void http_answer_begin(struct http_answer *answer)
 {
     answer->status = 0;
@@ -282,6 +297,7 @@ void http_answer_begin(struct http_answer *answer)
     answer->whole = false;
     answer->keep_alive = false;
     answer->keep_body = false;
+    answer->cut = false;
     answer->known = -1;
     answer->problem = NULL;
     forget_headers(answer);
@@ -353,7 +369,7 @@ int http_answer_status(const struct http_answer *answer)
     return answer->status;
 }
 
-static bool read_outcome(struct slice s, enum outcome *out)
+bool http_answer_outcome(struct slice s, enum outcome *out)
 {
     static const struct {
         const char *name;
@@ -374,7 +390,7 @@ static bool read_outcome(struct slice s, enum outcome *out)
     return false;
 }
 
-static int64_t read_retry_after(struct slice s, int64_t wall_ms)
+int64_t http_answer_retry_after(struct slice s, int64_t wall_ms)
 {
     const uint64_t seconds_max = UINT64_C(10) * 366 * 86400; /* so that ms never overflow */
     uint64_t seconds;
@@ -392,7 +408,7 @@ static void read_body(const struct http_answer *answer, struct handler_answer *o
 {
     struct slice body = buf_slice(&answer->body);
 
-    if (!answer->keep_body || body.len == 0)
+    if (!answer->keep_body || body.len == 0 || is_kept_whole(answer))
         return;
     /* A body that was cut is no JSON any more; its beginning still reads as text. */
     if (is_problem(answer) && http_problem_read(body, out->code, out->detail))
@@ -416,10 +432,11 @@ void http_answer_read(const struct http_answer *answer, int64_t wall_ms, struct 
         out->code[code.len] = '\0';
     }
     if (answer->values[HTTP_HEADER_RETRY_AFTER].seen)
-        out->retry_after_ms = read_retry_after(value_of(answer, HTTP_HEADER_RETRY_AFTER), wall_ms);
+        out->retry_after_ms = http_answer_retry_after(value_of(answer, HTTP_HEADER_RETRY_AFTER),
+                                                      wall_ms);
     if (!answer->values[HTTP_HEADER_OUTCOME].seen)
         return;
-    out->has_outcome = read_outcome(value_of(answer, HTTP_HEADER_OUTCOME), &out->outcome);
+    out->has_outcome = http_answer_outcome(value_of(answer, HTTP_HEADER_OUTCOME), &out->outcome);
     if (!out->has_outcome) {
         /* Whoever sends it does not want what the status says: a misspelt one must not pass for it.
          */

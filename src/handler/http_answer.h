@@ -48,7 +48,9 @@ struct http_answer {
     bool in_value;     /* the last piece of the line was of its value */
     bool whole;
     bool keep_alive;
-    bool keep_body; /* the body may tell why */
+    bool keep_body;    /* the body may tell why */
+    bool keeps_bodies; /* of 2xx the whole body is wanted, up to max_body */
+    bool cut;          /* the body was longer than max_body */
     uint32_t keep_max;
     int known;           /* enum http_known_header of the line being read, or -1 */
     const char *problem; /* why it is broken; static text */
@@ -65,6 +67,9 @@ enum http_answer_state {
 
 void http_answer_init(struct http_answer *answer, uint64_t max_body);
 void http_answer_deinit(struct http_answer *answer);
+/* From now on the bodies of 2xx are kept as they are, for the caller to read: they say no detail.
+ */
+void http_answer_keep_bodies(struct http_answer *answer);
 /* Makes ready for the next answer on the connection. */
 void http_answer_begin(struct http_answer *answer);
 
@@ -81,5 +86,10 @@ int http_answer_status(const struct http_answer *answer);
  */
 void http_answer_read(const struct http_answer *answer, int64_t wall_ms,
                       struct handler_answer *out);
+
+/* One of the words of Oncegate-Outcome. */
+bool http_answer_outcome(struct slice s, enum outcome *out) MUST_CHECK;
+/* Seconds or an HTTP date, as ms from now; -1: neither. */
+int64_t http_answer_retry_after(struct slice s, int64_t wall_ms);
 
 #endif

@@ -47,6 +47,8 @@ struct handler_conn *http_conn_new(struct handler_client *client)
     conn->fd = -1;
     conn->due_ns = UINT64_MAX;
     http_answer_init(&conn->answer, client->max_response_bytes);
+    if (client->keeps_bodies)
+        http_answer_keep_bodies(&conn->answer);
     return conn;
 }
 
@@ -185,6 +187,17 @@ static void fail_reset(struct handler_conn *conn, bool orderly, const char *text
     handler_client_open(conn->client, call);
 }
 
+/* The body changes its owner without a copy. */
+static void give_results(struct handler_conn *conn, struct handler_call *call)
+{
+    struct buf body = conn->answer.body;
+
+    conn->answer.body = *call->results;
+    *call->results = body;
+    buf_reset(&conn->answer.body);
+    call->results_cut = conn->answer.cut;
+}
+
 static void finish(struct handler_conn *conn)
 {
     struct handler_call *call = take_call(conn);
@@ -194,6 +207,8 @@ static void finish(struct handler_conn *conn)
 
     call->answer.request_sent = true;
     http_answer_read(&conn->answer, may_say_when ? clock_wall_ms() : 0, &call->answer);
+    if (call->results && call->answer.status / 100 == 2)
+        give_results(conn, call);
     if (conn->answer.keep_alive && conn->state == HTTP_CONN_WAITING) {
         conn->reused = true;
         conn->idle_ns = now_ns;

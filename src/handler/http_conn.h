@@ -72,6 +72,7 @@ struct handler_client {
     struct http_tls *tls; /* NULL: plain */
     int64_t connect_timeout_ms, idle_timeout_ms;
     uint64_t max_response_bytes;
+    bool keeps_bodies; /* the calls are batches */
     uint32_t max_conns;
     uint32_t conn_count;
     size_t address_hint; /* the one that answered last is tried first */

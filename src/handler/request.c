@@ -8,6 +8,7 @@
  */
 #include "handler/request.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,46 +23,12 @@
 #include "base/version.h"
 #include "handler/cloudevents.h"
 #include "handler/percent.h"
-#include "handler/webhook.h"
+#include "handler/request_parts.h"
 
-#define KEY_MAX           128        /* a longer key goes as its hash */
-#define HEADER_VALUE_MAX  (4 * 1024) /* of one record header, encoded */
-#define HEADER_NAME_MAX   256
-#define HEADERS_TOTAL_MAX (16 * 1024) /* of all record headers that are passed on */
-#define CONTENT_TYPE_MAX  256
-#define TRACE_MAX         512
-#define CONFIGURED_MAX    (8 * 1024)
-#define OMITTED_MAX       8 /* names in Oncegate-Omitted */
-#define TOPICS_KEPT       16
-
-/* The text of a time up to its seconds: the next time is most often in the same one. */
-struct second_text {
-    int64_t second;
-    char text[STR_RFC3339_MAX]; /* 2026-01-02T03:04:05 */
-};
-#define SECOND_TEXT_LEN 19
-
-/* What the requests of a topic share. */
-struct topic_text {
-    struct buf topic;     /* whose it is */
-    struct buf beginning; /* of the idempotency text */
-    struct buf source;    /* the line ce-source */
-    struct buf kafka;     /* the line Kafka-Topic */
-    struct buf lines; /* all that a record without a content type, no CloudEvent, has in common */
-};
-
-struct request_template {
-    struct buf fixed;        /* User-Agent and the configured lines */
-    struct buf content_type; /* for records without one */
-    struct slice group;      /* borrowed from the configuration, as the next */
-    char *const *forward;
-    size_t forward_count;
-    bool hide_key, bare_key;
-    struct webhook_signer *signer; /* NULL: unsigned */
-    struct buf text, key;          /* of the request being written: its idempotency text, its key */
-    struct second_text event_second, deadline_second;
-    struct topic_text topics[TOPICS_KEPT]; /* by hash */
-};
+#define CONTENT_TYPE_MAX 256
+#define TRACE_MAX        512
+#define CONFIGURED_MAX   (8 * 1024)
+#define SECOND_TEXT_LEN  19
 
 /* ---- what is configured ---- */
 
@@ -146,6 +113,22 @@ static bool add_configured(struct request_template *tpl, const struct request_he
     return true;
 }
 
+/* How the attributes are called that hold forwarded headers: an attribute's name has only a-z and
+ * 0-9. */
+static void name_attributes(struct request_template *tpl)
+{
+    tpl->attributes = mem_calloc(tpl->forward_count ? tpl->forward_count : 1, sizeof(char *));
+    for (size_t i = 0; i < tpl->forward_count; i++) {
+        struct buf name = {0};
+        ADD_LIT(&name, "kafkaheader");
+        for (const char *at = tpl->forward[i]; *at; at++) {
+            if (isalnum((unsigned char)*at))
+                buf_add_char(&name, (char)tolower((unsigned char)*at));
+        }
+        tpl->attributes[i] = name.data;
+    }
+}
+
 struct request_template *request_template_new(const struct route_config *route, struct err *err)
 {
     const struct handler_config *handler = &route->handler;
@@ -157,6 +140,8 @@ struct request_template *request_template_new(const struct route_config *route, 
     tpl->group = slice_of(route->group);
     tpl->forward = handler->forward_headers;
     tpl->forward_count = handler->forward_header_count;
+    if (handler->batch_max_records > 1)
+        name_attributes(tpl);
     tpl->hide_key = handler->hide_key;
     tpl->bare_key = handler->idempotency_key_bare;
     buf_add_text(&tpl->content_type, "application/octet-stream");
@@ -184,6 +169,9 @@ void request_template_free(struct request_template **tpl)
     buf_deinit(&(*tpl)->content_type);
     buf_deinit(&(*tpl)->text);
     buf_deinit(&(*tpl)->key);
+    for (size_t i = 0; (*tpl)->attributes && i < (*tpl)->forward_count; i++)
+        mem_free((*tpl)->attributes[i]);
+    mem_free((*tpl)->attributes);
     for (size_t i = 0; i < TOPICS_KEPT; i++) {
         struct topic_text *topic = &(*tpl)->topics[i];
         buf_deinit(&topic->topic);
@@ -191,6 +179,8 @@ void request_template_free(struct request_template **tpl)
         buf_deinit(&topic->source);
         buf_deinit(&topic->kafka);
         buf_deinit(&topic->lines);
+        buf_deinit(&topic->event_source);
+        buf_deinit(&topic->event_topic);
     }
     mem_free(*tpl);
     *tpl = NULL;
@@ -198,15 +188,12 @@ void request_template_free(struct request_template **tpl)
 
 /* ---- lines ---- */
 
-/* name: with the colon and the blank. */
-#define ADD_LIT(out, text) buf_add((out), (text), sizeof(text) - 1)
-
 static void end_line(struct buf *out)
 {
     ADD_LIT(out, "\r\n");
 }
 
-/* value: such as may stand there. */
+/* name: with the colon and the blank. value: such as may stand there. */
 #define ADD_LINE(out, name, value)                                                                 \
     (ADD_LIT((out), name), buf_add_slice((out), (value)), end_line(out))
 
@@ -214,6 +201,20 @@ static void end_line(struct buf *out)
 
 #define SPECVERSION_LINE "ce-specversion: 1.0\r\n"
 #define TYPE_LINE        "ce-type: io.oncegate.record\r\n"
+
+static void build_event(struct topic_text *text, struct slice topic)
+{
+    struct buf source = {0};
+    ADD_LIT(&source, "/kafka/");
+    percent_add_value(&source, topic);
+    buf_reset(&text->event_source);
+    ADD_LIT(&text->event_source, "\"source\":");
+    buf_add_json(&text->event_source, buf_slice(&source));
+    buf_reset(&text->event_topic);
+    ADD_LIT(&text->event_topic, "\"kafkatopic\":");
+    buf_add_json(&text->event_topic, topic);
+    buf_deinit(&source);
+}
 
 static void build_topic(struct request_template *tpl, struct topic_text *text, struct slice topic)
 {
@@ -235,9 +236,11 @@ static void build_topic(struct request_template *tpl, struct topic_text *text, s
     buf_add_slice(&text->lines, buf_slice(&text->kafka));
     ADD_LIT(&text->lines, SPECVERSION_LINE TYPE_LINE);
     buf_add_slice(&text->lines, buf_slice(&text->source));
+    if (tpl->attributes)
+        build_event(text, topic);
 }
 
-static const struct topic_text *topic_text(struct request_template *tpl, struct slice topic)
+const struct topic_text *request_topic(struct request_template *tpl, struct slice topic)
 {
     size_t hash = topic.len;
     /* Topics of one route differ at their end, if not in length. */
@@ -251,13 +254,6 @@ static const struct topic_text *topic_text(struct request_template *tpl, struct 
 
 /* ---- the record's own headers ---- */
 
-/* The record's headers that mean something, found in one pass. */
-struct found {
-    struct slice content_type, traceparent, tracestate; /* null: none that may be passed on */
-    bool binary;     /* has ce_specversion: a CloudEvent in binary mode */
-    bool structured; /* the value is a CloudEvent */
-};
-
 static bool name_is(struct slice name, const char *text, size_t len)
 {
     return name.len == len && strncasecmp(name.data, text, len) == 0;
@@ -268,7 +264,7 @@ static bool is_specversion(struct slice name)
     return !slice_is_null(name) && cloudevents_attribute_of(name) == CLOUDEVENTS_SPECVERSION;
 }
 
-static void find_headers(const struct record *rec, struct found *found)
+void request_find_headers(const struct record *rec, struct found *found)
 {
     for (size_t i = 0; i < rec->header_count; i++) {
         struct slice name = rec->headers[i].name;
@@ -285,12 +281,11 @@ static void find_headers(const struct record *rec, struct found *found)
     found->structured = cloudevents_is_structured(found->content_type);
 }
 
-/* What record headers may still take, and which had to stay behind. */
-struct allowance {
-    size_t left;
-    size_t omitted_count;
-    struct slice omitted[OMITTED_MAX];
-};
+void request_omit(struct allowance *allowance, struct slice name)
+{
+    if (allowance->omitted_count < OMITTED_MAX)
+        allowance->omitted[allowance->omitted_count++] = name;
+}
 
 /* Adds "<prefix><name>: <value>"; a null value becomes an empty one. */
 static void add_record_header(struct buf *out, struct slice prefix, struct slice name,
@@ -300,8 +295,7 @@ static void add_record_header(struct buf *out, struct slice prefix, struct slice
     size_t cost = prefix.len + name.len + len + 4;
 
     if (len > HEADER_VALUE_MAX || name.len > HEADER_NAME_MAX || cost > allowance->left) {
-        if (allowance->omitted_count < OMITTED_MAX)
-            allowance->omitted[allowance->omitted_count++] = name;
+        request_omit(allowance, name);
         return;
     }
     allowance->left -= cost;
@@ -343,7 +337,7 @@ static unsigned add_own_attributes(struct buf *out, const struct record *rec,
     return seen;
 }
 
-static void add_key(struct buf *out, struct slice key, bool hide)
+void request_add_key(struct buf *out, struct slice key, bool hide)
 {
     if (!hide && key.len <= KEY_MAX) {
         percent_add_value(out, key);
@@ -355,13 +349,12 @@ static void add_key(struct buf *out, struct slice key, bool hide)
     buf_add_text(out, hex);
 }
 
-/* RFC 3339 has four digits for the year; a record's timestamp may be anything. */
-static bool has_text(int64_t wall_ms)
+bool request_has_time(int64_t wall_ms)
 {
     return wall_ms >= 0 && wall_ms < INT64_C(253402300800000);
 }
 
-static void add_time(struct buf *out, struct second_text *cache, int64_t wall_ms)
+void request_add_time(struct buf *out, struct second_text *cache, int64_t wall_ms)
 {
     int64_t second = wall_ms / 1000;
     unsigned ms = (unsigned)(wall_ms % 1000);
@@ -373,8 +366,8 @@ static void add_time(struct buf *out, struct second_text *cache, int64_t wall_ms
     buf_add(out, cache->text, SECOND_TEXT_LEN);
     buf_add(out,
             (const char[]){'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
-                           (char)('0' + ms % 10), 'Z', '\r', '\n'},
-            7);
+                           (char)('0' + ms % 10), 'Z'},
+            5);
 }
 
 /* The lines of the route and the first ones of the event; which attributes the record brought. */
@@ -417,9 +410,10 @@ static void add_event(struct request_template *tpl, const struct request_facts *
     if (!(own & CLOUDEVENTS_ID))
         ADD_LINE(out, "ce-id: ", buf_slice(&tpl->text));
     /* An event without a time has none; ours would change it. */
-    if (!found->binary && has_text(origin->timestamp_ms)) {
+    if (!found->binary && request_has_time(origin->timestamp_ms)) {
         ADD_LIT(out, "ce-time: ");
-        add_time(out, &tpl->event_second, origin->timestamp_ms);
+        request_add_time(out, &tpl->event_second, origin->timestamp_ms);
+        end_line(out);
     }
     if (!(own & CLOUDEVENTS_PARTITIONKEY) && key.len && str_is_utf8(key))
         ADD_LINE(out, "ce-partitionkey: ", buf_slice(&tpl->key));
@@ -484,9 +478,10 @@ static void add_oncegate(struct request_template *tpl, const struct request_fact
         buf_add_u64(out, identity->epoch);
         end_line(out);
     }
-    if (has_text(facts->deadline_wall_ms)) {
+    if (request_has_time(facts->deadline_wall_ms)) {
         ADD_LIT(out, "Oncegate-Deadline: ");
-        add_time(out, &tpl->deadline_second, facts->deadline_wall_ms);
+        request_add_time(out, &tpl->deadline_second, facts->deadline_wall_ms);
+        end_line(out);
     }
     if (facts->indeterminate)
         ADD_LIT(out, "Oncegate-Dedup: indeterminate\r\n");
@@ -500,17 +495,17 @@ static void add_oncegate(struct request_template *tpl, const struct request_fact
 void request_write(struct request_template *tpl, const struct request_facts *facts, struct buf *out)
 {
     struct found found = {0};
-    const struct topic_text *topic = topic_text(tpl, facts->origin->topic);
+    const struct topic_text *topic = request_topic(tpl, facts->origin->topic);
     struct allowance allowance;
 
     allowance.left = HEADERS_TOTAL_MAX;
     allowance.omitted_count = 0;
-    find_headers(facts->rec, &found);
+    request_find_headers(facts->rec, &found);
     identity_text(facts->identity, facts->origin, buf_slice(&topic->beginning), tpl->hide_key,
                   &tpl->text);
     buf_reset(&tpl->key);
     if (!slice_is_null(facts->rec->key))
-        add_key(&tpl->key, facts->rec->key, tpl->hide_key);
+        request_add_key(&tpl->key, facts->rec->key, tpl->hide_key);
     buf_reserve(out, 1024);
     unsigned own = add_first_lines(tpl, topic, facts->rec, &found, &allowance, out);
     if (!slice_is_null(found.traceparent))

@@ -367,7 +367,7 @@ def test_offsets_whose_records_expired_are_lifted_by_adoption(world):
 
 @pytest.mark.parametrize("name, change, words", [
     ("unknown key", {"dedup": {"form": "header:seq"}}, ["dedup.form", "from"]),
-    ("not built", {"handler": {"batch": {"max_records": 10}}}, ["batch", "not in this version"]),
+    ("not built", {"dedup": {"on_redis_down": "deliver"}}, ["on_redis_down", "not in this version"]),
     ("not built either", {"limits": {"rate": 100}}, ["rate", "not in this version"]),
     ("no tiers", {"delivery": "at-most-once"}, ["retry.tiers", "at-most-once"]),
     ("assignor", None, ["range"]),

@@ -35,6 +35,20 @@ struct request {
     struct span body;
 };
 
+/* An event of a batch, as if it were a request with one record. */
+struct batch_event {
+    struct request req;
+    struct span id;
+    char *data; /* of req.body */
+    size_t len;
+};
+
+struct batch {
+    size_t count;
+    struct batch_event *events;
+    struct json_object *json; /* the rest of what events points to */
+};
+
 /* One delivery being worked on. It outlives its connection, as work does in a real handler. */
 struct call {
     uint64_t n;
@@ -46,6 +60,8 @@ struct call {
     struct call *next_gate; /* in the list of calls that wait at a gate */
     bool hanging;           /* answers nothing more; ends when the client leaves */
     bool dripping;          /* its answer has begun */
+    struct batch *batch;    /* of a request with many records: NULL otherwise */
+    struct call **parts;    /* one for each event; they have no connection, and wait for nothing */
 };
 
 struct listener {
@@ -79,7 +95,8 @@ struct server {
     struct conn *dead; /* freed once per turn of the loop */
     struct conn *conns;
 
-    uint64_t requests;
+    uint64_t requests; /* of a batch each event is one */
+    uint64_t batches;
     uint64_t effects;
     uint64_t overlaps;
     uint64_t open_now;
@@ -130,6 +147,13 @@ void call_on_due(struct server *srv);
 int call_wait_ms(const struct server *srv); /* until the next timer, -1 for none */
 void call_open_gate(struct server *srv, const char *gate);
 void call_on_close(struct call *call); /* the client has gone */
+
+/* handler_batch.c: requests with many records, and their answers. */
+bool batch_is(const struct request *req);
+struct batch *batch_read(const struct request *req); /* req's headers stay borrowed */
+void batch_free(struct batch *batch);
+void batch_add_result(struct text *out, struct span id, const struct rule *rule);
+void batch_end_results(struct text *out);
 
 /* handler_control.c: /_control and /_stats. */
 void control_on_request(struct conn *conn, const struct request *req);

@@ -10,6 +10,8 @@
 
 #include "handler.h"
 
+static bool makes_effect(const struct rule *rule);
+
 static void heap_put(struct server *srv, struct call *call, size_t at)
 {
     srv->heap[at] = call;
@@ -70,7 +72,7 @@ static void log_header(struct text *log, const char *member, struct span value)
     text_json(log, value.data, value.len);
 }
 
-static void log_capture(struct text *log, const struct request *req)
+static void log_request(struct text *log, const struct request *req)
 {
     text_adds(log, ",\"path\":");
     text_json(log, req->path.data, req->path.len);
@@ -90,7 +92,7 @@ static void log_capture(struct text *log, const struct request *req)
 }
 
 static void log_begin(struct server *srv, const struct call *call, const struct request *req,
-                      struct span id)
+                      struct span id, uint64_t batch)
 {
     struct text *log = &srv->log;
 
@@ -110,10 +112,12 @@ static void log_begin(struct server *srv, const struct call *call, const struct 
     log_header(log, "ik", http_header(req, "Idempotency-Key"));
     log_header(log, "dl", http_header(req, "Oncegate-Deadline"));
     log_header(log, "gw", http_header(req, "X-Gateway"));
+    if (batch > 0)
+        text_addf(log, ",\"in\":%llu", (unsigned long long)batch);
     if (call->key->count > 1)
         text_addf(log, ",\"ov\":%u", call->key->count - 1);
     if (srv->capture)
-        log_capture(log, req);
+        log_request(log, req);
     text_adds(log, "}\n");
 }
 
@@ -134,6 +138,23 @@ static void call_end(struct server *srv, struct call *call, int status, const ch
     if (call->conn != NULL)
         call->conn->call = NULL;
     rule_deinit(&call->rule);
+    free(call);
+}
+
+/* The request with many records; each of them has an end line of its own. */
+static void call_end_parts(struct server *srv, struct call *call, const char *how, bool answered)
+{
+    for (size_t i = 0; i < call->batch->count; i++) {
+        struct call *part = call->parts[i];
+        bool effect = part->rule.effect || (answered && makes_effect(&part->rule));
+
+        call_end(srv, part, part->rule.status, how, effect);
+    }
+    if (call->conn != NULL)
+        call->conn->call = NULL;
+    batch_free(call->batch);
+    rule_deinit(&call->rule);
+    free(call->parts);
     free(call);
 }
 
@@ -219,6 +240,7 @@ static void rule_copy(struct rule *to, const struct rule *from)
     copy_text(&to->problem_type, from->problem_type);
     copy_text(&to->problem_detail, from->problem_detail);
     copy_text(&to->gate, from->gate);
+    copy_text(&to->results, from->results);
 }
 
 /* A rule that fails for a while: past that while it succeeds, but keeps its delay and gate. */
@@ -243,10 +265,11 @@ static void settle_rule(struct server *srv, struct rule *rule, struct span id)
     *rule = plain;
 }
 
-static void decide(struct server *srv, struct call *call, const struct request *req, struct span id)
+static void decide(struct server *srv, struct call *call, const struct request *req, struct span id,
+                   const struct conn *conn)
 {
     if (srv->outage) {
-        call->rule = (struct rule){.status = 503};
+        call->rule = (struct rule){.status = 503, .whole = true};
         return;
     }
     if (call->key->rule != NULL)
@@ -255,7 +278,7 @@ static void decide(struct server *srv, struct call *call, const struct request *
         rule_copy(&call->rule, &srv->fallback);
     settle_rule(srv, &call->rule, id);
     if (call->rule.how == HOW_STALE)
-        call->rule.how = call->conn->served > 1 ? HOW_RESET : HOW_ANSWER;
+        call->rule.how = conn->served > 1 ? HOW_RESET : HOW_ANSWER;
 }
 
 static void answer_head(struct text *out, const struct rule *rule)
@@ -273,7 +296,9 @@ static void answer_head(struct text *out, const struct rule *rule)
 
 static void answer_body(struct text *body, const struct rule *rule)
 {
-    if (rule->problem_type == NULL)
+    if (rule->results != NULL)
+        text_adds(body, rule->results);
+    if (rule->problem_type == NULL || rule->results != NULL)
         return;
     text_adds(body, "{\"type\":");
     text_json(body, rule->problem_type, strlen(rule->problem_type));
@@ -290,7 +315,7 @@ static void answer_write(struct conn *conn, const struct rule *rule)
     struct text *out = &conn->out;
 
     if (rule->status == 200 && rule->how == HOW_ANSWER && rule->outcome == NULL &&
-        rule->code == NULL && rule->problem_type == NULL) {
+        rule->code == NULL && rule->problem_type == NULL && rule->results == NULL) {
         text_adds(out, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         return;
     }
@@ -317,8 +342,8 @@ static bool makes_effect(const struct rule *rule)
 {
     bool whole = rule->how == HOW_ANSWER || rule->how == HOW_CHUNKED || rule->how == HOW_HUGE;
 
-    if (rule->effect)
-        return true;
+    if (rule->effect || rule->omit)
+        return rule->effect;
     if (rule->outcome != NULL)
         return whole && strcmp(rule->outcome, "success") == 0;
     return whole && rule->status >= 200 && rule->status < 300;
@@ -368,6 +393,47 @@ static void drip(struct server *srv, struct call *call)
     conn_send(call->conn);
 }
 
+/* What the records ask for as one answer. */
+static void write_results(struct call *call)
+{
+    struct text out = {0};
+
+    if (call->rule.results != NULL || call->rule.status >= 300)
+        return;
+    for (size_t i = 0; i < call->batch->count; i++) {
+        const struct rule *rule = &call->parts[i]->rule;
+        bool silent = call->rule.outcome != NULL && rule->outcome == NULL && rule->status == 200;
+
+        if (!rule->omit && !silent)
+            batch_add_result(&out, call->batch->events[i].id, rule);
+        if (rule->stranger)
+            batch_add_result(&out, (struct span){"nobody/of/this", 14}, rule);
+    }
+    batch_end_results(&out);
+    call->rule.results = out.data;
+}
+
+static void call_finish_batch(struct server *srv, struct call *call)
+{
+    struct conn *conn = call->conn;
+    enum how how = call->rule.how;
+    bool answered;
+
+    if (conn == NULL) {
+        call_end_parts(srv, call, "closed", call->rule.status < 300);
+        return;
+    }
+    if (how == HOW_NEVER) {
+        call->hanging = true;
+        return;
+    }
+    answered = how == HOW_ANSWER && call->rule.status < 300 && call->rule.results == NULL;
+    write_results(call);
+    misbehave(conn, &call->rule);
+    call_end_parts(srv, call, rule_how_name(how), answered);
+    conn_send(conn);
+}
+
 /* The work is done: answer, unless the client has gone. */
 static void call_finish(struct server *srv, struct call *call)
 {
@@ -375,6 +441,10 @@ static void call_finish(struct server *srv, struct call *call)
     enum how how = call->rule.how;
     bool effect = makes_effect(&call->rule);
 
+    if (call->batch != NULL) {
+        call_finish_batch(srv, call);
+        return;
+    }
     if (conn == NULL) {
         call_end(srv, call, call->rule.status, "closed", effect);
         return;
@@ -409,7 +479,8 @@ static bool gate_is_shut(struct server *srv, const char *gate)
     return name == NULL || name->count == 0;
 }
 
-void call_begin(struct conn *conn, const struct request *req)
+/* A record begins: written down, and what becomes of it is decided. */
+static struct call *begin_one(struct conn *conn, const struct request *req, uint64_t batch)
 {
     struct server *srv = conn->srv;
     struct call *call = tool_alloc(sizeof(*call));
@@ -417,18 +488,73 @@ void call_begin(struct conn *conn, const struct request *req)
     struct span id = record_id(srv, req, &made);
 
     call->n = ++srv->requests;
-    call->conn = conn;
-    conn->call = call;
-    conn->served++;
     call->key = order_key(srv, req, id);
     srv->overlaps += call->key->count > 0;
     call->key->count++;
     srv->open_now++;
+    log_begin(srv, call, req, id, batch);
+    decide(srv, call, req, id, conn);
+    text_free(&made);
+    return call;
+}
+
+/* One record's part in what the request as a whole comes to. */
+static void join_rule(struct server *srv, struct rule *whole, const struct rule *rule)
+{
+    if (rule->delay_ms > whole->delay_ms)
+        whole->delay_ms = rule->delay_ms;
+    if (whole->how == HOW_ANSWER)
+        whole->how = rule->how;
+    if (whole->gate == NULL && rule->gate != NULL && gate_is_shut(srv, rule->gate))
+        copy_text(&whole->gate, rule->gate);
+    if (whole->results == NULL)
+        copy_text(&whole->results, rule->results);
+    if (rule->terse && whole->outcome == NULL)
+        copy_text(&whole->outcome, "success");
+    if (!rule->whole || whole->whole)
+        return;
+    whole->whole = true;
+    whole->status = rule->status;
+    copy_text(&whole->outcome, rule->outcome);
+    copy_text(&whole->code, rule->code);
+    copy_text(&whole->retry_after, rule->retry_after);
+    copy_text(&whole->problem_type, rule->problem_type);
+    copy_text(&whole->problem_detail, rule->problem_detail);
+}
+
+static struct call *begin_batch(struct conn *conn, const struct request *req)
+{
+    struct server *srv = conn->srv;
+    struct call *call = tool_alloc(sizeof(*call));
+
+    call->batch = batch_read(req);
+    call->parts = tool_alloc(call->batch->count * sizeof(struct call *));
+    call->rule = (struct rule){.status = 200};
+    srv->batches++;
+    if (srv->capture && srv->log_fd >= 0) {
+        text_addf(&srv->log, "{\"e\":\"r\",\"n\":0,\"in\":%llu,\"count\":%zu",
+                  (unsigned long long)srv->batches, call->batch->count);
+        log_request(&srv->log, req);
+        text_adds(&srv->log, "}\n");
+    }
+    for (size_t i = 0; i < call->batch->count; i++) {
+        call->parts[i] = begin_one(conn, &call->batch->events[i].req, srv->batches);
+        join_rule(srv, &call->rule, &call->parts[i]->rule);
+    }
+    return call;
+}
+
+void call_begin(struct conn *conn, const struct request *req)
+{
+    struct server *srv = conn->srv;
+    struct call *call;
+
+    conn->served++;
     if (req->close)
         conn->close_after = true;
-    log_begin(srv, call, req, id);
-    decide(srv, call, req, id);
-    text_free(&made);
+    call = batch_is(req) ? begin_batch(conn, req) : begin_one(conn, req, 0);
+    call->conn = conn;
+    conn->call = call;
     if (call->rule.gate != NULL && gate_is_shut(srv, call->rule.gate)) {
         call->next_gate = srv->waiting;
         srv->waiting = call;
@@ -476,6 +602,10 @@ void call_on_close(struct call *call)
     struct server *srv = call->conn->srv;
 
     call->conn = NULL;
-    if (call->hanging)
+    if (!call->hanging)
+        return;
+    if (call->batch != NULL)
+        call_end_parts(srv, call, "never", false);
+    else
         call_end(srv, call, 0, "never", false);
 }

@@ -59,6 +59,12 @@ static bool set_poison(struct rule *rule, struct json_object *value)
     return json_object_is_type(value, json_type_boolean);
 }
 
+static bool set_bool(bool *field, struct json_object *value)
+{
+    *field = json_object_get_boolean(value);
+    return json_object_is_type(value, json_type_boolean);
+}
+
 static bool set_int(int64_t *field, struct json_object *value)
 {
     *field = json_object_get_int64(value);
@@ -77,8 +83,17 @@ static bool set_member(struct rule *rule, const char *name, struct json_object *
     if (strcmp(name, "poison") == 0)
         return set_poison(rule, value);
     if (strcmp(name, "effect") == 0)
-        return rule->effect = json_object_get_boolean(value),
-               json_object_is_type(value, json_type_boolean);
+        return set_bool(&rule->effect, value);
+    if (strcmp(name, "whole") == 0)
+        return set_bool(&rule->whole, value);
+    if (strcmp(name, "omit") == 0)
+        return set_bool(&rule->omit, value);
+    if (strcmp(name, "stranger") == 0)
+        return set_bool(&rule->stranger, value);
+    if (strcmp(name, "terse") == 0)
+        return set_bool(&rule->terse, value);
+    if (strcmp(name, "results") == 0)
+        return set_text(&rule->results, value);
     if (strcmp(name, "outcome") == 0)
         return set_text(&rule->outcome, value);
     if (strcmp(name, "code") == 0)
@@ -130,5 +145,6 @@ void rule_deinit(struct rule *rule)
     free(rule->problem_type);
     free(rule->problem_detail);
     free(rule->gate);
+    free(rule->results);
     *rule = (struct rule){.status = 200};
 }

@@ -35,6 +35,13 @@ struct rule {
     char *problem_type; /* a problem+json body */
     char *problem_detail;
     char *gate; /* wait until this gate is opened */
+
+    /* of a record in a batch; the request does the worst that one of its records asks for */
+    bool whole;    /* the status is the request's, not the record's */
+    bool omit;     /* the results do not name the record */
+    bool stranger; /* they name one that the request did not have */
+    bool terse;    /* Oncegate-Outcome: success, and results of the others only */
+    char *results; /* the body in place of results */
 };
 
 /* False, with the reason in *why, where the JSON is no rule. */

@@ -593,6 +593,51 @@ static void test_nearly_plain_answers_are_read_as_the_parser_reads_them(void **s
     }
 }
 
+/* A batch's answer: the body of a 2xx is the caller's, to the byte and whole, and says no detail.
+ */
+static void test_kept_bodies_are_whole_or_said_to_be_cut(void **state)
+{
+    static const struct {
+        const char *text, *body, *detail;
+        bool cut;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", "", false},
+        {"HTTP/1.1 207 X\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+         "hello", "", false},
+        {"HTTP/1.1 200 OK\r\nContent-Type: application/problem+json\r\nContent-Length: 14\r\n\r\n"
+         "{\"detail\":\"x\"}",
+         "{\"detail\":\"x\"}", "", false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n123456789012345678", "1234567890123456", "",
+         true},
+        {"HTTP/1.1 500 X\r\nContent-Length: 4\r\n\r\nwhy?", "why?", "why?", false},
+        {"HTTP/1.1 204 X\r\n\r\n", "", "", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t step = 1; step <= 400; step += 399) {
+            struct http_answer *answer = mem_zalloc(sizeof(*answer));
+            struct handler_answer *said = mem_zalloc(sizeof(*said));
+            enum http_answer_state seen = HTTP_ANSWER_MORE;
+            size_t len = strlen(cases[i].text);
+            http_answer_init(answer, 16);
+            http_answer_keep_bodies(answer);
+            http_answer_begin(answer);
+            for (size_t at = 0; at < len && seen == HTTP_ANSWER_MORE; at += step)
+                seen = http_answer_feed(answer, cases[i].text + at,
+                                        step < len - at ? step : len - at);
+            assert_int_equal(seen, HTTP_ANSWER_WHOLE);
+            http_answer_read(answer, WALL_MS, said);
+            assert_true(slice_equal_text(buf_slice(&answer->body), cases[i].body));
+            assert_string_equal(said->detail, cases[i].detail);
+            assert_int_equal(answer->cut, cases[i].cut);
+            http_answer_deinit(answer);
+            mem_free(answer);
+            mem_free(said);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -618,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_begin_forgets_the_answer_before),
         cmocka_unit_test(test_plain_answers_are_read_without_the_parser),
         cmocka_unit_test(test_nearly_plain_answers_are_read_as_the_parser_reads_them),
+        cmocka_unit_test(test_kept_bodies_are_whole_or_said_to_be_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
