@@ -8,14 +8,16 @@
  * were open together are seen even where the answer costs no time.
  *
  *   bench-handler [--delay-us N] [--keys N] [--size N] [--expect N] [--retry-first FILE]
- *                 [--partitions N]
+ *                 [--partitions N] [--batch N]
  *
  * prints "port=N", and "done" once so many distinct records were answered. GET /stats is answered
  * with JSON; GET /delay/N changes the delay. With --retry-first a record's first request is
  * answered by 429: what counts then is its second one, and the times told are those from that
  * answer to it; when done FILE has a line for each key, the wall clock's us at that request. With
  * --partitions GET /gaps tells, for each partition, how long no request of it came, at most and in
- * ms, since the last time this was asked.
+ * ms, since the last time this was asked. With --batch a request may be a batch of at most N
+ * events, whose data is a record's value as text; each record is accounted for like one that came
+ * alone, and the answer has a result of each.
  */
 #include "common.h"
 
@@ -37,6 +39,9 @@
 
 #define HEAD_BYTES 16384
 #define EVENTS     512
+#define EVENT_ROOM 1024 /* of an event, beyond its data */
+#define RESULT_MAX 512
+#define BATCH_HEAD 79 /* bytes of the head of a batch's answer */
 
 struct key_account {
     uint64_t *seen; /* a bit for each number */
@@ -55,6 +60,13 @@ struct gap {
     int64_t last_us, longest_us;
 };
 
+/* One of a batch. id stands in the connection's input until the answer is written. */
+struct event {
+    const char *id;
+    size_t id_len;
+    struct value value;
+};
+
 struct conn {
     int fd;
     size_t len;
@@ -63,6 +75,8 @@ struct conn {
     bool again;
     int64_t due_us;
     struct value value;
+    struct event *events; /* of a batch, else NULL; h->batch of them */
+    size_t event_count;
     struct conn *next; /* waits for its answer; due times never fall */
     char in[];         /* h->room of it */
 };
@@ -70,14 +84,14 @@ struct conn {
 struct handler {
     int epoll, listener, timer;
     int64_t delay_us;
-    uint64_t keys, size, expect, partitions;
+    uint64_t keys, size, expect, partitions, batch;
     size_t room;
     const char *retry_first;
     struct key_account *accounts;
     struct again *again;
     struct gap *gaps;
     struct conn *first, *last; /* to be answered */
-    uint64_t requests, distinct, answered, doubled, out_of_order, overlaps, bad;
+    uint64_t requests, records, distinct, answered, doubled, out_of_order, overlaps, bad;
     uint64_t first_key; /* distinct ones of key 0 */
     uint64_t sent_again;
     int64_t first_us, last_us;
@@ -123,6 +137,12 @@ static void take_connections(struct handler *h)
     }
 }
 
+static void free_conn(struct conn *conn)
+{
+    free(conn->events);
+    free(conn);
+}
+
 /* A connection that waits for its answer is freed when its turn comes. */
 static void close_conn(struct conn *conn)
 {
@@ -130,7 +150,7 @@ static void close_conn(struct conn *conn)
         close(conn->fd);
     conn->closed = true;
     if (!conn->answering)
-        free(conn);
+        free_conn(conn);
 }
 
 static bool see(struct key_account *account, uint32_t seq)
@@ -175,11 +195,11 @@ static bool came_again(struct handler *h, const struct value *value)
     return true;
 }
 
-/* The request begins. */
-static void account_begin(struct handler *h, struct conn *conn, const char *body, size_t len)
+/* A record begins; *again: it is told to come once more. */
+static void account_begin(struct handler *h, struct value *value, const char *body, size_t len,
+                          bool *again)
 {
-    struct value *value = &conn->value;
-    h->requests++;
+    h->records++;
     if (len != h->size || !value_read(body, len, value) || value->key >= h->keys) {
         h->bad++;
         value->seq = 0;
@@ -188,7 +208,6 @@ static void account_begin(struct handler *h, struct conn *conn, const char *body
     struct key_account *account = &h->accounts[value->key];
     if (account->open++ > 0)
         h->overlaps++;
-    conn->again = false;
     if (!see(account, value->seq)) {
         if (!h->retry_first || !came_again(h, value))
             h->doubled++;
@@ -201,28 +220,117 @@ static void account_begin(struct handler *h, struct conn *conn, const char *body
     h->distinct++;
     h->first_key += value->key == 0;
     if (h->retry_first) {
-        conn->again = true;
+        *again = true;
         h->again[value->key] = (struct again){.seq = value->seq};
     } else {
         note_latency(h, wall_us() - value->sent_us);
     }
 }
 
+/* The text behind `before`, up to its quote; NULL where there is none before end. */
+static const char *text_behind(const char *at, const char *end, const char *before, size_t *len)
+{
+    const char *text = memmem(at, (size_t)(end - at), before, strlen(before));
+    if (!text)
+        return NULL;
+    text += strlen(before);
+    const char *quote = memchr(text, '"', (size_t)(end - text));
+    if (!quote)
+        return NULL;
+    *len = (size_t)(quote - text);
+    return text;
+}
+
+/* Nothing may stand between events, and all of the body is events: else it is bad. */
+static void account_batch(struct handler *h, struct conn *conn, const char *body, size_t len)
+{
+    const char *at = body, *end = body + len;
+    size_t data_len, count = 0;
+    bool again = false;
+    if (!conn->events)
+        conn->events = allocate(h->batch * sizeof(*conn->events));
+    while (end - at > 1 && count < h->batch) {
+        struct event *event = &conn->events[count];
+        const char *data = NULL;
+        event->id = text_behind(at, end, ",\"id\":\"", &event->id_len);
+        if (event->id)
+            data = text_behind(event->id + event->id_len, end, ",\"data\":\"", &data_len);
+        if (*at != (count > 0 ? ',' : '[') || at[1] != '{' || !data ||
+            event->id_len > RESULT_MAX / 2 || memcmp(data + data_len, "\"}", 2) != 0)
+            break;
+        account_begin(h, &event->value, data, data_len, &again);
+        at = data + data_len + 2;
+        count++;
+    }
+    conn->event_count = count;
+    if (end - at != 1 || *at != ']' || count == 0)
+        h->bad++;
+}
+
+static void end_record(struct handler *h, const struct value *value)
+{
+    if (value->seq > 0)
+        h->accounts[value->key].open--;
+}
+
+static void put(char *out, size_t *at, const char *text, size_t len)
+{
+    memcpy(out + *at, text, len);
+    *at += len;
+}
+#define PUT(out, at, text) put((out), (at), (text), sizeof(text) - 1)
+
+/* A success for each; valid until the next one. */
+static const char *batch_answer(const struct conn *conn, size_t *len)
+{
+    static char *out;
+    static size_t room;
+    size_t need = conn->event_count * RESULT_MAX + 256, at = BATCH_HEAD;
+    char head[BATCH_HEAD + 1];
+    if (need > room) {
+        free(out);
+        out = allocate(room = need);
+    }
+    PUT(out, &at, "{\"results\":[");
+    for (size_t i = 0; i < conn->event_count; i++) {
+        const struct event *event = &conn->events[i];
+        if (i > 0)
+            PUT(out, &at, ",");
+        PUT(out, &at, "{\"id\":\"");
+        put(out, &at, event->id, event->id_len);
+        PUT(out, &at, "\",\"outcome\":\"success\"}");
+    }
+    PUT(out, &at, "]}");
+    /* Of a fixed length, so that it fits in front of what is written already. */
+    if (snprintf(head, sizeof(head),
+                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+                 "%010zu\r\n\r\n",
+                 at - BATCH_HEAD) != BATCH_HEAD)
+        die("the head of an answer has another length");
+    memcpy(out, head, BATCH_HEAD);
+    *len = at;
+    return out;
+}
+
 static void answer(struct handler *h, struct conn *conn)
 {
     const char *text = conn->again ? AGAIN : OK;
-    ssize_t len = (ssize_t)strlen(text);
+    size_t len = strlen(text);
     conn->answering = false;
-    if (conn->value.seq > 0)
-        h->accounts[conn->value.key].open--;
+    if (conn->event_count == 0)
+        end_record(h, &conn->value);
+    for (size_t i = 0; i < conn->event_count; i++)
+        end_record(h, &conn->events[i].value);
     if (conn->again)
         h->again[conn->value.key].answered_us = mono_us();
     h->answered++;
     if (conn->closed) {
-        free(conn);
+        free_conn(conn);
         return;
     }
-    if (write(conn->fd, text, (size_t)len) != len)
+    if (conn->event_count > 0)
+        text = batch_answer(conn, &len);
+    if (write(conn->fd, text, len) != (ssize_t)len)
         close_conn(conn);
 }
 
@@ -258,17 +366,17 @@ static void answer_stats(struct handler *h, struct conn *conn)
     qsort(sorted, n, sizeof(*sorted), compare);
     int len = snprintf(
         body, sizeof(body),
-        "{\"requests\":%llu,\"open\":%llu,\"distinct\":%llu,\"first_key\":%llu,"
+        "{\"requests\":%llu,\"records\":%llu,\"open\":%llu,\"distinct\":%llu,\"first_key\":%llu,"
         "\"sent_again\":%llu,\"doubled\":%llu,\"out_of_order\":%llu,\"overlaps\":%llu,"
         "\"bad\":%llu,\"seconds\":%.6f,\"min_ms\":%.3f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
         "\"max_ms\":%.3f}\n",
-        (unsigned long long)h->requests, (unsigned long long)(h->requests - h->answered),
-        (unsigned long long)h->distinct, (unsigned long long)h->first_key,
-        (unsigned long long)h->sent_again, (unsigned long long)h->doubled,
-        (unsigned long long)h->out_of_order, (unsigned long long)h->overlaps,
-        (unsigned long long)h->bad, (double)(h->last_us - h->first_us) / 1e6, sorted[0] / 1e3,
-        percentile(sorted, n, 500) / 1e3, percentile(sorted, n, 990) / 1e3,
-        percentile(sorted, n, 1000) / 1e3);
+        (unsigned long long)h->requests, (unsigned long long)h->records,
+        (unsigned long long)(h->requests - h->answered), (unsigned long long)h->distinct,
+        (unsigned long long)h->first_key, (unsigned long long)h->sent_again,
+        (unsigned long long)h->doubled, (unsigned long long)h->out_of_order,
+        (unsigned long long)h->overlaps, (unsigned long long)h->bad,
+        (double)(h->last_us - h->first_us) / 1e6, sorted[0] / 1e3, percentile(sorted, n, 500) / 1e3,
+        percentile(sorted, n, 990) / 1e3, percentile(sorted, n, 1000) / 1e3);
     free(sorted);
     answer_json(conn, body, len);
 }
@@ -352,7 +460,13 @@ static void request(struct handler *h, struct conn *conn, int64_t now_us)
         h->last_us = now_us;
         if (h->partitions > 0)
             note_gap(h, header_number(conn->in, body, "kafka-partition:"), now_us);
-        account_begin(h, conn, body, len);
+        h->requests++;
+        conn->again = false;
+        conn->event_count = 0;
+        if (h->batch > 0 && len > 0 && *body == '[')
+            account_batch(h, conn, body, len);
+        else
+            account_begin(h, &conn->value, body, len, &conn->again);
         to_be_answered(h, conn, now_us);
     }
     conn->len = 0;
@@ -431,13 +545,11 @@ static void turn(struct handler *h)
 
 int main(int argc, char **argv)
 {
-    static const struct option names[] = {{"delay-us", required_argument, NULL, 'd'},
-                                          {"keys", required_argument, NULL, 'k'},
-                                          {"size", required_argument, NULL, 's'},
-                                          {"expect", required_argument, NULL, 'e'},
-                                          {"retry-first", required_argument, NULL, 'r'},
-                                          {"partitions", required_argument, NULL, 'p'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"delay-us", required_argument, NULL, 'd'},    {"keys", required_argument, NULL, 'k'},
+        {"size", required_argument, NULL, 's'},        {"expect", required_argument, NULL, 'e'},
+        {"retry-first", required_argument, NULL, 'r'}, {"partitions", required_argument, NULL, 'p'},
+        {"batch", required_argument, NULL, 'b'},       {NULL, 0, NULL, 0}};
     struct handler h = {.keys = 10000, .size = 256};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -460,13 +572,16 @@ int main(int argc, char **argv)
         case 'p':
             h.partitions = number(optarg, "--partitions");
             break;
+        case 'b':
+            h.batch = number(optarg, "--batch");
+            break;
         default:
             exit(64);
         }
     }
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     signal(SIGPIPE, SIG_IGN);
-    h.room = HEAD_BYTES + h.size;
+    h.room = HEAD_BYTES + (h.batch > 0 ? h.batch * (EVENT_ROOM + h.size) : h.size);
     h.accounts = allocate(h.keys * sizeof(*h.accounts));
     if (h.retry_first)
         h.again = allocate(h.keys * sizeof(*h.again));

@@ -30,7 +30,7 @@ ROUTE = """  - name: bench-{number}
     group: {topic}
     ordering: key
     dedup: {{identity: sequence, from: "header:seq"}}
-    handler: {{url: "http://127.0.0.1:{port}/", max_in_flight: {slots}}}
+    handler: {{url: "http://127.0.0.1:{port}/", max_in_flight: {slots}{handler}}}
     retry: {{{retry}}}
 {more}"""
 
@@ -264,12 +264,12 @@ class Program:
         return usage.ru_utime, usage.ru_stime, peak
 
 
-def write_config(path, bootstrap, redis, admin, port, topics, slots=64, kafka="", retry="tiers: [10s]", more=""):
-    """A route and a group of its own for each topic, all else as by default. Besides: properties of Kafka and of retry, as in
-    braces, and lines for each route."""
-    kafka = ", " + kafka if kafka else ""
+def write_config(path, bootstrap, redis, admin, port, topics, slots=64, kafka="", retry="tiers: [10s]", more="", handler=""):
+    """A route and a group of its own for each topic, all else as by default. Besides: properties of Kafka, of retry and of the
+    handler, as in braces, and lines for each route."""
+    kafka, handler = (", " + text if text else "" for text in (kafka, handler))
     path.write_text(HEAD.format(bootstrap=bootstrap, redis=redis.path, admin=admin, kafka=kafka) + "".join(
-        ROUTE.format(number=number, topic=topic, port=port, slots=slots, retry=retry, more=more)
+        ROUTE.format(number=number, topic=topic, port=port, slots=slots, retry=retry, more=more, handler=handler)
         for number, topic in enumerate(topics)))
 
 
@@ -366,9 +366,13 @@ class Site:
         apply_topics(self.program, config)
         return config, admin
 
+    def program_of(self, config):
+        """A gateway that begins."""
+        return Program(self.program + ["run", "-c", config], self.directory / (config.stem + ".log"))
+
     def start(self, config, admin):
         """A gateway that is ready."""
-        program = Program(self.program + ["run", "-c", config], self.directory / (config.stem + ".log"))
+        program = self.program_of(config)
         wait_until(lambda: is_ready(program, admin), "oncegate is ready", 120)
         return program
 
@@ -377,6 +381,11 @@ class Site:
         wait_until(lambda: handler.stats()["distinct"] >= told["distinct"], "the last record", GIVE_UP_S * 4)
         stats = handler.stats()
         handler.stop()
+        return self.right(topic, told, stats, **but)
+
+    @staticmethod
+    def right(topic, told, stats, **but):
+        """What was seen, which is right."""
         stats["lost"] = told["distinct"] - stats["distinct"]
         verify(topic, {name: max(0, value - but.get(name, 0)) for name, value in stats.items()})
         return stats
