@@ -18,9 +18,9 @@
 #include "ledger/ledger.h"
 
 #define KEY_RAW_MAX 64
-/* Of a scope. Some 75 keys in each of them where there are ten millions, and a packed hash takes
- * 512: beyond 60 millions a key costs more, but nothing breaks. */
-#define BUCKETS (1U << 17)
+/* Of a scope. Some 40 keys in each of them where there are ten millions, and a packed hash takes
+ * 512: beyond 130 millions a key costs more, but nothing breaks. */
+#define BUCKETS (1U << 18)
 
 static uint64_t fnv(uint64_t hash, const char *data, size_t len)
 {
