@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/resolver.h"
 #include "ledger/attach.h"
+#include "ledger/blocks.h"
 #include "ledger/tls.h"
 
 /* Of an answer: hiredis allocates by the length that it is told. CLUSTER SLOTS may have 16384. */
@@ -335,6 +336,7 @@ struct conn *conn_new(struct loop *loop, const struct redis_config *config, stru
 {
     struct conn *conn = mem_zalloc(sizeof(*conn));
     ignore_sigpipe();
+    blocks_install();
     conn->loop = loop;
     conn->config = config;
     conn->events = *events;
