@@ -5,15 +5,17 @@
 #include "ledger/wire.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "ledger/resp.h"
 #include "ledger/scope.h"
 
-#define NAME_SLOTS 512
+#define NAME_SET_BITS 10
+#define NAME_SETS     (1U << NAME_SET_BITS)
+#define NAME_WAYS     2
 
 struct name_slot {
     char *name;
@@ -21,7 +23,7 @@ struct name_slot {
     uint8_t hash[8];
 };
 struct name_cache {
-    struct name_slot slots[NAME_SLOTS];
+    struct name_slot sets[NAME_SETS][NAME_WAYS];
 };
 
 struct name_cache *name_cache_new(void)
@@ -33,8 +35,10 @@ void name_cache_free(struct name_cache **cache)
 {
     if (!*cache)
         return;
-    for (size_t i = 0; i < NAME_SLOTS; i++)
-        mem_free((*cache)->slots[i].name);
+    for (size_t i = 0; i < NAME_SETS; i++) {
+        for (size_t way = 0; way < NAME_WAYS; way++)
+            mem_free((*cache)->sets[i][way].name);
+    }
     mem_free(*cache);
     *cache = NULL;
 }
@@ -46,39 +50,38 @@ static void digest(const char *data, size_t len, uint8_t *out, size_t want)
     memcpy(out, full, want);
 }
 
+/* By its address, since a topic's or an owner's name stays where it is: what stands there now is
+ * compared. */
+static struct name_slot *set_of(struct name_cache *cache, const char *name)
+{
+    uint64_t spread = (uintptr_t)name * UINT64_C(0x9e3779b97f4a7c15);
+    return cache->sets[spread >> (64 - NAME_SET_BITS)];
+}
+
+static bool is_name(const struct name_slot *slot, const char *name, size_t len)
+{
+    return slot->name && slot->len == len && (len == 0 || memcmp(slot->name, name, len) == 0);
+}
+
+/* The first one moves up; the last one goes. */
+static void make_room(struct name_slot *set)
+{
+    mem_free(set[NAME_WAYS - 1].name);
+    memmove(set + 1, set, (NAME_WAYS - 1) * sizeof(*set));
+}
+
 const uint8_t *name_cache_hash(struct name_cache *cache, const char *name, size_t len)
 {
-    uint32_t at = 2166136261U;
-    for (size_t i = 0; i < len; i++)
-        at = (at ^ (unsigned char)name[i]) * 16777619U;
-    struct name_slot *slot = &cache->slots[(at ^ (at >> 15)) % NAME_SLOTS];
-    if (!slot->name || slot->len != len || memcmp(slot->name, name, len) != 0) {
-        mem_free(slot->name);
-        slot->name = mem_strndup(name ? name : "", len);
-        slot->len = len;
-        digest(name, len, slot->hash, sizeof(slot->hash));
+    struct name_slot *set = set_of(cache, name);
+    for (size_t way = 0; way < NAME_WAYS; way++) {
+        if (is_name(&set[way], name, len))
+            return set[way].hash;
     }
-    return slot->hash;
-}
-
-uint8_t *wire_put4(uint8_t *at, uint32_t value)
-{
-    uint32_t big = htobe32(value);
-    memcpy(at, &big, sizeof(big));
-    return at + sizeof(big);
-}
-
-uint8_t *wire_put8(uint8_t *at, uint64_t value)
-{
-    uint64_t big = htobe64(value);
-    memcpy(at, &big, sizeof(big));
-    return at + sizeof(big);
-}
-
-uint8_t *wire_put_bytes(uint8_t *at, const uint8_t *bytes, size_t len)
-{
-    memcpy(at, bytes, len);
-    return at + len;
+    make_room(set);
+    set->name = mem_strndup(name ? name : "", len);
+    set->len = len;
+    digest(name, len, set->hash, sizeof(set->hash));
+    return set->hash;
 }
 
 static size_t scope_index(struct wire_common *common, const struct ledger_scope *scope)

@@ -4,8 +4,10 @@
 #ifndef OG_LEDGER_WIRE_H
 #define OG_LEDGER_WIRE_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "ledger/ledger.h"
@@ -20,10 +22,23 @@ void name_cache_free(struct name_cache **cache);
 /* The first 8 bytes of SHA-256(name); valid until the next call. */
 const uint8_t *name_cache_hash(struct name_cache *cache, const char *name, size_t len);
 
-/* Each writes at `at` and returns the end. */
-uint8_t *wire_put4(uint8_t *at, uint32_t value);
-uint8_t *wire_put8(uint8_t *at, uint64_t value);
-uint8_t *wire_put_bytes(uint8_t *at, const uint8_t *bytes, size_t len);
+/* Each writes at `at` and returns the end. Inline, since an item is made of a dozen of them: of
+ * constant length, each is a move or two. */
+static inline uint8_t *wire_put_bytes(uint8_t *at, const void *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
+}
+static inline uint8_t *wire_put4(uint8_t *at, uint32_t value)
+{
+    uint32_t big = htobe32(value);
+    return wire_put_bytes(at, &big, sizeof(big));
+}
+static inline uint8_t *wire_put8(uint8_t *at, uint64_t value)
+{
+    uint64_t big = htobe64(value);
+    return wire_put_bytes(at, &big, sizeof(big));
+}
 void wire_put_identity(uint8_t identity[16], const struct ledger_op *op);
 void wire_put_source(uint8_t source[WIRE_SOURCE], struct name_cache *names,
                      const struct ledger_op *op);

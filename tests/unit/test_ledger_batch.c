@@ -181,6 +181,30 @@ static void test_build_names_what_operations_share_once(void **state)
     ledger_scope_free(&scope);
 }
 
+/* They are looked for by where they stand; that is not what they are. */
+static void test_name_cache_hash_is_of_what_stands_there_now(void **state)
+{
+    enum { NAMES = 5000 };
+    static char texts[NAMES][16];
+    char moving[16];
+    uint8_t first[8];
+    struct name_cache *names = name_cache_new();
+    (void)state;
+    for (int i = 0; i < NAMES; i++) {
+        size_t len = (size_t)snprintf(texts[i], sizeof(texts[i]), "orders/%d", i);
+        memcpy(moving, texts[i], sizeof(moving));
+        memcpy(first, name_cache_hash(names, texts[i], len), sizeof(first));
+        assert_memory_equal(name_cache_hash(names, moving, len), first, sizeof(first));
+        if (i > 0)
+            assert_memory_not_equal(name_cache_hash(names, texts[i - 1], strlen(texts[i - 1])),
+                                    first, sizeof(first));
+    }
+    assert_memory_equal(name_cache_hash(names, "orders/4999", 11), first, sizeof(first));
+    /* The first bytes of SHA-256, as other programs take them. */
+    assert_memory_equal(name_cache_hash(names, "abc", 3), "\xba\x78\x16\xbf\x8f\x01\xcf\xea", 8);
+    name_cache_free(&names);
+}
+
 /* "A = 1," in a table, or "local A, B = 0, 1" gives the number of B; -1 where the name is not
  * there. */
 static int number_of(const char *lua, const char *name)
@@ -265,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_answers_with_and_without_extras_are_read),
         cmocka_unit_test(test_answers_that_do_not_fit_are_refused),
         cmocka_unit_test(test_build_names_what_operations_share_once),
+        cmocka_unit_test(test_name_cache_hash_is_of_what_stands_there_now),
         cmocka_unit_test(test_codes_of_the_scripts_are_those_of_the_enum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
