@@ -42,6 +42,8 @@ struct loop {
     struct event_base *base;
     bool stopping;
     bool in_turn;
+    uint64_t mono_ns; /* as first read since forget_time; 0: not yet */
+    int64_t wall_ms;  /* the same */
 
     struct task_list now;   /* tasks of the turn that runs */
     struct task_list later; /* deferred since */
@@ -221,12 +223,39 @@ static void run_tasks(struct loop *loop, struct task_list *list)
     }
 }
 
+/* Nobody reads a clock while the loop waits, so those that are read first are of after that. */
+static void forget_time(struct loop *loop)
+{
+    loop->mono_ns = 0;
+    loop->wall_ms = 0;
+}
+
+uint64_t loop_mono_ns(struct loop *loop)
+{
+    if (!loop->in_turn)
+        return clock_mono_ns();
+    if (loop->mono_ns == 0)
+        loop->mono_ns = clock_mono_ns();
+    return loop->mono_ns;
+}
+
+int64_t loop_wall_ms(struct loop *loop)
+{
+    if (!loop->in_turn)
+        return clock_wall_ms();
+    if (loop->wall_ms == 0)
+        loop->wall_ms = clock_wall_ms();
+    return loop->wall_ms;
+}
+
 void loop_turn(struct loop *loop, bool block)
 {
     assert(!loop->in_turn);
     loop->in_turn = true;
     bool wait = block && !loop->later.head && !loop->last.head;
+    forget_time(loop);
     event_base_loop(loop->base, wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    forget_time(loop);
     run_tasks(loop, &loop->later);
     run_tasks(loop, &loop->last);
     loop->in_turn = false;

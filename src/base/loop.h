@@ -26,6 +26,10 @@ void loop_stop(struct loop *loop); /* loop_run returns after this turn */
  * commands. */
 void loop_turn(struct loop *loop, bool block);
 struct event_base *loop_base(struct loop *loop); /* borrowed, for libevent's own users */
+/* The clocks (base/clock.h), read once for the callbacks of a turn and once for its tasks: behind
+ * by no more than these take. For what is asked for each record and need not be exact. */
+uint64_t loop_mono_ns(struct loop *loop);
+int64_t loop_wall_ms(struct loop *loop);
 
 /* A timer, embedded in its owner. One shot. */
 struct loop_timer {

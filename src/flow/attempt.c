@@ -105,7 +105,7 @@ void attempt_start(struct delivery *d)
             d); /* the answer came too late for a whole attempt: anew, with the same token */
         return;
     }
-    attempt_begin(d, clock_wall_ms() + timeout_ms, &facts);
+    attempt_begin(d, loop_wall_ms(route->loop) + timeout_ms, &facts);
     attempt = d->attempt_now = attempt_take(route);
     request_write(route->template, &facts, &attempt->head);
     attempt->started_ns = now;

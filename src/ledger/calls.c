@@ -318,12 +318,13 @@ static bool call_send(struct batch_call *call, bool whole)
     return !call->wait || send_wait(call);
 }
 
-/* Is a claim that was kept for the record its answer? */
+/* Is a claim that was kept for the record its answer? The time may be behind by a turn: before
+ * anything is done by the claim, its end is held against the clock. */
 static bool is_granted(struct ledger *ledger, struct ledger_op *op, bool first)
 {
     const struct node *node = calls_queue_of(ledger, op->key_hash)->node;
     return node && node->up && op->verb == LEDGER_CLAIM && ledger->swaps && op->cover_ms &&
-           swaps_grant(ledger->swaps, ledger->names, op, clock_mono_ns(), first);
+           swaps_grant(ledger->swaps, ledger->names, op, loop_mono_ns(ledger->loop), first);
 }
 
 static void end_unasked(struct ledger *ledger, struct ledger_op *op)
@@ -341,7 +342,7 @@ void calls_take(struct ledger *ledger, struct ledger_op *op)
     }
     if (ledger->swaps) {
         if (op->verb == LEDGER_FINISH && op->keep_ms &&
-            !swaps_worth_keeping(ledger->swaps, op, clock_mono_ns()))
+            !swaps_worth_keeping(ledger->swaps, op, loop_mono_ns(ledger->loop)))
             op->keep_ms = 0;
         swaps_ask(ledger->swaps, op);
     }

@@ -318,9 +318,12 @@ void ledger_cancel(struct ledger *ledger, struct ledger_op *op)
 
 bool ledger_knows_done(struct ledger *ledger, const struct ledger_op *op, enum ledger_fact *fact)
 {
-    uint64_t now_ns = clock_mono_ns();
+    uint64_t now_ns;
     /* Writes are lost with a connection, or with a slot that moved. */
-    if (!ledger->shaken_ns || now_ns - ledger->shaken_ns > FINISHED_LIFE_NS ||
+    if (!ledger->shaken_ns)
+        return false;
+    now_ns = clock_mono_ns();
+    if (now_ns - ledger->shaken_ns > FINISHED_LIFE_NS ||
         !finished_find(ledger->finished, op, now_ns, fact))
         return false;
     if (ledger->reasserted)

@@ -542,6 +542,68 @@ static void test_loop_free_with_waiting_posts_drops_them(void **state)
     assert_string_equal(world->trace, "");
 }
 
+static uint64_t ticking_mono_ns(void)
+{
+    static uint64_t now_ns;
+    return now_ns += NS_PER_MS;
+}
+
+static int64_t ticking_wall_ms(void)
+{
+    static int64_t now_ms;
+    return ++now_ms;
+}
+
+struct glance {
+    struct loop *loop;
+    struct loop_task task;
+    uint64_t mono_ns[2];
+    int64_t wall_ms[2];
+};
+
+static void look_twice(void *arg)
+{
+    struct glance *glance = arg;
+    for (int i = 0; i < 2; i++) {
+        glance->mono_ns[i] = loop_mono_ns(glance->loop);
+        glance->wall_ms[i] = loop_wall_ms(glance->loop);
+    }
+}
+
+static void test_loop_mono_ns_is_read_once_a_turn_and_never_before_it(void **state)
+{
+    struct world *world = *state;
+    struct glance glance = {.loop = world->loop};
+    loop_task_init(&glance.task, look_twice, &glance);
+    clock_set_for_test(ticking_mono_ns, ticking_wall_ms);
+    for (int turn = 0; turn < 2; turn++) {
+        uint64_t before_ns = clock_mono_ns();
+        int64_t before_ms = clock_wall_ms();
+        loop_defer(world->loop, &glance.task);
+        loop_turn(world->loop, false);
+        assert_true(glance.mono_ns[0] > before_ns && glance.wall_ms[0] > before_ms);
+        assert_int_equal(glance.mono_ns[1], glance.mono_ns[0]);
+        assert_int_equal(glance.wall_ms[1], glance.wall_ms[0]);
+    }
+    look_twice(&glance); /* outside of a turn nobody would forget it */
+    assert_true(glance.mono_ns[1] > glance.mono_ns[0] && glance.wall_ms[1] > glance.wall_ms[0]);
+    clock_set_for_test(NULL, NULL);
+}
+
+static void test_loop_mono_ns_of_a_callback_is_of_after_the_wait(void **state)
+{
+    struct world *world = *state;
+    struct glance glance = {.loop = world->loop};
+    struct loop_timer timer;
+    uint64_t before_ns = clock_mono_ns();
+    loop_timer_init(&timer, world->loop, look_twice, &glance);
+    loop_timer_set_ms(&timer, 20);
+    while (glance.mono_ns[0] == 0)
+        loop_turn(world->loop, true);
+    assert_true(glance.mono_ns[0] >= before_ns + 20 * NS_PER_MS);
+    loop_timer_deinit(&timer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -554,6 +616,8 @@ int main(void)
         TEST(test_loop_defer_last_from_a_task_runs_at_the_end_of_the_same_turn),
         TEST(test_loop_defer_last_from_a_last_task_runs_in_the_next_turn),
         TEST(test_loop_task_cancel_of_a_last_task_stops_it),
+        TEST(test_loop_mono_ns_is_read_once_a_turn_and_never_before_it),
+        TEST(test_loop_mono_ns_of_a_callback_is_of_after_the_wait),
         TEST(test_loop_turn_blocking_with_a_queued_task_does_not_wait),
         TEST(test_loop_task_cancel_before_it_runs_stops_it),
         TEST(test_loop_task_cancel_from_a_task_of_the_same_turn_stops_it),
