@@ -346,6 +346,8 @@ void calls_take(struct ledger *ledger, struct ledger_op *op)
             op->keep_ms = 0;
         swaps_ask(ledger->swaps, op);
     }
+    if (op->verb == LEDGER_FINISH)
+        finished_expect(ledger->finished, op);
     op->state = OP_QUEUED;
     list_push(list_of(ledger, op), op);
     loop_defer(ledger->loop, &ledger->pump_task);

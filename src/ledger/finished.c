@@ -18,8 +18,9 @@
 
 #define SETS 16384
 #define WAYS 4
+#define LINE 64
 
-/* A set of them is a cache line: each finish touches one. */
+/* A set of them is a cache line: each finish touches one, and asks for it before. */
 struct entry {
     uint64_t tag;     /* the half of the hash that does not choose the set */
     uint32_t until_s; /* 0: free */
@@ -29,52 +30,76 @@ struct entry {
 
 struct finished {
     unsigned char key[16];
-    struct entry sets[SETS][WAYS];
+    struct entry (*sets)[WAYS]; /* in memory, from its first whole line on */
+    void *memory;
 };
 
 struct finished *finished_new(struct err *err)
 {
     struct finished *finished = mem_zalloc(sizeof(*finished));
+    finished->memory = mem_zalloc(sizeof(struct entry[SETS][WAYS]) + LINE);
+    finished->sets = (void *)(((uintptr_t)finished->memory + LINE - 1) & ~(uintptr_t)(LINE - 1));
     if (RAND_bytes(finished->key, sizeof(finished->key)) == 1)
         return finished;
-    mem_free(finished);
+    finished_free(&finished);
     err_set(err, ERR_INTERNAL, "no random numbers");
     return NULL;
 }
 
 void finished_free(struct finished **finished)
 {
+    if (*finished)
+        mem_free((*finished)->memory);
     mem_free(*finished);
     *finished = NULL;
 }
 
-/* No padding: it is hashed as bytes. */
+/* What is hashed: the first words say which ones follow. */
 struct what {
-    struct siphash key, text; /* text: the event id, or the origin's topic */
-    uint64_t scope, kind, epoch, number;
-    int64_t partition, leader_epoch, offset;
+    uint64_t words[11];
+    size_t count;
 };
+
+static void add(struct what *what, uint64_t word)
+{
+    what->words[what->count++] = word;
+}
+
+static void add_hash(struct what *what, const struct finished *finished, struct slice text)
+{
+    struct siphash hash = siphash(finished->key, text.data, text.len);
+    add(what, hash.low);
+    add(what, hash.high);
+}
 
 static struct siphash hash_of(const struct finished *finished, const struct ledger_op *op)
 {
     bool by_identity = op->kind == IDENTITY_SEQUENCE || op->kind == IDENTITY_EVENT_ID;
     bool by_partition = scope_is_by_partition(op->scope, op);
-    struct slice text = op->kind == IDENTITY_EVENT_ID ? op->event_id : op->origin_topic;
-    struct what what = {.scope = op->scope->seed, .kind = (uint64_t)op->kind};
+    struct what what = {.count = 0};
+    add(&what, op->scope->seed);
+    add(&what, (uint64_t)op->kind << 1 | by_partition);
     if (!by_partition)
-        what.key = siphash(finished->key, op->key.data, op->key.len);
+        add_hash(&what, finished, op->key);
     if (op->kind != IDENTITY_SEQUENCE)
-        what.text = siphash(finished->key, text.data, text.len);
+        add_hash(&what, finished, op->kind == IDENTITY_EVENT_ID ? op->event_id : op->origin_topic);
     if (op->kind == IDENTITY_SEQUENCE || op->kind == IDENTITY_VERSION) {
-        what.epoch = op->epoch;
-        what.number = op->number;
+        add(&what, op->epoch);
+        add(&what, op->number);
     }
-    what.partition = by_partition || !by_identity ? op->origin_partition : -1;
+    if (by_partition || !by_identity)
+        add(&what, (uint64_t)op->origin_partition);
     if (!by_identity) {
-        what.leader_epoch = op->origin_leader_epoch;
-        what.offset = op->origin_offset;
+        add(&what, (uint64_t)op->origin_leader_epoch);
+        add(&what, (uint64_t)op->origin_offset);
     }
-    return siphash(finished->key, &what, sizeof(what));
+    return siphash(finished->key, what.words, what.count * sizeof(what.words[0]));
+}
+
+void finished_expect(const struct finished *finished, struct ledger_op *op)
+{
+    op->finished_as = hash_of(finished, op);
+    __builtin_prefetch(finished->sets[op->finished_as.low % SETS], 1);
 }
 
 void finished_add(struct finished *finished, const struct ledger_op *op, uint64_t now_ns)
@@ -83,7 +108,7 @@ void finished_add(struct finished *finished, const struct ledger_op *op, uint64_
         (op->fact != LEDGER_SUCCEEDED && op->fact != LEDGER_GIVEN_UP) ||
         (op->code != LEDGER_OK && op->code != LEDGER_LOST))
         return;
-    struct siphash hash = hash_of(finished, op);
+    struct siphash hash = op->finished_as;
     struct entry *set = finished->sets[hash.low % SETS], *place = set;
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].tag == hash.high) {

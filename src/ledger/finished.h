@@ -19,7 +19,9 @@ struct finished;
 
 struct finished *finished_new(struct err *err) MUST_CHECK;
 void finished_free(struct finished **finished);
-/* A finish that was answered; only ends are kept, and not those of redriven records. */
+/* A finish is sent: its place is fetched into the caches meanwhile. */
+void finished_expect(const struct finished *finished, struct ledger_op *op);
+/* A finish that was expected is answered; only ends are kept, and not those of redriven records. */
 void finished_add(struct finished *finished, const struct ledger_op *op, uint64_t now_ns);
 /* How the record of a claim was finished; false where that is not known. Of the same generation of
  * the key's state only: what a person reset is not known any more. */

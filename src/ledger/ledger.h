@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/metrics.h"
+#include "base/siphash.h"
 #include "base/slice.h"
 #include "config/config.h"
 #include "record/identity.h"
@@ -170,6 +171,7 @@ struct ledger_op {
     /* the ledger's */
     struct ledger_op *next, *prev;
     uint64_t key_hash;
+    struct siphash finished_as; /* finish: finished.h */
     uint64_t sent_ns;
     uint8_t state;
     bool no_swap; /* its state was not the expected one */
