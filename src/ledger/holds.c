@@ -1,7 +1,8 @@
 /*
  * Holds: a person's pause of a route, kept in Redis in one hash (route -> by whom and why), read by
  * every instance every 400 ms; the first reading is reported whatever it says. The same tick looks
- * at the sentinel key. Must not report a hold twice, and not forget one while Redis is away.
+ * at the sentinel key. Must not report a hold twice, and not forget one while Redis is away; nor
+ * miss that one is lifted which this process set and has not read yet.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -93,6 +94,20 @@ void holds_deinit(struct ledger *ledger)
         mem_free(hold->by);
         mem_free(hold);
     }
+}
+
+struct hold *holds_find(struct ledger *ledger, const char *route)
+{
+    struct hold *hold = ledger->holds;
+    while (hold && strcmp(hold->route, route) != 0)
+        hold = hold->next;
+    return hold;
+}
+
+void holds_expect(struct hold *hold)
+{
+    if (!hold->held)
+        hold->read = false;
 }
 
 void ledger_watch_hold(struct ledger *ledger, const char *route)

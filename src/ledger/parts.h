@@ -180,5 +180,9 @@ void joins_cancel(struct ledger *ledger);
 void holds_init(struct ledger *ledger);
 void holds_deinit(struct ledger *ledger);
 void holds_connection_lost(struct ledger *ledger);
+/* NULL where nobody watches it. */
+struct hold *holds_find(struct ledger *ledger, const char *route);
+/* This process set it: what is read next is reported, also where somebody lifted it meanwhile. */
+void holds_expect(struct hold *hold);
 
 #endif

@@ -374,10 +374,19 @@ void ledger_forget_partitions(struct ledger *ledger, const char *group, const ch
     request_start(request);
 }
 
+static void read_held(struct request *request, const redisReply *reply)
+{
+    if (request->hold)
+        holds_expect(request->hold);
+    read_plain(request, reply);
+}
+
 void ledger_set_hold(struct ledger *ledger, const char *route, bool held, const char *by,
                      void (*done)(void *arg, const struct err *err), void *arg)
 {
     struct request *request = request_new(ledger, ledger->meta, done, arg);
+    request->hold = held ? holds_find(ledger, route) : NULL;
+    request->read = read_held;
     resp_begin(&request->body, held ? 4 : 3);
     resp_text(&request->body, held ? "HSET" : "HDEL");
     add_meta_key(request, "holds");

@@ -35,7 +35,8 @@ struct request {
     struct ledger_owner *owner;
     struct buf *out;
     uint32_t shard;
-    char value[48]; /* what it writes, for read */
+    struct hold *hold; /* what it sets, where it is watched */
+    char value[48];    /* what it writes, for read */
 };
 
 /* done may be NULL. It is read by calling done without a look at the answer, until read is set. */

@@ -524,6 +524,29 @@ static void test_hold_is_seen_and_lifted(void **state)
     assert_int_equal(w->holds, 2);
 }
 
+/* By somebody else, before this process has read what it set. */
+static void lift_at_once(void *arg, const struct err *err)
+{
+    struct ledger_world *w = arg;
+    assert_null(err);
+    assert_int_equal(redis_peer_number(&w->redis, "HDEL og:{meta}:holds r"), 1);
+}
+
+static bool is_told(void *arg)
+{
+    return ((struct ledger_world *)arg)->holds > 0;
+}
+
+static void test_hold_that_is_lifted_before_it_is_read_is_lifted(void **state)
+{
+    struct ledger_world *w = *state;
+    ledger_watch_hold(w->ledger, "r");
+    ledger_world_until(w, is_told, w, "read a first time");
+    w->held = true; /* the route holds itself, and says so */
+    ledger_set_hold(w->ledger, "r", true, "the handler said so", lift_at_once, w);
+    ledger_world_until(w, is_free, w, "lifted");
+}
+
 struct found {
     int topic, known;
     bool describes;
@@ -726,6 +749,7 @@ int main(void)
         CLOSED(test_too_few_replicas_is_refused),
         CLOSED(test_foreign_bytes_spoil_their_own_item_only),
         OPENED(test_hold_is_seen_and_lifted),
+        OPENED(test_hold_that_is_lifted_before_it_is_read_is_lifted),
         OPENED(test_topics_and_groups_are_remembered),
         OPENED(test_adoption_is_counted_and_forgets_the_partitions),
         OPENED(test_describe_and_reset),
