@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 
 import pytest
 
@@ -356,9 +355,12 @@ def test_breaker_opens_by_requests_and_probes_with_one_record(fresh_world):
     world.producer.flush()
     wait_until(lambda: gateway.metric("breaker_open") > 0, 20, "the breaker opens")
     opened = max(requests(world))
-    time.sleep(1)
-    probes = [line for number, line in requests(world).items() if number > opened + 2]
-    assert probes and all(line["count"] == 1 for line in probes)
+
+    def probes():
+        return [line for number, line in requests(world).items() if number > opened + 2]
+
+    wait_until(lambda: len(probes()) >= 3, 20, "it is probed")
+    assert all(line["count"] == 1 for line in probes())
     world.handler.control(outage=False)
     world.wait_effects(ids, timeout=40)
     world.wait_committed()

@@ -1,9 +1,8 @@
 """Batches: kills and broken answers where a request holds many records. What may then be seen is what may be
 seen with one record a request; what is at the handler at a time is as much (4 requests of 8 records: 32)."""
 
-from support.waiting import wait_until
-
 from faults.catalog import row
+from faults.faults_handler import outage_of_503
 
 BATCHES = {"handler": {"batch": {"max_records": 8}, "max_in_flight": 4}}
 HASTE = {"kafka": {"session.timeout.ms": 3000, "heartbeat.interval.ms": 300}}
@@ -36,9 +35,4 @@ def batches_broken_answers(scene):
 
 @row("11", "batches: 503 to everything for 10 s", route=BATCHES, doubles=0)
 def batches_outage(scene):
-    scene.handler.control(outage=True)
-    wait_until(lambda: scene.metric_of_all("breaker_open") > 0, 20, "the breaker opens")
-    scene.pass_time(8)
-    scene.handler.control(outage=False)
-    scene.traffic(500)
-    scene.demand(scene.metric_of_all("dead_letters_total") == 0, "an outage became dead letters")
+    outage_of_503(scene)

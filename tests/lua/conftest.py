@@ -3,7 +3,23 @@
 import os
 import sys
 
+import pytest
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import script  # noqa: E402  pylint: disable=wrong-import-position
+
+
+@pytest.fixture(scope="module")
+def redis():
+    try:
+        server = script.Redis()
+    except FileNotFoundError:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip("redis-server is missing")
+    with server:
+        yield server
 
 
 def pytest_configure(config):

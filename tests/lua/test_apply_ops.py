@@ -13,18 +13,6 @@ import script
 SEED = int(os.environ.get("ONCEGATE_SEED", random.SystemRandom().randrange(10**9)))
 
 
-@pytest.fixture(scope="module")
-def redis():
-    try:
-        server = script.Redis()
-    except FileNotFoundError:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip("redis-server is missing")
-    with server:
-        yield server
-
-
 def compare(redis, operations):
     print(f"seed {SEED}")
     forms = collections.Counter()

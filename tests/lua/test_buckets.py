@@ -62,18 +62,6 @@ class World:
         return self.redis.call("EXISTS", script.keys_of("{x}", self.scope, key)[0][1])
 
 
-@pytest.fixture(scope="module")
-def redis():
-    try:
-        server = script.Redis()
-    except FileNotFoundError:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip("redis-server is missing")
-    with server:
-        yield server
-
-
 @pytest.fixture
 def world(redis):
     return World(redis)
