@@ -13,7 +13,6 @@
  */
 #include "ledger/swap.h"
 
-#include <endian.h>
 #include <hiredis/hiredis.h>
 #include <openssl/rand.h>
 #include <string.h>
@@ -135,38 +134,6 @@ static struct memory *find_place(struct swaps *swaps, const struct ledger_op *op
     return place;
 }
 
-static uint64_t get4(const uint8_t *at)
-{
-    uint32_t big;
-    memcpy(&big, at, sizeof(big));
-    return be32toh(big);
-}
-
-static uint64_t get6(const uint8_t *at)
-{
-    return (uint64_t)at[0] << 40 | (uint64_t)at[1] << 32 | get4(at + 2);
-}
-
-static uint8_t *put6(uint8_t *at, uint64_t value)
-{
-    *at++ = (uint8_t)(value >> 40);
-    *at++ = (uint8_t)(value >> 32);
-    return wire_put4(at, (uint32_t)value);
-}
-
-static uint32_t get3(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
-}
-
-static uint8_t *put3(uint8_t *at, uint32_t value)
-{
-    *at++ = (uint8_t)(value >> 16);
-    *at++ = (uint8_t)(value >> 8);
-    *at++ = (uint8_t)value;
-    return at;
-}
-
 static bool fits(uint64_t value, size_t len)
 {
     return value >> (8 * len) == 0;
@@ -196,10 +163,11 @@ static bool is_next(const struct memory *memory, struct name_cache *names,
 {
     const uint8_t *core = memory->core;
     uint64_t offset = (uint64_t)op->origin_offset;
-    return get6(core + AT_LAST) + 1 == op->number && fits(op->number, 6) &&
-           get6(core + AT_EPOCH) == op->epoch && get6(core + AT_OFFSET) < offset &&
-           fits(offset, 6) && get3(core + AT_LEADER) == (uint32_t)(op->origin_leader_epoch + 1) &&
-           get4(core + AT_ABOVE) < UINT32_MAX && fits(op->owner->token, 6) &&
+    return wire_get6(core + AT_LAST) + 1 == op->number && fits(op->number, 6) &&
+           wire_get6(core + AT_EPOCH) == op->epoch && wire_get6(core + AT_OFFSET) < offset &&
+           fits(offset, 6) &&
+           wire_get3(core + AT_LEADER) == (uint32_t)(op->origin_leader_epoch + 1) &&
+           wire_get4(core + AT_ABOVE) < UINT32_MAX && fits(op->owner->token, 6) &&
            is_source(memory, names, op);
 }
 
@@ -207,16 +175,16 @@ static bool is_next(const struct memory *memory, struct name_cache *names,
  * still the one that is remembered. */
 static bool is_known_done(const struct memory *memory, const struct ledger_op *op)
 {
-    uint64_t last = get6(memory->core + AT_LAST);
-    return op->verb == LEDGER_CLAIM && get6(memory->core + AT_EPOCH) == op->epoch &&
-           op->number <= last && last - op->number < get4(memory->core + AT_ABOVE);
+    uint64_t last = wire_get6(memory->core + AT_LAST);
+    return op->verb == LEDGER_CLAIM && wire_get6(memory->core + AT_EPOCH) == op->epoch &&
+           op->number <= last && last - op->number < wire_get4(memory->core + AT_ABOVE);
 }
 
 static uint8_t *put_taker(uint8_t *at, struct name_cache *names, const struct ledger_op *op)
 {
     const char *name = op->owner->name;
     at = wire_put_bytes(at, name_cache_hash(names, name, strlen(name)), 8);
-    return put6(at, op->owner->token);
+    return wire_put6(at, op->owner->token);
 }
 
 static bool is_taker(const struct memory *memory, struct name_cache *names,
@@ -279,9 +247,10 @@ static void learn_new(struct memory *memory, const struct ledger_op *op, const u
         return; /* before these nothing is */
     *at++ = FREE;
     at = wire_put_bytes(at, state + 1, 6);
-    at = wire_put4(put6(at, op->number - 1), 0);
+    at = wire_put4(wire_put6(at, op->number - 1), 0);
     at = wire_put_bytes(at, state + 13, 10);
-    put3(put6(at, (uint64_t)op->origin_offset - 1), (uint32_t)(op->origin_leader_epoch + 1));
+    wire_put3(wire_put6(at, (uint64_t)op->origin_offset - 1),
+              (uint32_t)(op->origin_leader_epoch + 1));
     memory->hold = HOLD_NEW;
 }
 
@@ -310,7 +279,7 @@ void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *st
     }
     if (bytes[0] != NEW)
         memcpy(memory->core, bytes, CORE);
-    memory->time_ms = get6(bytes + len - TIME);
+    memory->time_ms = wire_get6(bytes + len - TIME);
 }
 
 static void forget(struct swaps *swaps, const struct ledger_op *op)
@@ -350,7 +319,7 @@ static uint8_t *put_claimed(uint8_t *at, struct name_cache *names, const struct 
 {
     *at++ = CLAIMED;
     at = wire_put_bytes(at, memory->core + 1, CORE - 1);
-    return put_taker(put6(at, (uint64_t)op->origin_offset), names, op);
+    return put_taker(wire_put6(at, (uint64_t)op->origin_offset), names, op);
 }
 
 /* The state after the record was finished. */
@@ -360,9 +329,10 @@ static uint8_t *put_finished(uint8_t *at, enum hold hold, const struct memory *m
     const uint8_t *core = memory->core;
     *at++ = hold == HOLD_KEPT ? KEEPING : FREE;
     at = wire_put_bytes(at, core + AT_EPOCH, AT_LAST - AT_EPOCH);
-    at = wire_put4(put6(at, op->number), (uint32_t)get4(core + AT_ABOVE) + 1);
+    at = wire_put4(wire_put6(at, op->number), wire_get4(core + AT_ABOVE) + 1);
     at = wire_put_bytes(at, core + AT_SOURCE, AT_OFFSET - AT_SOURCE);
-    return put3(put6(at, (uint64_t)op->origin_offset), (uint32_t)(op->origin_leader_epoch + 1));
+    return wire_put3(wire_put6(at, (uint64_t)op->origin_offset),
+                     (uint32_t)(op->origin_leader_epoch + 1));
 }
 
 /* The first claim of the key. */
@@ -371,8 +341,8 @@ static uint8_t *put_new(uint8_t *at, struct name_cache *names, const struct memo
 {
     *at++ = NEW;
     at = wire_put_bytes(at, memory->core + AT_EPOCH, AT_LAST - AT_EPOCH);
-    at = wire_put_bytes(put6(at, op->number), memory->core + AT_SOURCE, AT_OFFSET - AT_SOURCE);
-    return put_taker(put6(at, (uint64_t)op->origin_offset), names, op);
+    at = wire_put_bytes(wire_put6(at, op->number), memory->core + AT_SOURCE, AT_OFFSET - AT_SOURCE);
+    return put_taker(wire_put6(at, (uint64_t)op->origin_offset), names, op);
 }
 
 /* What stands there. */
@@ -389,7 +359,7 @@ static uint8_t *put_expected(uint8_t *at, struct name_cache *names, const struct
         if (memory->hold != HOLD_NONE)
             at = wire_put_bytes(at, memory->taker, TAKER);
     }
-    return put6(at, memory->time_ms);
+    return wire_put6(at, memory->time_ms);
 }
 
 /* What shall stand there, without its time. */
@@ -520,10 +490,10 @@ static bool take_duplicate(struct swaps *swaps, struct name_cache *names, struct
         return false;
     memory->asked = memory->barred = false;
     wire_set_answer(op, LEDGER_DUP);
-    if ((uint64_t)op->origin_offset <= get6(memory->core + AT_OFFSET) &&
+    if ((uint64_t)op->origin_offset <= wire_get6(memory->core + AT_OFFSET) &&
         is_source(memory, names, op))
         return true;
-    uint64_t behind = get6(memory->core + AT_LAST) - op->number + 1;
+    uint64_t behind = wire_get6(memory->core + AT_LAST) - op->number + 1;
     op->behind = behind > UINT32_MAX ? UINT32_MAX : (uint32_t)behind;
     return true;
 }
@@ -571,7 +541,7 @@ bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redi
         if (swapped[i] && ops[i]->looks)
             swapped[i] = take_duplicate(swaps, names, ops[i]);
         else if (swapped[i])
-            take_answer(swaps, names, ops[i], (get4(bytes) << 32 | get4(bytes + 4)));
+            take_answer(swaps, names, ops[i], wire_get8(bytes));
         else
             forget(swaps, ops[i]);
     }

@@ -29,16 +29,51 @@ static inline uint8_t *wire_put_bytes(uint8_t *at, const void *bytes, size_t len
     memcpy(at, bytes, len);
     return at + len;
 }
+static inline uint8_t *wire_put3(uint8_t *at, uint32_t value)
+{
+    *at++ = (uint8_t)(value >> 16);
+    *at++ = (uint8_t)(value >> 8);
+    *at++ = (uint8_t)value;
+    return at;
+}
 static inline uint8_t *wire_put4(uint8_t *at, uint32_t value)
 {
     uint32_t big = htobe32(value);
     return wire_put_bytes(at, &big, sizeof(big));
+}
+static inline uint8_t *wire_put6(uint8_t *at, uint64_t value)
+{
+    *at++ = (uint8_t)(value >> 40);
+    *at++ = (uint8_t)(value >> 32);
+    return wire_put4(at, (uint32_t)value);
 }
 static inline uint8_t *wire_put8(uint8_t *at, uint64_t value)
 {
     uint64_t big = htobe64(value);
     return wire_put_bytes(at, &big, sizeof(big));
 }
+/* What they wrote. */
+static inline uint32_t wire_get3(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
+}
+static inline uint32_t wire_get4(const uint8_t *at)
+{
+    uint32_t big;
+    memcpy(&big, at, sizeof(big));
+    return be32toh(big);
+}
+static inline uint64_t wire_get6(const uint8_t *at)
+{
+    return (uint64_t)at[0] << 40 | (uint64_t)at[1] << 32 | wire_get4(at + 2);
+}
+static inline uint64_t wire_get8(const uint8_t *at)
+{
+    uint64_t big;
+    memcpy(&big, at, sizeof(big));
+    return be64toh(big);
+}
+
 void wire_put_identity(uint8_t identity[16], const struct ledger_op *op);
 void wire_put_source(uint8_t source[WIRE_SOURCE], struct name_cache *names,
                      const struct ledger_op *op);

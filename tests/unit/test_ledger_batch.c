@@ -181,6 +181,28 @@ static void test_build_names_what_operations_share_once(void **state)
     ledger_scope_free(&scope);
 }
 
+static void test_numbers_are_big_endian_and_read_as_written(void **state)
+{
+    uint8_t bytes[3 + 4 + 6 + 8];
+    uint8_t *at = bytes;
+    (void)state;
+    at = wire_put3(at, 0xf10203);
+    at = wire_put4(at, 0xf1020304);
+    at = wire_put6(at, UINT64_C(0xf10203040506));
+    at = wire_put8(at, UINT64_C(0xf102030405060708));
+    assert_ptr_equal(at, bytes + sizeof(bytes));
+    assert_memory_equal(bytes,
+                        "\xf1\2\3"
+                        "\xf1\2\3\4"
+                        "\xf1\2\3\4\5\6"
+                        "\xf1\2\3\4\5\6\7\x08",
+                        sizeof(bytes));
+    assert_int_equal(wire_get3(bytes), 0xf10203);
+    assert_int_equal(wire_get4(bytes + 3), 0xf1020304);
+    assert_true(wire_get6(bytes + 7) == UINT64_C(0xf10203040506));
+    assert_true(wire_get8(bytes + 13) == UINT64_C(0xf102030405060708));
+}
+
 /* They are looked for by where they stand; that is not what they are. */
 static void test_name_cache_hash_is_of_what_stands_there_now(void **state)
 {
@@ -289,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_answers_with_and_without_extras_are_read),
         cmocka_unit_test(test_answers_that_do_not_fit_are_refused),
         cmocka_unit_test(test_build_names_what_operations_share_once),
+        cmocka_unit_test(test_numbers_are_big_endian_and_read_as_written),
         cmocka_unit_test(test_name_cache_hash_is_of_what_stands_there_now),
         cmocka_unit_test(test_codes_of_the_scripts_are_those_of_the_enum),
     };
