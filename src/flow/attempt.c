@@ -76,17 +76,22 @@ bool attempt_is_covered(const struct delivery *d, uint64_t now_ns)
     return !d->route->uses_ledger || d->once || now_ns + timeout_ns <= d->lease_deadline_ns;
 }
 
-void attempt_begin(struct delivery *d, int64_t deadline_wall_ms, struct request_facts *facts)
+void attempt_describe(const struct delivery *d, int64_t deadline_wall_ms,
+                      struct request_facts *facts)
 {
-    step_begin(d, DELIVERY_HANDLING);
-    d->attempt++;
     *facts = (struct request_facts){.rec = &d->rec,
                                     .origin = &d->origin,
                                     .identity = &d->identity,
-                                    .attempt = d->attempt,
+                                    .attempt = d->attempt + 1,
                                     .deadline_wall_ms = deadline_wall_ms,
                                     .indeterminate = d->indeterminate,
                                     .redrive_id = d->redrive_id};
+}
+
+void attempt_begin(struct delivery *d)
+{
+    step_begin(d, DELIVERY_HANDLING);
+    d->attempt++;
 }
 
 void attempt_start(struct delivery *d)
@@ -105,7 +110,8 @@ void attempt_start(struct delivery *d)
             d); /* the answer came too late for a whole attempt: anew, with the same token */
         return;
     }
-    attempt_begin(d, loop_wall_ms(route->loop) + timeout_ms, &facts);
+    attempt_describe(d, loop_wall_ms(route->loop) + timeout_ms, &facts);
+    attempt_begin(d);
     attempt = d->attempt_now = attempt_take(route);
     request_write(route->template, &facts, &attempt->head);
     attempt->started_ns = now;

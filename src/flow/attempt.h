@@ -20,8 +20,11 @@ void attempt_cancel_all(struct route *route);
 
 /* Its claim lasts for as long as an attempt that begins now may take. */
 bool attempt_is_covered(const struct delivery *d, uint64_t now_ns);
-/* It is at the handler from now on; what the request says of it. */
-void attempt_begin(struct delivery *d, int64_t deadline_wall_ms, struct request_facts *facts);
+/* What the request says of the attempt that would begin now; nothing has begun. */
+void attempt_describe(const struct delivery *d, int64_t deadline_wall_ms,
+                      struct request_facts *facts);
+/* It is at the handler from now on. */
+void attempt_begin(struct delivery *d);
 
 struct attempt_end {
     const struct verdict *verdict;

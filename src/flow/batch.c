@@ -102,22 +102,27 @@ static bool may_go(struct delivery *d, uint64_t now_ns)
     return true;
 }
 
-/* Appends the record's event; false: the request is full without it. */
+/*
+ * Appends the record's event; false: the request is full without it, and nothing has come of it. An
+ * event is seldom shorter than its value, which is therefore looked at first: what is large is not
+ * written for nothing.
+ */
 static bool add_event(struct batches *batches, struct batch *batch, struct delivery *d,
                       int64_t deadline_wall_ms)
 {
     struct request_facts facts;
     size_t body_len = batch->body.len, ids_len = batch->ids.bytes.len;
-    attempt_begin(d, deadline_wall_ms, &facts);
+    if (batch->count > 0 && body_len + d->rec.value.len >= batches->max_bytes)
+        return false;
+    attempt_describe(d, deadline_wall_ms, &facts);
     buf_add_char(&batch->body, batch->count > 0 ? ',' : '[');
     batch_event_write(batches->route->template, &facts, &batch->body, &batch->ids.bytes);
     if (batch->count > 0 && batch->body.len >= batches->max_bytes) {
         batch->body.len = body_len;
         batch->ids.bytes.len = ids_len;
-        d->attempt--;
-        d->state = DELIVERY_GATHERED;
         return false;
     }
+    attempt_begin(d);
     if (d->twin)
         metric_add(d->route->metrics.twin_deliveries, 1);
     batch_ids_end(&batch->ids);
