@@ -7,7 +7,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
-#include "record/json_field.h"
+#include "record/json_tree.h"
 
 #define DEPTH 8
 
@@ -36,32 +36,18 @@ static bool check_names(struct json_object *object, const char *const *names, st
     return true;
 }
 
-/* json-c takes what is no JSON: texts in single quotes. */
-static bool is_object(struct slice text)
-{
-    struct json_field whole = {.pointer = ""};
-    return json_find(text, &whole, 1) && whole.kind == JSON_OBJECT;
-}
-
 struct body *body_parse(struct slice text, const char *const *names, struct err *err)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
-    struct json_object *object = NULL;
+    struct json_object *object;
     struct body *body = NULL;
-    if (tokener && text.len > 0 && text.len < INT32_MAX && is_object(text)) {
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        object = json_tokener_parse_ex(tokener, text.data, (int)text.len);
-    }
-    if (!json_object_is_type(object, json_type_object) ||
-        json_tokener_get_error(tokener) != json_tokener_success) {
+    if (!json_tree_read(text, DEPTH, true, &object, NULL) ||
+        !json_object_is_type(object, json_type_object)) {
         (void)err_set(err, ERR_USAGE, "the body is no JSON object");
     } else if (check_names(object, names, err)) {
         body = mem_zalloc(sizeof(*body));
         body->object = json_object_get(object);
     }
     json_object_put(object);
-    if (tokener)
-        json_tokener_free(tokener);
     return body;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "record/json_tree.h"
 
 /* One step of a walk: where a pointer has got to. */
 struct walk {
@@ -152,26 +153,9 @@ static void hide(struct walk *walk, struct json_object *in, const char *pointer)
 /* All of it must be one JSON value. */
 static struct json_object *parse(struct slice value)
 {
-    struct json_tokener *tokener;
     struct json_object *root;
-    /* A NUL ends a text for the parser, and what stands behind it would go unseen. */
-    if (value.len == 0 || value.len > INT32_MAX || memchr(value.data, '\0', value.len) ||
-        !str_is_utf8(value))
-        return NULL;
-    tokener = json_tokener_new_ex(MASKING_DEPTH);
-    if (!tokener)
-        return NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    root = json_tokener_parse_ex(tokener, value.data, (int)value.len);
-    /* A number at the end is only known to be whole when something follows it. */
-    if (json_tokener_get_error(tokener) == json_tokener_continue)
-        root = json_tokener_parse_ex(tokener, "", 1);
-    if (json_tokener_get_error(tokener) != json_tokener_success) {
-        json_object_put(root);
-        root = NULL;
-    }
-    json_tokener_free(tokener);
-    return root;
+    return str_is_utf8(value) && json_tree_read(value, MASKING_DEPTH, false, &root, NULL) ? root
+                                                                                          : NULL;
 }
 
 enum masking_result masking_value(const struct masking *masking, struct slice value,

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/schema_checks.h"
+#include "record/json_tree.h"
 
 enum { JSON_DEPTH = 4, SHOWN_MAX = 60 };
 
@@ -402,14 +403,8 @@ static bool from_member(struct dlq_filter *filter, const char *name, struct json
 
 bool dlq_filter_from_json(struct dlq_filter *filter, struct slice json, struct err *err)
 {
-    if (json.len == 0 || json.len > INT32_MAX)
-        return err_set(err, ERR_INPUT, "filter: no JSON object");
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-    if (!tokener)
-        return err_set(err, ERR_INTERNAL, "filter: out of memory");
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    struct json_object *object = json_tokener_parse_ex(tokener, json.data, (int)json.len);
-    bool ok = json_tokener_get_error(tokener) == json_tokener_success &&
+    struct json_object *object;
+    bool ok = json_tree_read(json, JSON_DEPTH, false, &object, NULL) &&
               json_object_is_type(object, json_type_object);
     if (!ok)
         err_set(err, ERR_INPUT, "filter: no JSON object");
@@ -422,7 +417,6 @@ bool dlq_filter_from_json(struct dlq_filter *filter, struct slice json, struct e
     if (!ok && err && err->code == ERR_USAGE)
         err->code = ERR_INPUT;
     json_object_put(object);
-    json_tokener_free(tokener);
     return ok;
 }
 

@@ -13,6 +13,7 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "record/json_tree.h"
 
 #define DEPTH       6 /* a line needs three */
 #define HEADERS_MAX 100000
@@ -297,32 +298,26 @@ static bool read_members(struct reading *reading)
 
 bool letter_line_read(struct slice text, struct letter_line *line, size_t *column, struct err *err)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
+    struct json_trouble trouble;
     struct reading reading = {.text = text, .line = line, .column = column, .err = err};
     bool ok = false;
     memset(line, 0, sizeof(*line));
     *column = 1;
-    if (text.len > LINE_MAX) {
-        json_tokener_free(tokener);
+    if (text.len > LINE_MAX)
         return err_set(err, ERR_INPUT, "the line is longer than any record");
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     buf_add(&line->bytes, "", 0);
-    reading.root = json_tokener_parse_ex(tokener, text.data, (int)text.len);
-    /* A line that ends early is told by the end of the text. */
-    if (json_tokener_get_error(tokener) == json_tokener_continue)
-        (void)err_set(err, ERR_INPUT, "the line ends within its JSON");
-    else if (json_tokener_get_error(tokener) != json_tokener_success)
-        (void)err_set(err, ERR_INPUT, "no JSON: %s",
-                      json_tokener_error_desc(json_tokener_get_error(tokener)));
-    else if (!json_object_is_type(reading.root, json_type_object))
+    if (!json_tree_read(text, DEPTH, true, &reading.root, &trouble)) {
+        *column = trouble.at + 1;
+        if (trouble.at == text.len)
+            (void)err_set(err, ERR_INPUT, "the line ends within its JSON");
+        else
+            (void)err_set(err, ERR_INPUT, "no JSON: %s", trouble.what);
+    } else if (!json_object_is_type(reading.root, json_type_object)) {
         (void)err_set(err, ERR_INPUT, "no JSON object");
-    else
+    } else {
         ok = read_members(&reading);
-    if (json_tokener_get_error(tokener) != json_tokener_success)
-        *column = json_tokener_get_parse_end(tokener) + 1;
+    }
     json_object_put(reading.root);
-    json_tokener_free(tokener);
     if (!ok)
         letter_line_deinit(line);
     return ok;

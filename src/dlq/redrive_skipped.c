@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "record/json_tree.h"
 
 enum { JSON_DEPTH = 4, HEAD = 3 /* reason, topic, partition */, TAIL = 2 /* of the JSON */ };
 
@@ -271,20 +272,14 @@ static bool read_object(struct redrive_skipped *list, struct json_object *object
 struct redrive_skipped *redrive_skipped_read(struct slice value, struct err *err)
 {
     struct redrive_skipped *list = redrive_skipped_new();
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
     struct json_object *object = NULL;
-    if (tokener && value.len > 0 && value.len <= REDRIVE_SKIPPED_MAX) {
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        object = json_tokener_parse_ex(tokener, value.data, (int)value.len);
-    }
-    if (!object || json_tokener_get_error(tokener) != json_tokener_success ||
+    if (value.len > REDRIVE_SKIPPED_MAX ||
+        !json_tree_read(value, JSON_DEPTH, false, &object, NULL) || !object ||
         !read_object(list, object)) {
         redrive_skipped_free(&list);
         (void)err_set(err, ERR_INPUT, "no list of skipped letters");
     }
     json_object_put(object);
-    if (tokener)
-        json_tokener_free(tokener);
     return list;
 }
 

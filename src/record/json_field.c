@@ -18,6 +18,7 @@ struct scan {
     const char *end;
     struct json_field *fields;
     size_t count;
+    int depth_max;
 };
 
 struct path {
@@ -270,7 +271,7 @@ static void forget_earlier(struct scan *scan, const struct path *path)
 
 static bool scan_object(struct scan *scan, const struct path *path, int depth)
 {
-    if (depth == JSON_DEPTH_MAX || !take(scan, '{'))
+    if (depth == scan->depth_max || !take(scan, '{'))
         return false;
     skip_blanks(scan);
     if (take(scan, '}'))
@@ -294,7 +295,7 @@ static bool scan_object(struct scan *scan, const struct path *path, int depth)
 
 static bool scan_array(struct scan *scan, const struct path *path, int depth)
 {
-    if (depth == JSON_DEPTH_MAX || !take(scan, '['))
+    if (depth == scan->depth_max || !take(scan, '['))
         return false;
     skip_blanks(scan);
     if (take(scan, ']'))
@@ -371,7 +372,7 @@ bool json_find(struct slice text, struct json_field *fields, size_t count)
     if (slice_is_null(text))
         return false;
 
-    struct scan scan = {text.data, text.data + text.len, fields, count};
+    struct scan scan = {text.data, text.data + text.len, fields, count, JSON_DEPTH_MAX};
     take_word(&scan, SLICE_LIT("\xef\xbb\xbf"));
     bool ok = scan_value(&scan, &path, 0);
     skip_blanks(&scan);
@@ -382,9 +383,19 @@ bool json_find(struct slice text, struct json_field *fields, size_t count)
     return false;
 }
 
+bool json_check(struct slice text, int depth_max, size_t *at)
+{
+    static const struct path nothing;
+    struct scan scan = {text.data, text.data + text.len, NULL, 0, depth_max};
+    bool ok = scan_value(&scan, &nothing, 0);
+    skip_blanks(&scan);
+    *at = (size_t)(scan.at - text.data);
+    return ok && scan.at == scan.end;
+}
+
 void json_walk_begin(struct json_walk *walk, struct slice text)
 {
-    struct scan scan = {text.data, text.data + text.len, NULL, 0};
+    struct scan scan = {text.data, text.data + text.len, NULL, 0, JSON_DEPTH_MAX};
     skip_blanks(&scan);
     walk->begun = false;
     walk->is_object = take(&scan, '{');
@@ -395,7 +406,7 @@ void json_walk_begin(struct json_walk *walk, struct slice text)
 bool json_walk_next(struct json_walk *walk, struct slice *name, struct slice *value)
 {
     static const struct path nothing;
-    struct scan scan = {walk->at, walk->end, NULL, 0};
+    struct scan scan = {walk->at, walk->end, NULL, 0, JSON_DEPTH_MAX};
     walk->at = walk->end; /* unless there is one more */
     *name = SLICE_NULL;
     skip_blanks(&scan);

@@ -41,6 +41,12 @@ enum { JSON_FIELDS_MAX = 4, JSON_DEPTH_MAX = 32 };
 bool json_find(struct slice text, struct json_field *fields, size_t count) MUST_CHECK;
 
 /*
+ * All of the text is one JSON value (RFC 8259), nested no deeper than depth_max; else *at is where
+ * it is not, the text's end where more was wanted. Bytes that are not UTF-8 pass inside strings.
+ */
+bool json_check(struct slice text, int depth_max, size_t *at) MUST_CHECK;
+
+/*
  * The bytes of a JSON_STRING: borrowed from the text where it has no escapes, else added to store,
  * which must have room reserved for raw.len bytes (so that earlier slices into it stay good). False
  * for half a surrogate pair.

@@ -2,6 +2,7 @@
 
 What is missing (Java, Redis, the built program) skips on a laptop and fails where CI=true."""
 
+import os
 import pathlib
 import sys
 
@@ -13,6 +14,11 @@ from support import slow  # noqa: E402
 from support.broker import Broker  # noqa: E402
 from support.needs import programs  # noqa: E402,F401 pylint: disable=unused-import
 from support.world import World  # noqa: E402
+
+
+# The readline of some Pythons tells its children of a terminal that is not there.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 
 def pytest_configure(config):
