@@ -227,6 +227,42 @@ static void test_name_cache_hash_is_of_what_stands_there_now(void **state)
     name_cache_free(&names);
 }
 
+static void test_name_cache_tells_a_name_from_its_beginning(void **state)
+{
+    static const char name[] = "orders";
+    struct name_cache *names = name_cache_new();
+    uint8_t whole[8], beginning[8];
+    (void)state;
+    memcpy(whole, name_cache_hash(names, name, 6), sizeof(whole));
+    memcpy(beginning, name_cache_hash(names, name, 5), sizeof(beginning));
+    assert_memory_not_equal(beginning, whole, sizeof(whole));
+    assert_memory_equal(name_cache_hash(names, name, 6), whole, sizeof(whole));
+    assert_memory_equal(name_cache_hash(names, "order", 5), beginning, sizeof(beginning));
+    name_cache_free(&names);
+}
+
+/* Where a hash stands tells whether it was made anew: that is always the first place of a set. */
+static void test_name_cache_keeps_two_names_of_a_set(void **state)
+{
+    enum { NAMES = 20000 };
+    static char texts[NAMES][8];
+    struct name_cache *names = name_cache_new();
+    int other = 0;
+    (void)state;
+    for (int i = 0; i < NAMES; i++)
+        snprintf(texts[i], sizeof(texts[i]), "%05d", i);
+    const uint8_t *first = name_cache_hash(names, texts[0], 5), *now;
+    do {
+        assert_true(++other < NAMES);
+        now = name_cache_hash(names, texts[other], 5);
+    } while (now != first);
+    now = name_cache_hash(names, texts[0], 5);
+    assert_ptr_not_equal(now, first);
+    assert_ptr_equal(name_cache_hash(names, texts[other], 5), first);
+    assert_ptr_equal(name_cache_hash(names, texts[0], 5), now);
+    name_cache_free(&names);
+}
+
 /* "A = 1," in a table, or "local A, B = 0, 1" gives the number of B; -1 where the name is not
  * there. */
 static int number_of(const char *lua, const char *name)
@@ -313,6 +349,8 @@ int main(void)
         cmocka_unit_test(test_build_names_what_operations_share_once),
         cmocka_unit_test(test_numbers_are_big_endian_and_read_as_written),
         cmocka_unit_test(test_name_cache_hash_is_of_what_stands_there_now),
+        cmocka_unit_test(test_name_cache_tells_a_name_from_its_beginning),
+        cmocka_unit_test(test_name_cache_keeps_two_names_of_a_set),
         cmocka_unit_test(test_codes_of_the_scripts_are_those_of_the_enum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +12,16 @@
 #include <hiredis/alloc.h>
 
 #include "ledger/blocks.h"
+
+/* Blocks that went back to the allocator beneath. */
+static atomic_uint freed;
+
+static void counted_free(void *block)
+{
+    if (block)
+        freed++;
+    free(block);
+}
 
 /* A block that is kept now, and the only one. */
 static void *kept_block(size_t size)
@@ -51,6 +62,23 @@ static void test_blocks_realloc_into_the_kept_one_keeps_the_bytes(void **state)
     hi_free(text);
 }
 
+static void test_blocks_realloc_to_less_copies_no_more_than_that(void **state)
+{
+    (void)state;
+    char *text = hi_malloc(64 * 1024);
+    memset(text, 't', 64 * 1024);
+    char *block = kept_block(4096);
+    unsigned before = freed;
+    text = hi_realloc(text, 2048); /* the sanitizer would tell of more */
+    assert_ptr_equal(text, block);
+    assert_int_equal(text[2047], 't');
+    if (malloc_usable_size(block) > 2048)
+        assert_int_equal(text[2048], 'b');
+    assert_int_equal(freed, before); /* the larger one is kept in its place */
+    hi_free(text);
+    assert_int_equal(freed, before + 1);
+}
+
 static void test_blocks_larger_request_does_not_get_the_kept_one(void **state)
 {
     (void)state;
@@ -79,6 +107,32 @@ static void test_blocks_smaller_one_does_not_replace_the_kept_one(void **state)
     hi_free(smaller);
 }
 
+static void test_blocks_larger_one_replaces_the_kept_one_which_is_freed(void **state)
+{
+    (void)state;
+    void *block = kept_block(2048), *larger = malloc(16 * 1024);
+    unsigned before = freed;
+    hi_free(larger);
+    assert_int_equal(freed, before + 1);
+    void *again = hi_malloc(1024);
+    assert_ptr_equal(again, larger);
+    assert_ptr_not_equal(again, block);
+    hi_free(again);
+}
+
+/* What is small costs little, and what is very large is not held on to. */
+static void test_blocks_neither_small_nor_very_large_ones_are_kept(void **state)
+{
+    static const size_t sizes[] = {1, 16, 900, 300 * 1024};
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        free(hi_malloc(1024)); /* nothing is kept */
+        unsigned before = freed;
+        hi_free(hi_malloc(sizes[i]));
+        assert_int_equal(freed, before + 1);
+    }
+}
+
 static void test_blocks_free_of_nothing_does_nothing(void **state)
 {
     (void)state;
@@ -88,17 +142,19 @@ static void test_blocks_free_of_nothing_does_nothing(void **state)
 static void *on_thread(void *arg)
 {
     *(void **)arg = kept_block(4096);
-    return NULL; /* what it kept goes: the sanitizer would tell */
+    return NULL; /* what it kept goes */
 }
 
 static void test_blocks_kept_one_goes_with_its_thread(void **state)
 {
     pthread_t thread;
     void *block = NULL;
+    unsigned before = freed;
     (void)state;
     assert_int_equal(pthread_create(&thread, NULL, on_thread, &block), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_non_null(block);
+    assert_int_equal(freed, before + 1);
 }
 
 int main(void)
@@ -106,11 +162,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_large_one_is_given_out_again),
         cmocka_unit_test(test_blocks_realloc_into_the_kept_one_keeps_the_bytes),
+        cmocka_unit_test(test_blocks_realloc_to_less_copies_no_more_than_that),
         cmocka_unit_test(test_blocks_larger_request_does_not_get_the_kept_one),
         cmocka_unit_test(test_blocks_smaller_one_does_not_replace_the_kept_one),
+        cmocka_unit_test(test_blocks_larger_one_replaces_the_kept_one_which_is_freed),
+        cmocka_unit_test(test_blocks_neither_small_nor_very_large_ones_are_kept),
         cmocka_unit_test(test_blocks_free_of_nothing_does_nothing),
         cmocka_unit_test(test_blocks_kept_one_goes_with_its_thread),
     };
+    hiredisAllocFuncs counted = hiredisAllocFns;
+    counted.freeFn = counted_free;
+    (void)hiredisSetAllocators(&counted);
     blocks_install();
     blocks_install();
     return cmocka_run_group_tests(tests, NULL, NULL);

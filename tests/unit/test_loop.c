@@ -35,6 +35,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct world *world = *state;
+    clock_set_for_test(NULL, NULL);
     loop_free(&world->loop);
     loop_free(&world->loop); /* twice is fine */
     return world->loop ? -1 : 0;
@@ -587,7 +588,6 @@ static void test_loop_mono_ns_is_read_once_a_turn_and_never_before_it(void **sta
     }
     look_twice(&glance); /* outside of a turn nobody would forget it */
     assert_true(glance.mono_ns[1] > glance.mono_ns[0] && glance.wall_ms[1] > glance.wall_ms[0]);
-    clock_set_for_test(NULL, NULL);
 }
 
 static void test_loop_mono_ns_of_a_callback_is_of_after_the_wait(void **state)
@@ -604,6 +604,38 @@ static void test_loop_mono_ns_of_a_callback_is_of_after_the_wait(void **state)
     loop_timer_deinit(&timer);
 }
 
+/* A callback of a turn, and the task that it defers to the turn's end. */
+struct glances {
+    struct glance callback, task;
+};
+
+static void look_and_defer(void *arg)
+{
+    struct glances *glances = arg;
+    look_twice(&glances->callback);
+    loop_defer(glances->task.loop, &glances->task.task);
+}
+
+static void test_loop_mono_ns_of_a_task_is_of_after_the_callbacks_and_not_kept(void **state)
+{
+    struct world *world = *state;
+    struct glances glances = {{.loop = world->loop}, {.loop = world->loop}};
+    loop_task_init(&glances.task.task, look_twice, &glances.task);
+    clock_set_for_test(ticking_mono_ns, ticking_wall_ms);
+    for (int turn = 0; turn < 2; turn++) {
+        uint64_t before_ns = clock_mono_ns();
+        int64_t before_ms = clock_wall_ms();
+        glances.callback.mono_ns[0] = 0;
+        loop_post(world->loop, look_and_defer, &glances);
+        while (glances.callback.mono_ns[0] == 0)
+            loop_turn(world->loop, true);
+        assert_true(glances.callback.mono_ns[0] > before_ns);
+        assert_true(glances.callback.wall_ms[0] > before_ms);
+        assert_true(glances.task.mono_ns[0] > glances.callback.mono_ns[1]);
+        assert_true(glances.task.wall_ms[0] > glances.callback.wall_ms[1]);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -618,6 +650,7 @@ int main(void)
         TEST(test_loop_task_cancel_of_a_last_task_stops_it),
         TEST(test_loop_mono_ns_is_read_once_a_turn_and_never_before_it),
         TEST(test_loop_mono_ns_of_a_callback_is_of_after_the_wait),
+        TEST(test_loop_mono_ns_of_a_task_is_of_after_the_callbacks_and_not_kept),
         TEST(test_loop_turn_blocking_with_a_queued_task_does_not_wait),
         TEST(test_loop_task_cancel_before_it_runs_stops_it),
         TEST(test_loop_task_cancel_from_a_task_of_the_same_turn_stops_it),
