@@ -271,7 +271,8 @@ int main(int argc, char **argv)
     struct run run = {.loop = loop_new(&err)};
     if (!run.loop || total < conns || conns == 0)
         die("usage");
-    run.client = handler_client_new(run.loop, &config, (uint32_t)conns, &err);
+    struct handler_pools *pools = handler_pools_new(run.loop);
+    run.client = handler_client_new(pools, &config, (uint32_t)conns, &err);
     if (!run.client) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
@@ -293,6 +294,7 @@ int main(int argc, char **argv)
     send_raw(port, request_bytes, total, conns);
     report("least ", total, conns, 0, began, cpu);
     handler_client_free(&run.client);
+    handler_pools_free(&pools);
     loop_free(&run.loop);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);

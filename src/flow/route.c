@@ -471,7 +471,7 @@ static bool make_handler(struct route *route, struct err *err)
     route->slots = requests * handler->batch_max_records;
     if (handler->batch_max_records > 1)
         route->batches = batches_new(route, requests);
-    route->client = handler_client_new(route->loop, handler, requests, err);
+    route->client = handler_client_new(route->worker->handlers, handler, requests, err);
     if (!route->client)
         return false;
     route->template = request_template_new(route->config, err);

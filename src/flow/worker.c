@@ -66,6 +66,7 @@ static bool make_parts(struct worker *worker, struct err *err)
         return false;
     if (worker->spool && worker->index == 0)
         worker->replay = replay_new(worker);
+    worker->handlers = handler_pools_new(worker->loop);
     worker->routes = mem_calloc(config->route_count, sizeof(struct route *));
     for (size_t i = 0; i < config->route_count; i++) {
         worker->routes[i] = route_new(worker, &config->routes[i], err);
@@ -97,6 +98,7 @@ static void teardown(struct worker *worker)
     for (size_t i = 0; i < worker->route_count; i++)
         route_free(&worker->routes[i]);
     mem_free(worker->routes);
+    handler_pools_free(&worker->handlers);
     spool_client_free(&worker->spool);
     turns_deinit(&worker->turns);
     loop_free(&worker->loop);

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "flow/turns.h"
 #include "flow/worker.h"
+#include "handler/pools.h"
 #include "kafka/admin.h"
 #include "kafka/producer.h"
 #include "ledger/ledger.h"
@@ -31,8 +32,9 @@ struct worker {
     struct ledger *ledger;
     struct kafka_producer *producer;
     struct kafka_admin *admin;
-    struct spool_client *spool; /* NULL: there is none */
-    struct replay *replay;      /* of the first worker, where there is a spool */
+    struct spool_client *spool;     /* NULL: there is none */
+    struct replay *replay;          /* of the first worker, where there is a spool */
+    struct handler_pools *handlers; /* the connections that its routes share */
     struct route **routes;
     size_t route_count;
     size_t routes_stopped;

@@ -1,6 +1,7 @@
 /*
- * The HTTP/1.1 client to one route's handler: a keep-alive pool with a total deadline per call, on
- * one worker's loop. Narrow on purpose, so that it can be replaced. Owning thread: the worker's.
+ * The HTTP/1.1 client to one route's handler, with a total deadline per call, on one worker's loop;
+ * connections are kept alive, and shared with the worker's other routes to the same handler
+ * (pools.h). Narrow on purpose, so that it can be replaced. Owning thread: the worker's.
  *
  * A call is embedded in its owner. `done` runs exactly once per handler_client_send, never inside
  * it, also after a cancel (with error HANDLER_RESET and cancelled set; an answer that had come
@@ -15,9 +16,9 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/loop.h"
 #include "base/slice.h"
 #include "config/config.h"
+#include "handler/pools.h"
 
 struct handler_client;
 struct handler_conn;
@@ -54,16 +55,20 @@ struct handler_call {
     uint64_t ended_ns;            /* when the answer was whole, or it failed */
 
     /* the client's */
+    struct handler_client *client;
     struct handler_conn *conn;
-    struct handler_call *next, *prev;
+    struct handler_call *next;
     uint64_t sent_ns;
     bool retried_reset;
 };
 
-/* Reads TLS files and checks the URL; does not connect. max_in_flight bounds the connections. */
-struct handler_client *handler_client_new(struct loop *loop, const struct handler_config *config,
+/* Reads TLS files and checks the URL; does not connect. The pools are borrowed, config is not kept.
+ */
+struct handler_client *handler_client_new(struct handler_pools *pools,
+                                          const struct handler_config *config,
                                           uint32_t max_in_flight, struct err *err) MUST_CHECK;
-/* Every call must be done or cancelled and done before. */
+/* Every call must be done or cancelled and done before. Where others use its connections they stay.
+ */
 void handler_client_free(struct handler_client **client);
 /* The caller keeps at most max_in_flight calls open; more is a broken invariant. now_ns: the time,
  * which the caller has just read for the deadline. */

@@ -266,11 +266,9 @@ static const struct http_parser_settings settings = {
     .on_message_complete = on_message_complete,
 };
 
-void http_answer_init(struct http_answer *answer, uint64_t max_body)
+void http_answer_init(struct http_answer *answer)
 {
     memset(answer, 0, sizeof(*answer));
-    answer->max_body = max_body;
-    http_answer_begin(answer);
 }
 
 void http_answer_deinit(struct http_answer *answer)
@@ -278,13 +276,10 @@ void http_answer_deinit(struct http_answer *answer)
     buf_deinit(&answer->body);
 }
 
-void http_answer_keep_bodies(struct http_answer *answer)
+void http_answer_begin(struct http_answer *answer, uint64_t max_body, bool keeps_bodies)
 {
-    answer->keeps_bodies = true;
-}
-
-void http_answer_begin(struct http_answer *answer)
-{
+    answer->max_body = max_body;
+    answer->keeps_bodies = keeps_bodies;
     answer->status = 0;
     answer->body_len = 0;
     answer->head_len = 0;

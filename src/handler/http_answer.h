@@ -65,13 +65,11 @@ enum http_answer_state {
     HTTP_ANSWER_BROKEN, /* not HTTP, or beyond a limit: `problem` says which */
 };
 
-void http_answer_init(struct http_answer *answer, uint64_t max_body);
+void http_answer_init(struct http_answer *answer);
 void http_answer_deinit(struct http_answer *answer);
-/* From now on the bodies of 2xx are kept as they are, for the caller to read: they say no detail.
- */
-void http_answer_keep_bodies(struct http_answer *answer);
-/* Makes ready for the next answer on the connection. */
-void http_answer_begin(struct http_answer *answer);
+/* Makes ready for the next answer on the connection. keeps_bodies: those of 2xx are kept as they
+ * are, for the caller to read, and say no detail. */
+void http_answer_begin(struct http_answer *answer, uint64_t max_body, bool keeps_bodies);
 
 /* Bytes behind a whole answer are not read; they clear keep_alive, as nobody asked for them. */
 enum http_answer_state http_answer_feed(struct http_answer *answer, const char *data, size_t len);

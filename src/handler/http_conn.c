@@ -1,7 +1,7 @@
 /*
  * The state machine of one connection, from the moment that it can be written (http_connect.c
  * brings it there). One request at a time (request line, head, length, body), written from where
- * its bytes stand unless it is small, and answered in place from the client's one read buffer.
+ * its bytes stand unless it is small, and answered in place from the pool's one read buffer.
  *
  * Invariants: a connection has a call in every state but IDLE and DEAD; its read event is pending
  * from connected to closed, so an exchange costs no epoll_ctl; a call that ends does so through
@@ -9,7 +9,7 @@
  * reused. A request that is given up cannot arrive later: its socket goes by RST, by which the
  * kernel drops what it still holds; that is so from the socket's beginning, so that it holds for a
  * process that is killed too, and only what ends in order is closed in order. Must not: call the
- * owner of a call (the client's task does), or free a connection (same).
+ * owner of a call (the pool's task does), or free a connection (same).
  */
 #include "handler/http_conn.h"
 
@@ -39,16 +39,14 @@
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
-struct handler_conn *http_conn_new(struct handler_client *client)
+struct handler_conn *http_conn_new(struct handler_pool *pool)
 {
     struct handler_conn *conn = mem_zalloc(sizeof(*conn));
 
-    conn->client = client;
+    conn->pool = pool;
     conn->fd = -1;
     conn->due_ns = UINT64_MAX;
-    http_answer_init(&conn->answer, client->max_response_bytes);
-    if (client->keeps_bodies)
-        http_answer_keep_bodies(&conn->answer);
+    http_answer_init(&conn->answer);
     return conn;
 }
 
@@ -78,9 +76,9 @@ bool http_conn_open_socket(struct handler_conn *conn, int family)
         setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         set_reset_on_close(conn, true);
     }
-    event_assign(&conn->read_event, conn->client->base, conn->fd, EV_READ | EV_PERSIST, on_readable,
+    event_assign(&conn->read_event, conn->pool->base, conn->fd, EV_READ | EV_PERSIST, on_readable,
                  conn);
-    event_assign(&conn->write_event, conn->client->base, conn->fd, EV_WRITE, on_writable, conn);
+    event_assign(&conn->write_event, conn->pool->base, conn->fd, EV_WRITE, on_writable, conn);
     return true;
 }
 
@@ -98,7 +96,7 @@ void http_conn_close_socket(struct handler_conn *conn)
 static void bury(struct handler_conn *conn)
 {
     http_conn_close_socket(conn);
-    handler_client_bury(conn->client, conn);
+    handler_pool_bury(conn->pool, conn);
 }
 
 void http_conn_close(struct handler_conn *conn)
@@ -143,7 +141,7 @@ void http_conn_fail(struct handler_conn *conn, enum handler_error error, const c
     answer->code[0] = '\0';
     snprintf(answer->detail, sizeof(answer->detail), "%s", text);
     give_up(conn);
-    handler_client_complete(conn->client, call, clock_mono_ns());
+    handler_pool_complete(conn->pool, call, clock_mono_ns());
 }
 
 /* Bytes that left on the connection, ever. */
@@ -184,7 +182,7 @@ static void fail_reset(struct handler_conn *conn, bool orderly, const char *text
     take_call(conn);
     call->retried_reset = true;
     give_up(conn);
-    handler_client_open(conn->client, call);
+    handler_pool_open(conn->pool, call);
 }
 
 /* The body changes its owner without a copy. */
@@ -213,11 +211,11 @@ static void finish(struct handler_conn *conn)
         conn->reused = true;
         conn->idle_ns = now_ns;
         conn->state = HTTP_CONN_IDLE;
-        handler_client_put_idle(conn->client, conn);
+        handler_pool_put_idle(conn->pool, conn);
     } else {
         http_conn_close(conn);
     }
-    handler_client_complete(conn->client, call, now_ns);
+    handler_pool_complete(conn->pool, call, now_ns);
 }
 
 /* ---- the answer ---- */
@@ -254,7 +252,7 @@ static enum io io_of(struct handler_conn *conn, enum http_tls_result result)
 
 static enum io read_some(struct handler_conn *conn, size_t *len)
 {
-    char *into = conn->client->scratch;
+    char *into = conn->pool->scratch;
 
     if (conn->tls)
         return io_of(conn, http_tls_read(conn->tls, into, HTTP_SCRATCH_BYTES, len));
@@ -297,7 +295,7 @@ static void read_answer(struct handler_conn *conn)
         case IO_DONE:
             break;
         }
-        switch (http_answer_feed(&conn->answer, conn->client->scratch, len)) {
+        switch (http_answer_feed(&conn->answer, conn->pool->scratch, len)) {
         case HTTP_ANSWER_WHOLE:
             finish(conn);
             return;
@@ -328,7 +326,7 @@ static int parts_of(const struct handler_conn *conn, struct iovec parts[4])
 {
     const struct handler_call *call = conn->call;
     const struct slice all[4] = {
-        {conn->client->prefix.data, conn->client->prefix.len},
+        buf_slice(&call->client->prefix),
         call->head,
         {conn->length_line, conn->length_line_len},
         call->body,
@@ -356,7 +354,7 @@ static size_t gather(struct handler_conn *conn, const struct iovec *parts, int c
     for (int i = 0; i < count && len < HTTP_SCRATCH_BYTES; i++) {
         size_t room = HTTP_SCRATCH_BYTES - len;
         size_t take = parts[i].iov_len < room ? parts[i].iov_len : room;
-        memcpy(conn->client->scratch + len, parts[i].iov_base, take);
+        memcpy(conn->pool->scratch + len, parts[i].iov_base, take);
         len += take;
     }
     return len;
@@ -371,7 +369,7 @@ static ssize_t send_parts(struct handler_conn *conn, struct iovec *parts, int co
     if (left <= SEND_WHOLE_MAX)
         gather(conn, parts, count);
     do {
-        n = left <= SEND_WHOLE_MAX ? send(conn->fd, conn->client->scratch, left, MSG_NOSIGNAL)
+        n = left <= SEND_WHOLE_MAX ? send(conn->fd, conn->pool->scratch, left, MSG_NOSIGNAL)
                                    : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     return n;
@@ -385,7 +383,7 @@ static enum io write_some(struct handler_conn *conn)
 
     if (conn->tls) {
         size_t len = gather(conn, parts, count);
-        enum io io = io_of(conn, http_tls_write(conn->tls, conn->client->scratch, len, &done));
+        enum io io = io_of(conn, http_tls_write(conn->tls, conn->pool->scratch, len, &done));
         conn->sent += done;
         return io;
     }
@@ -452,17 +450,18 @@ static void set_length_line(struct handler_conn *conn, size_t len)
 void http_conn_begin_request(struct handler_conn *conn)
 {
     const struct handler_call *call = conn->call;
+    const struct handler_client *client = call->client;
 
     set_length_line(conn, call->body.len);
     conn->left_before = bytes_written(conn);
     conn->idled_ns = conn->reused ? call->sent_ns - conn->idle_ns : 0;
     conn->sent = 0;
-    conn->request_len = conn->client->prefix.len + call->head.len + conn->length_line_len +
+    conn->request_len = client->prefix.len + call->head.len + conn->length_line_len +
                         call->body.len;
-    http_answer_begin(&conn->answer);
+    http_answer_begin(&conn->answer, client->max_response_bytes, client->keeps_bodies);
     conn->state = HTTP_CONN_SENDING;
     conn->due_ns = call->deadline_ns;
-    handler_client_watch(conn->client, conn);
+    handler_pool_watch(conn->pool, conn);
     write_request(conn);
 }
 

@@ -1,15 +1,15 @@
 /*
- * One connection to the handler and the client that owns it; private to client.c, http_conn.c and
- * http_connect.c.
+ * One connection to the handler, and what it reads of a client; private to this folder.
  *
- *                 handler_client_send
+ *                 handler_pool_send
  *        idle one |            | none
  *                 v            v
  *   +--------> SENDING <- HANDSHAKE <- CONNECTING <- RESOLVING
  *   |             |           (TLS)     next address
  *   |             v
- *  IDLE <----- WAITING            any of them -> DEAD on error, time, cancel; freed by the client's
- * task answer whole, kept alive
+ *  IDLE <----- WAITING
+ *      answer whole,       any of them -> DEAD on error, time, cancel;
+ *      kept alive          freed by the pool's task
  */
 #ifndef OG_HANDLER_HTTP_CONN_H
 #define OG_HANDLER_HTTP_CONN_H
@@ -23,9 +23,7 @@
 #include "handler/client.h"
 #include "handler/http_answer.h"
 #include "handler/http_tls.h"
-#include "handler/http_url.h"
-
-#define HTTP_SCRATCH_BYTES (64 * 1024)
+#include "handler/pool.h"
 
 enum http_conn_state {                       /* ends by time at: */
                        HTTP_CONN_RESOLVING,  /* connect_due_ns */
@@ -35,11 +33,11 @@ enum http_conn_state {                       /* ends by time at: */
                        HTTP_CONN_SENDING,    /* the call's deadline */
                        HTTP_CONN_WAITING,    /* the call's deadline */
                        HTTP_CONN_IDLE,       /* idle_timeout */
-                       HTTP_CONN_DEAD,       /* the client's next task */
+                       HTTP_CONN_DEAD,       /* the pool's next task */
 };
 
 struct handler_conn {
-    struct handler_client *client;
+    struct handler_pool *pool;
     struct handler_call *call; /* NULL when IDLE or DEAD */
     enum http_conn_state state;
     int fd; /* -1: none yet, or closed */
@@ -63,45 +61,20 @@ struct handler_conn {
     struct handler_conn *idle_next, *idle_prev; /* of the idle ones, latest first */
 };
 
+/* What a connection reads of the client whose call it has. */
 struct handler_client {
-    struct loop *loop;
-    struct event_base *base;
-    struct http_url url;
+    struct handler_pools *pools;
+    struct handler_pool *pool;
     struct buf prefix; /* request line and Host */
-    struct resolver *resolver;
-    struct http_tls *tls; /* NULL: plain */
-    int64_t connect_timeout_ms, idle_timeout_ms;
     uint64_t max_response_bytes;
-    bool keeps_bodies; /* the calls are batches */
-    uint32_t max_conns;
-    uint32_t conn_count;
-    size_t address_hint; /* the one that answered last is tried first */
-    struct handler_conn *conns, *idle, *dead;
-    struct handler_call *done_first, *done_last; /* to be told by the task */
-    struct loop_task task;
-    struct loop_timer sweep;
-    uint64_t sweep_at_ns;  /* UINT64_MAX: not armed */
-    uint64_t want_said_ns; /* when the want of descriptors was logged last; 0: never */
-    char *scratch;         /* HTTP_SCRATCH_BYTES: what is read, and requests being gathered */
+    bool keeps_bodies;   /* the calls are batches */
+    uint32_t max_calls;  /* that may be open */
+    uint32_t open_calls; /* sent, and not told done */
 };
-
-/* client.c */
-
-/* The call's answer is filled; done follows from the task. */
-void handler_client_complete(struct handler_client *client, struct handler_call *call,
-                             uint64_t now_ns);
-/* The connection must be looked at when its due_ns comes. */
-void handler_client_watch(struct handler_client *client, const struct handler_conn *conn);
-/* Its idle_ns is set. */
-void handler_client_put_idle(struct handler_client *client, struct handler_conn *conn);
-/* Takes the connection off all lists; it is freed by the task. */
-void handler_client_bury(struct handler_client *client, struct handler_conn *conn);
-/* Opens a connection for the call. */
-void handler_client_open(struct handler_client *client, struct handler_call *call);
 
 /* http_conn.c. None of them tells a caller anything inside: completions go through the task. */
 
-struct handler_conn *http_conn_new(struct handler_client *client);
+struct handler_conn *http_conn_new(struct handler_pool *pool);
 void http_conn_free(struct handler_conn *conn);
 /* Sends the call on an idle connection. */
 void http_conn_send(struct handler_conn *conn, struct handler_call *call);

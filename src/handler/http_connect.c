@@ -29,7 +29,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static void fail_connect(struct handler_conn *conn, const char *why)
 {
-    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
+    const struct net_addresses *known = resolver_addresses(conn->pool->resolver);
     char address[NET_ADDRESS_TEXT_MAX] = "the handler";
     char text[256];
 
@@ -44,7 +44,7 @@ void http_connect_handshake(struct handler_conn *conn)
     struct err err = {0};
 
     conn->due_ns = conn->connect_due_ns;
-    handler_client_watch(conn->client, conn);
+    handler_pool_watch(conn->pool, conn);
     switch (http_tls_handshake(conn->tls, &err)) {
     case HTTP_TLS_DONE:
         http_conn_begin_request(conn);
@@ -65,13 +65,13 @@ static void on_connected(struct handler_conn *conn)
 {
     struct err err = {0};
 
-    conn->client->address_hint = conn->address_at;
+    conn->pool->address_hint = conn->address_at;
     event_add(&conn->read_event, NULL);
-    if (!conn->client->tls) {
+    if (!conn->pool->tls) {
         http_conn_begin_request(conn);
         return;
     }
-    conn->tls = http_tls_session_new(conn->client->tls, conn->fd, &err);
+    conn->tls = http_tls_session_new(conn->pool->tls, conn->fd, &err);
     if (!conn->tls) {
         http_conn_fail(conn, HANDLER_TLS, err.text);
         return;
@@ -82,14 +82,14 @@ static void on_connected(struct handler_conn *conn)
 
 /* Each call fails as if the handler were away; that it is this process must be said. Keeps errno.
  */
-static void say_what_is_wanting(struct handler_client *client, uint64_t now_ns)
+static void say_what_is_wanting(struct handler_pool *pool, uint64_t now_ns)
 {
     int error = errno;
 
     if ((error != EMFILE && error != ENFILE) ||
-        (client->want_said_ns != 0 && now_ns - client->want_said_ns < SAY_AGAIN_NS))
+        (pool->want_said_ns != 0 && now_ns - pool->want_said_ns < SAY_AGAIN_NS))
         return;
-    client->want_said_ns = now_ns;
+    pool->want_said_ns = now_ns;
     log_error("no_descriptors", LOG_STR("error", strerror(error)),
               LOG_STR("hint", "no connection to the handler can be opened: raise the limit of open "
                               "files (ulimit -n, LimitNOFILE)"),
@@ -100,17 +100,17 @@ static void say_what_is_wanting(struct handler_client *client, uint64_t now_ns)
 /* Begins to connect to the address at hand. False with errno set: it failed at once. */
 static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
 {
-    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
+    const struct net_addresses *known = resolver_addresses(conn->pool->resolver);
     const struct net_address *address = &known->items[conn->address_at];
 
     conn->state = HTTP_CONN_CONNECTING;
     if (!http_conn_open_socket(conn, address->name.ss_family)) {
-        say_what_is_wanting(conn->client, now_ns);
+        say_what_is_wanting(conn->pool, now_ns);
         return false;
     }
     /* An address that swallows packets must leave time for the others. */
     conn->due_ns = now_ns + (conn->connect_due_ns - now_ns) / conn->addresses_left;
-    handler_client_watch(conn->client, conn);
+    handler_pool_watch(conn->pool, conn);
     if (connect(conn->fd, (const struct sockaddr *)(const void *)&address->name, address->len) ==
         0) {
         on_connected(conn);
@@ -120,7 +120,7 @@ static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
         http_conn_close_socket(conn);
         conn->connect_again = true;
         conn->due_ns = earlier(now_ns + CONNECT_AGAIN_NS, conn->connect_due_ns);
-        handler_client_watch(conn->client, conn);
+        handler_pool_watch(conn->pool, conn);
         return true;
     }
     if (errno != EINPROGRESS && errno != EINTR)
@@ -132,7 +132,7 @@ static bool connect_address(struct handler_conn *conn, uint64_t now_ns)
 /* Goes on to the next address after a failure for the reason given; NULL: begins. */
 static void next_address(struct handler_conn *conn, const char *why)
 {
-    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
+    const struct net_addresses *known = resolver_addresses(conn->pool->resolver);
 
     if (why) {
         http_conn_close_socket(conn);
@@ -159,33 +159,33 @@ static void next_address(struct handler_conn *conn, const char *why)
 
 static void try_addresses(struct handler_conn *conn)
 {
-    const struct net_addresses *known = resolver_addresses(conn->client->resolver);
+    const struct net_addresses *known = resolver_addresses(conn->pool->resolver);
 
-    conn->address_at = conn->client->address_hint % known->count;
+    conn->address_at = conn->pool->address_hint % known->count;
     conn->addresses_left = known->count;
     next_address(conn, NULL);
 }
 
 void http_connect_start(struct handler_conn *conn, struct handler_call *call)
 {
-    struct handler_client *client = conn->client;
+    struct handler_pool *pool = conn->pool;
     uint64_t now_ns = clock_mono_ns();
 
     conn->call = call;
     call->conn = conn;
     conn->state = HTTP_CONN_RESOLVING;
     conn->connect_due_ns = earlier(call->deadline_ns,
-                                   now_ns + (uint64_t)client->connect_timeout_ms * NS_PER_MS);
+                                   now_ns + (uint64_t)pool->connect_timeout_ms * NS_PER_MS);
     conn->due_ns = conn->connect_due_ns;
-    switch (resolver_look(client->resolver, now_ns)) {
+    switch (resolver_look(pool->resolver, now_ns)) {
     case RESOLVER_READY:
         try_addresses(conn);
         return;
     case RESOLVER_PENDING:
-        handler_client_watch(client, conn);
+        handler_pool_watch(pool, conn);
         return;
     case RESOLVER_FAILED:
-        http_conn_fail(conn, HANDLER_DNS, resolver_problem(client->resolver));
+        http_conn_fail(conn, HANDLER_DNS, resolver_problem(pool->resolver));
         return;
     }
 }
@@ -194,10 +194,10 @@ void http_connect_on_resolved(struct handler_conn *conn)
 {
     if (conn->state != HTTP_CONN_RESOLVING)
         return;
-    if (resolver_result(conn->client->resolver) == RESOLVER_READY)
+    if (resolver_result(conn->pool->resolver) == RESOLVER_READY)
         try_addresses(conn);
     else
-        http_conn_fail(conn, HANDLER_DNS, resolver_problem(conn->client->resolver));
+        http_conn_fail(conn, HANDLER_DNS, resolver_problem(conn->pool->resolver));
 }
 
 void http_connect_on_socket(struct handler_conn *conn, int error)

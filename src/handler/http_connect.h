@@ -1,5 +1,4 @@
-/* How a connection to the handler comes about; private to http_conn.c, http_connect.c and client.c.
- */
+/* How a connection to the handler comes about; private to this folder. */
 #ifndef OG_HANDLER_HTTP_CONNECT_H
 #define OG_HANDLER_HTTP_CONNECT_H
 

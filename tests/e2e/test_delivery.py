@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from support.gateway import merge
 from support.handler import headers_of
 from support.process import make_certificate
 from support.waiting import wait_until
@@ -251,6 +252,26 @@ def test_handler_by_tls_is_verified(fresh_world):
     world.wait_effects(record)
     codes = {copy.headers["oncegate-error-code"] for copy in world.dump("tier")}
     assert codes == {"tls"}
+
+
+def test_routes_with_one_handler_share_its_connections(fresh_world):
+    """Requests of two routes, one after the other, need one connection; who comes with a certificate has one of their own."""
+    world = fresh_world
+    cert, key = make_certificate(world.directory, "app.test")
+    own_cert, own_key = make_certificate(world.directory, "own.test")
+    world.use_handler(tls=(cert, key))
+    tls = {"ca_file": str(cert), "server_name": "app.test"}
+    own = merge(tls, {"cert_file": str(own_cert), "key_file": str(own_key)})
+    gateway = world.start(world.config(*(
+        world.route(name=name, topics=["%s-%s" % (world.topic, name)], group="%s-%s" % (world.group, name),
+                    handler__url="%s/%s" % (world.handler.url, name), handler__tls=tls_of, handler__idle_timeout="1m")
+        for name, tls_of in (("orders", tls), ("bills", tls), ("own", own)))))
+    for sent, (name, connections) in enumerate((("orders", 1), ("bills", 1), ("own", 2), ("orders", 2), ("own", 2)), 1):
+        record = world.send(name, sent, topic="%s-%s" % (world.topic, name))
+        world.wait_effects(record)
+        wait_until(lambda: gateway.metric("deliveries_total") == sent, 10, "the answer has come")
+        wait_until(lambda: world.handler.stats()["connections_now"] - 1 == connections, 10,  # without the question's own
+                   lambda: "%d connections, there are %s" % (connections, world.handler.stats()))
 
 
 def test_signed_requests_verify(fresh_world):

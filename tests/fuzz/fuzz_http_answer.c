@@ -60,8 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *bytes = (const char *)data + 2;
     size_t len = size - 2;
 
-    http_answer_init(&whole, max_body);
-    http_answer_init(&cut, max_body);
+    http_answer_init(&whole);
+    http_answer_init(&cut);
+    http_answer_begin(&whole, max_body, false);
+    http_answer_begin(&cut, max_body, false);
     enum http_answer_state state = feed(&whole, bytes, len, len ? len : 1, &of_whole);
     enum http_answer_state state_cut = feed(&cut, bytes, len, step, &of_cut);
     assert(state == state_cut);
@@ -74,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(strcmp(of_whole.code, of_cut.code) == 0);
         assert(strcmp(of_whole.detail, of_cut.detail) == 0);
     }
-    http_answer_begin(&cut); /* and the next answer finds nothing of it */
+    http_answer_begin(&cut, max_body, false); /* and the next answer finds nothing of it */
     assert(!cut.started && http_answer_status(&cut) == 0 && cut.body.len == 0);
     http_answer_deinit(&whole);
     http_answer_deinit(&cut);

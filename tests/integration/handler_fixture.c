@@ -14,6 +14,7 @@
 
 struct loop *loop;
 struct host *host;
+struct handler_pools *pools;
 struct handler_client *client;
 struct handler_config config;
 char url[128];
@@ -24,7 +25,7 @@ void make_client(uint32_t max)
 {
     struct err err = {0};
 
-    client = handler_client_new(loop, &config, max, &err);
+    client = handler_client_new(pools, &config, max, &err);
     if (!client)
         print_message("%s\n", err.text);
     assert_non_null(client);
@@ -36,6 +37,7 @@ int begin(void **state)
     (void)state;
 
     loop = loop_new(&err);
+    pools = handler_pools_new(loop);
     host = host_new(loop, false, 1024, NULL);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/orders?a=b", (unsigned)host->port);
     config = (struct handler_config){.url = url,
@@ -64,6 +66,7 @@ int end(void **state)
     (void)state;
     cancel_open();
     handler_client_free(&client);
+    handler_pools_free(&pools);
     host_free(&host);
     loop_free(&loop);
     return 0;

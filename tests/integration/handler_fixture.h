@@ -15,6 +15,7 @@
 
 extern struct loop *loop;
 extern struct host *host;
+extern struct handler_pools *pools;
 extern struct handler_client *client;
 extern struct handler_config config; /* the client's; change it and make_client again */
 extern char url[128];

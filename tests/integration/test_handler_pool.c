@@ -488,7 +488,7 @@ static void test_new_refuses_bad_urls(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct err err = {0};
         config.url = (char *)(uintptr_t)bad[i];
-        assert_null(handler_client_new(loop, &config, 1, &err));
+        assert_null(handler_client_new(pools, &config, 1, &err));
         assert_int_equal(err.code, ERR_CONFIG);
     }
 }
@@ -502,7 +502,7 @@ static void test_new_refuses_a_long_socket_path(void **state)
     memset(path, 'p', sizeof(path));
     path[sizeof(path) - 1] = '\0';
     config.socket = path;
-    assert_null(handler_client_new(loop, &config, 1, &err));
+    assert_null(handler_client_new(pools, &config, 1, &err));
     assert_int_equal(err.code, ERR_CONFIG);
 }
 

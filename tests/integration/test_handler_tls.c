@@ -19,6 +19,7 @@
 static struct cert *authority, *stranger, *good, *named, *expired, *future, *client_cert;
 static struct loop *loop;
 static struct host *host;
+static struct handler_pools *pools;
 static struct handler_client *client;
 static struct handler_config config;
 static SSL_CTX *server;
@@ -57,6 +58,7 @@ static int begin(void **state)
     (void)state;
 
     loop = loop_new(&err);
+    pools = handler_pools_new(loop);
     config = (struct handler_config){.url = url,
                                      .timeout_ms = 15000,
                                      .connect_timeout_ms = 5000,
@@ -70,6 +72,7 @@ static int end(void **state)
 {
     (void)state;
     handler_client_free(&client);
+    handler_pools_free(&pools);
     host_free(&host);
     SSL_CTX_free(server);
     server = NULL;
@@ -88,7 +91,7 @@ static void make_client(void)
 {
     struct err err = {0};
 
-    client = handler_client_new(loop, &config, 100, &err);
+    client = handler_client_new(pools, &config, 100, &err);
     if (!client)
         print_message("%s\n", err.text);
     assert_non_null(client);
@@ -364,7 +367,7 @@ static void test_new_refuses_bad_tls_files(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct err err = {0};
         config.tls = bad[i];
-        assert_null(handler_client_new(loop, &config, 1, &err));
+        assert_null(handler_client_new(pools, &config, 1, &err));
         assert_int_equal(err.code, ERR_CONFIG);
         assert_non_null(strstr(err.text, "tls."));
     }

@@ -29,8 +29,8 @@ static struct seen *feed(const char *text, size_t len, size_t step, uint64_t max
     struct http_answer *answer = mem_zalloc(sizeof(*answer));
     struct seen *seen = mem_zalloc(sizeof(*seen));
 
-    http_answer_init(answer, max_body);
-    http_answer_begin(answer);
+    http_answer_init(answer);
+    http_answer_begin(answer, max_body, false);
     seen->state = HTTP_ANSWER_MORE;
     for (size_t at = 0; at < len && seen->state == HTTP_ANSWER_MORE;) {
         size_t piece = step && step < len - at ? step : len - at;
@@ -492,9 +492,10 @@ static void test_begin_forgets_the_answer_before(void **state)
     struct handler_answer read;
     (void)state;
 
-    http_answer_init(&answer, MAX_BODY);
+    http_answer_init(&answer);
+    http_answer_begin(&answer, MAX_BODY, false);
     assert_int_equal(http_answer_feed(&answer, first, sizeof(first) - 1), HTTP_ANSWER_WHOLE);
-    http_answer_begin(&answer);
+    http_answer_begin(&answer, MAX_BODY, false);
     assert_int_equal(http_answer_status(&answer), 0);
     assert_false(answer.started);
     assert_int_equal(http_answer_feed(&answer, second, sizeof(second) - 1), HTTP_ANSWER_WHOLE);
@@ -620,9 +621,8 @@ static void test_kept_bodies_are_whole_or_said_to_be_cut(void **state)
             struct handler_answer *said = mem_zalloc(sizeof(*said));
             enum http_answer_state seen = HTTP_ANSWER_MORE;
             size_t len = strlen(cases[i].text);
-            http_answer_init(answer, 16);
-            http_answer_keep_bodies(answer);
-            http_answer_begin(answer);
+            http_answer_init(answer);
+            http_answer_begin(answer, 16, true);
             for (size_t at = 0; at < len && seen == HTTP_ANSWER_MORE; at += step)
                 seen = http_answer_feed(answer, cases[i].text + at,
                                         step < len - at ? step : len - at);
