@@ -221,7 +221,7 @@ local function grant(code)
     return code
 end
 
--- The own entry of a copy: its time starts anew. Returns the verdict, and whether the rank says so.
+-- The own entry of a copy: its time starts anew where less than half of it is left. Returns the verdict, and whether the rank says so.
 local function meet_entry(entry)
     if source ~= TIER then
         return codes.DUP_PARKED, true
@@ -229,7 +229,9 @@ local function meet_entry(entry)
     if hop < unpack('>I4', entry, 54) then
         return codes.SUPERSEDED, true
     end
-    parked_put(parked_key, off, sub(entry, 1, 57) .. pack('>I6', now + scope.ghost), entry)
+    if unpack('>I6', entry, 58) - now < scope.ghost / 2 then
+        parked_put(parked_key, off, sub(entry, 1, 57) .. pack('>I6', now + scope.ghost), entry)
+    end
     if kind == VERSION then
         local v = version_verdict()
         if v == codes.OUTDATED or v == codes.INDETERMINATE then

@@ -5,10 +5,6 @@
 local NO_HOP, FOREVER = 2 ^ 32 - 1, 2 ^ 48 - 1
 local ENTRIES_END = '(4503599627370496'
 
-local function offset_text(off)
-    return format('%.0f', off)
-end
-
 local function parked_find(parked_key, rank, off)
     if s.count == 0 then
         return nil
@@ -16,7 +12,7 @@ local function parked_find(parked_key, rank, off)
     if sub(s.head, 1, 20) == rank then
         return s.head
     end
-    local found = call('ZRANGEBYSCORE', parked_key, offset_text(off), offset_text(off))
+    local found = call('ZRANGEBYSCORE', parked_key, decimal(off), decimal(off))
     for i = 1, #found do
         if sub(found[i], 1, 20) == rank then
             return found[i]
@@ -41,23 +37,33 @@ end
 
 -- What stands under the name of a list that the state does not know of is a leftover.
 local function parked_clear_leftovers(parked_key)
-    if s.count == 0 and not s.tombs then
+    if not s.listed then
         call('DEL', parked_key)
+        s.listed = true
     end
 end
 
+-- Most keys with something parked have one record there: then head and count are known without a look at the list.
 local function parked_put(parked_key, off, entry, old)
     parked_clear_leftovers(parked_key)
+    local first = s.count == 0
     if old then
-        call('ZREM', parked_key, old)
+        first = call('ZREM', parked_key, old) == 1 and s.count == 1
     end
-    call('ZADD', parked_key, offset_text(off), entry)
-    parked_reload(parked_key)
+    call('ZADD', parked_key, decimal(off), entry)
+    if first then
+        s.head, s.count, s.dirty = entry, 1, true
+    else
+        parked_reload(parked_key)
+    end
 end
 
 local function parked_remove(parked_key, entry)
-    call('ZREM', parked_key, entry)
-    parked_reload(parked_key)
+    if call('ZREM', parked_key, entry) == 1 and s.count == 1 then
+        s.head, s.count, s.dirty = false, 0, true
+    else
+        parked_reload(parked_key)
+    end
 end
 
 local function tombstone_find(parked_key, rank)
@@ -66,7 +72,7 @@ end
 
 local function tombstone_put(parked_key, off, rank, keep)
     parked_clear_leftovers(parked_key)
-    call('ZADD', parked_key, offset_text(off + T52), 'T' .. rank)
+    call('ZADD', parked_key, decimal(off + T52), 'T' .. rank)
     local n = call('ZCARD', parked_key) - s.count
     if n > keep then
         call('ZREMRANGEBYRANK', parked_key, s.count, s.count + n - keep - 1)

@@ -16,6 +16,13 @@ local SWEPT = 256 -- fields looked at, at most, when that is done
 -- bucket, or false, and its time.
 local place = { bucket = nil, field = '', key = nil, stood = false, time = 0 }
 
+-- A whole number in decimal. %d takes half a microsecond less, and is 32 bits wide where the server is.
+local WHOLE = format('%d', 2 ^ 52) == '4503599627370496' and '%d' or '%.0f'
+
+local function decimal(n)
+    return format(WHOLE, n)
+end
+
 local function read_time(v)
     return unpack('>I6', v, #v - 5)
 end
@@ -41,7 +48,7 @@ local function place_renew(ttl)
     if left >= ttl + slack then
         return
     end
-    call('PEXPIRE', place.bucket, format('%.0f', ttl + 2 * slack))
+    call('PEXPIRE', place.bucket, decimal(ttl + 2 * slack))
     if left < 0 then
         return -- it is new
     end

@@ -120,7 +120,7 @@ end
 -- Writes the whole state, and returns what stands there now.
 local function place_put(v, ttl)
     if place.field == '' then
-        call('SET', place.key, v, 'PX', format('%.0f', ttl))
+        call('SET', place.key, v, 'PX', decimal(ttl))
         return v
     end
     local small = narrow(v)
@@ -130,7 +130,7 @@ local function place_put(v, ttl)
         small = char(AS.WHOLE) .. v .. pack('>I6', now)
     end
     if not small then
-        call('SET', place.key, v, 'PX', format('%.0f', ttl))
+        call('SET', place.key, v, 'PX', decimal(ttl))
         place_store(char(AS.APART) .. pack('>I6', now), ttl)
         return v
     end

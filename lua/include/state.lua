@@ -86,6 +86,7 @@ local function state_load(v)
     s.v, s.dirty, s.block, s.has_prev, s.has_D, s.has_floor, s.has_H = v, false, 0, false, false, false, false
     s.generation, s.tombs, s.count, s.head, s.marks, s.claims = 0, false, 0, false, '', ''
     s.marks_at, s.claims_at = 0, 0
+    s.listed = false -- whether what stands under the name of the parked list is one
     if not v then
         return
     end
@@ -119,6 +120,7 @@ local function state_load(v)
         if band(flags, 8) ~= 0 then
             s.count, s.head, pos = unpack('>I4c63', v, pos)
         end
+        s.listed = s.tombs or s.count > 0
     end
     local rest = #v - pos + 1
     if rest > 0 then
@@ -263,7 +265,7 @@ end
 local function state_write(parked_key, value, ttl)
     s.told = place_put(value, ttl)
     if s.count > 0 or s.tombs then
-        call('PEXPIRE', parked_key, format('%.0f', ttl))
+        call('PEXPIRE', parked_key, decimal(ttl))
     end
 end
 

@@ -516,7 +516,8 @@ class Ledger:
         if entry:
             if op.hop < entry.hop and "hop" not in self.off:
                 return "SUPERSEDED", None, False
-            entry.expires = now + op.scope.ghost_ttl        # seen alive
+            if 2 * (entry.expires - now) < op.scope.ghost_ttl:
+                entry.expires = now + op.scope.ghost_ttl    # seen alive
             if op.kind == VERSION and (block := self.block_of(st, op)) and block.verdict(op) in ("OUTDATED", "INDETERMINATE"):
                 verdict = block.verdict(op)
             if verdict == "OUTDATED" and not op.observe:

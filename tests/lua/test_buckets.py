@@ -79,6 +79,15 @@ def test_state_goes_apart_and_comes_back(world):
     assert world.do(model.CLAIM, "a", 2, NOW) == "DUP"
 
 
+def test_list_that_no_state_knows_of_is_a_leftover(world):
+    world.park("a", 2, NOW)
+    names, field = script.keys_of("{x}", world.scope, "a")
+    world.redis.call("HDEL", names[0], field)
+    world.redis.call("DEL", names[1])
+    world.park("a", 7, NOW)
+    assert world.redis.call("ZCARD", names[2]) == 1
+
+
 def test_no_state_makes_its_bucket_large(world):
     """One value of more than 64 bytes makes a table of the whole hash for good."""
     for i in range(180):
