@@ -13,8 +13,8 @@
  * prints "port=N", and "done" once so many distinct records were answered. GET /stats is answered
  * with JSON; GET /delay/N changes the delay. With --retry-first a record's first request is
  * answered by 429: what counts then is its second one, and the times told are those from that
- * answer to it; when done FILE has a line for each key, the wall clock's us at that request. With
- * --partitions GET /gaps tells, for each partition, how long no request of it came, at most and in
+ * answer to it; when done FILE has a line for each key: the wall clock's us at that request, and
+ * the us from that answer to it. With --partitions GET /gaps tells, for each partition, how long no request of it came, at most and in
  * ms, since the last time this was asked. With --batch a request may be a batch of at most N
  * events, whose data is a record's value as text; each record is accounted for like one that came
  * alone, and the answer has a result of each.
@@ -53,7 +53,7 @@ struct key_account {
 /* The record of a key that was told to come again. */
 struct again {
     uint32_t seq; /* 0: none */
-    int64_t answered_us, came_wall_us;
+    int64_t answered_us, after_us, came_wall_us;
 };
 
 struct gap {
@@ -191,7 +191,8 @@ static bool came_again(struct handler *h, const struct value *value)
     again->seq = 0;
     again->came_wall_us = wall_us();
     h->sent_again++;
-    note_latency(h, mono_us() - again->answered_us);
+    again->after_us = mono_us() - again->answered_us;
+    note_latency(h, again->after_us);
     return true;
 }
 
@@ -496,7 +497,8 @@ static void write_came(const struct handler *h)
     if (!file)
         die("%s: %s", h->retry_first, strerror(errno));
     for (uint64_t key = 0; key < h->keys; key++)
-        fprintf(file, "%lld\n", (long long)h->again[key].came_wall_us);
+        fprintf(file, "%lld %lld\n", (long long)h->again[key].came_wall_us,
+                (long long)h->again[key].after_us);
     if (fclose(file) != 0)
         die("%s: %s", h->retry_first, strerror(errno));
 }
