@@ -385,7 +385,7 @@ void api_audit(void *arg, struct call *call, const struct route_match *match)
     if (!slice_is_null(only) && !redriving_find(console->redriving, only.data, &group))
         (void)err_set(&err, ERR_USAGE, "no route has the group %.200s", only.data);
     if (err.code || !api_read_limit(match, &limit, &err) || !read_since(match, &since_ms, &err)) {
-        front_problem_err(call, &err);
+        reply_problem_err(call, &err);
         return;
     }
     audit = work_new(&audit_kind, console, call, match);

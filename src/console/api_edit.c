@@ -357,7 +357,7 @@ void api_edit(void *arg, struct call *call, const struct route_match *match)
     struct console *console = arg;
     struct editing *edit;
     if (!console->config->console.allow_edits) {
-        front_problem(call, 403, "no record is edited here: console.allow_edits is false");
+        reply_problem(call, 403, "no record is edited here: console.allow_edits is false");
         return;
     }
     edit = work_new(&kind, console, call, match);

@@ -106,7 +106,7 @@ static void begin(struct exporting *export)
     snprintf(name, sizeof(name), "attachment; filename=\"dead-letters-%s.jsonl\"", at);
     export->begun = true;
     work_begin(&export->work);
-    front_close_up(call);
+    reply_close_up(call);
     call_header(call, "Content-Disposition", name);
     call_stream_paced(call, "application/x-ndjson", drained);
 }
@@ -304,7 +304,7 @@ static struct exporting *new_export(struct console *console, struct call *call,
 {
     struct exporting *export;
     if (console->exporting >= AT_ONCE) {
-        front_problem(call, 503, "others export right now: try again");
+        reply_problem(call, 503, "others export right now: try again");
         return NULL;
     }
     export = work_new(&kind, console, call, match);
@@ -335,7 +335,7 @@ void api_export(void *arg, struct call *call, const struct route_match *match)
     struct exporting *export;
     struct err err = {0};
     if (call_request(call)->method == METHOD_HEAD) {
-        front_close_up(call);
+        reply_close_up(call);
         call_reply(call, 200, "application/x-ndjson", SLICE_LIT(""));
         return;
     }

@@ -401,7 +401,7 @@ void api_import(void *arg, struct call *call, const struct route_match *match)
     struct console *console = arg;
     struct importing *import;
     if (console->importing >= AT_ONCE) {
-        front_problem(call, 503, "others import right now: try again");
+        reply_problem(call, 503, "others import right now: try again");
         return;
     }
     import = work_new(&kind, console, call, match);

@@ -116,9 +116,9 @@ static bool read_order(const struct console *console, struct call *call,
 static void refuse(struct call *call, const struct err *err)
 {
     if (err->code == ERR_DENIED)
-        front_problem(call, 403, err->text);
+        reply_problem(call, 403, err->text);
     else
-        front_problem_err(call, err);
+        reply_problem_err(call, err);
 }
 
 /* ---- start ---- */
@@ -321,7 +321,7 @@ void api_job_plan(void *arg, struct call *call, const struct route_match *match)
     if (!read_order(console, call, match, &order, &err))
         refuse(call, &err);
     else if (console->planning >= PLANS_AT_ONCE)
-        front_problem(call, 503,
+        reply_problem(call, 503,
                       "others try a job out right now, which reads all topics: try again");
     else
         planning = work_new(&plan_kind, console, call, match);

@@ -206,9 +206,9 @@ void api_jobs(void *arg, struct call *call, const struct route_match *match)
     else if (read_page(match, &list, &err))
         list_jobs(console, match, &list, &body);
     if (err.code)
-        front_problem_err(call, &err);
+        reply_problem_err(call, &err);
     else
-        front_json(call, &body);
+        reply_json(call, &body);
     buf_deinit(&body);
 }
 
@@ -241,12 +241,12 @@ void api_job(void *arg, struct call *call, const struct route_match *match)
     const struct redrive_job *job = api_find_job(console, router_param(match, "id").data, &jobs,
                                                  &err);
     if (!job) {
-        front_problem_err(call, &err);
+        reply_problem_err(call, &err);
         return;
     }
     json_add_job(&body, job, jobs_cancel_asked(jobs, job->id), is_masked(console, match));
     buf_add_char(&body, '\n');
-    front_json(call, &body);
+    reply_json(call, &body);
     buf_deinit(&body);
 }
 
@@ -309,9 +309,9 @@ void api_job_cancel(void *arg, struct call *call, const struct route_match *matc
               ? api_find_job(console, router_param(match, "id").data, &jobs, &err)
               : NULL;
     if (!job) {
-        front_problem_err(call, &err);
+        reply_problem_err(call, &err);
     } else if (redrive_status_is_end(job->status)) {
-        front_problem(call, 409, "it has ended already");
+        reply_problem(call, 409, "it has ended already");
     } else if ((cancelling = work_new(&cancel_kind, console, call, match)) != NULL) {
         char *by = console_by(&match->who);
         cancelling->id = mem_strdup(job->id);

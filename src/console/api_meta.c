@@ -10,7 +10,7 @@ void api_config(void *arg, struct call *call, const struct route_match *match)
     buf_add_text(&body, "{\"yaml\":");
     buf_add_json(&body, buf_slice(&yaml));
     buf_add_text(&body, "}\n");
-    front_json(call, &body);
+    reply_json(call, &body);
     buf_deinit(&yaml);
     buf_deinit(&body);
 }
@@ -20,7 +20,7 @@ void api_events(void *arg, struct call *call, const struct route_match *match)
     struct console *console = arg;
     (void)match;
     if (!events_join(console->events, call, request_header(call_request(call), "Last-Event-ID")))
-        front_problem(call, 503, "too many pages listen already");
+        reply_problem(call, 503, "too many pages listen already");
 }
 
 void api_openapi(void *arg, struct call *call, const struct route_match *match)
@@ -29,7 +29,7 @@ void api_openapi(void *arg, struct call *call, const struct route_match *match)
     (void)arg;
     (void)match;
     console_openapi(&body);
-    front_json(call, &body);
+    reply_json(call, &body);
     buf_deinit(&body);
 }
 

@@ -12,6 +12,7 @@
 #include "console/payload.h"
 #include "console/peers.h"
 #include "console/redriving.h"
+#include "console/reply.h"
 #include "console/router.h"
 #include "console/work.h"
 #include "console/workers.h"

@@ -7,83 +7,23 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "console/page.h"
+#include "console/reply.h"
 
 #define IDLE_MS      INT64_C(60000)
 #define STREAM_BYTES (256 * 1024)
 
-static const char problem_type[] = "application/problem+json";
-
-/* The page brings its own, wider, policy; this one is of everything else. Two of them both hold. */
 static const char *const headers[] = {"X-Content-Type-Options: nosniff",
                                       "X-Frame-Options: DENY",
                                       "Referrer-Policy: no-referrer",
                                       "Cross-Origin-Resource-Policy: same-origin",
                                       "Cross-Origin-Opener-Policy: same-origin",
                                       NULL};
-static const char closed_policy[] =
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 struct front {
     struct server *server;
     struct guard *guard;
     const struct endpoint *table;
     void *arg;
 };
-
-static void add_problem(struct buf *out, int status, const char *detail)
-{
-    buf_printf(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
-               http_reason(status), status);
-    buf_add_json(out, slice_of(detail));
-    buf_add_text(out, "}\n");
-}
-
-void front_close_up(struct call *call)
-{
-    call_header(call, "Cache-Control", "no-store");
-    call_header(call, "Content-Security-Policy", closed_policy);
-}
-
-void front_problem(struct call *call, int status, const char *detail)
-{
-    struct buf body = {0};
-    front_close_up(call);
-    add_problem(&body, status, detail);
-    call_reply(call, status, problem_type, buf_slice(&body));
-    buf_deinit(&body);
-}
-
-void front_problem_err(struct call *call, const struct err *err)
-{
-    switch (err->code) {
-    case ERR_USAGE:
-    case ERR_INPUT:
-    case ERR_LIMIT:
-        front_problem(call, 400, err->text);
-        break;
-    case ERR_NO_FILE:
-        front_problem(call, 404, err->text);
-        break;
-    case ERR_UNAVAILABLE:
-    case ERR_AGAIN:
-    case ERR_TIMEOUT:
-    case ERR_CANCELLED:
-    case ERR_CONFIG: /* a topic that is not there */
-    case ERR_DENIED:
-        front_problem(call, 503, err->text);
-        break;
-    default:
-        log_error("console_request_failed", LOG_STR("error", err->text), LOG_END);
-        front_problem(call, 500, err->text);
-        break;
-    }
-}
-
-void front_json(struct call *call, const struct buf *body)
-{
-    front_close_up(call);
-    call_reply(call, 200, "application/json", buf_slice(body));
-}
 
 static void refused(struct call *call, const struct guard_no *no)
 {
@@ -93,7 +33,7 @@ static void refused(struct call *call, const struct guard_no *no)
     if (no->status != 401 || !slice_is_null(request_header(req, "Authorization")))
         log_warn("console_refused", LOG_STR("peer", req->peer), LOG_INT("status", no->status),
                  LOG_STR("why", no->detail), LOG_END);
-    front_problem(call, no->status, no->detail);
+    reply_problem(call, no->status, no->detail);
 }
 
 static void run(struct front *front, struct call *call, const struct endpoint *endpoint,
@@ -103,7 +43,7 @@ static void run(struct front *front, struct call *call, const struct endpoint *e
     if (router_read(endpoint, call_request(call), match, &err))
         endpoint->serve(front->arg, call, match);
     else
-        front_problem_err(call, &err);
+        reply_problem_err(call, &err);
 }
 
 /* The page's files and the addresses of its views are not in the table: they are no API. */
@@ -134,11 +74,11 @@ static void serve(void *arg, struct call *call)
         run(front, call, endpoint, &match);
     } else if (found == ROUTER_OTHER_METHOD) {
         call_header(call, "Allow", allowed.data);
-        front_problem(call, 405, "not by this method");
+        reply_problem(call, 405, "not by this method");
     } else if (page) {
         page_serve(call);
     } else {
-        front_problem(call, 404, "there is no such page: /api/openapi.json says what there is");
+        reply_problem(call, 404, "there is no such page: /api/openapi.json says what there is");
     }
     router_match_deinit(&match);
     buf_deinit(&allowed);
@@ -155,7 +95,7 @@ static void refuse(void *arg, const struct console_request *req, int status, con
     if (status == 413 && router_find(front->table, req, &endpoint, &allowed) == ROUTER_FOUND &&
         endpoint->body && endpoint->body->too_long)
         buf_printf(&text, ": %s", endpoint->body->too_long);
-    add_problem(body, status, text.data);
+    reply_add_problem(body, status, text.data);
     buf_deinit(&text);
     buf_deinit(&allowed);
 }

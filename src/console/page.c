@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#include "console/front.h"
 #include "console/page_files.h"
+#include "console/reply.h"
 
 static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; "
                              "img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -65,7 +65,7 @@ void page_serve(struct call *call)
     if (!file)
         file = page_files;
     if (file->gzip && !takes_gzip(req)) {
-        front_problem(call, 406, "the files of the page are sent gzipped: curl --compressed");
+        reply_problem(call, 406, "the files of the page are sent gzipped: curl --compressed");
         return;
     }
     call_header(call, "ETag", file->tag);

@@ -97,11 +97,11 @@ static void free_query(struct query *query)
 void query_finish(struct query *query)
 {
     if (query->call && query->err.code == ERR_DENIED)
-        front_problem(query->call, 403, query->err.text);
+        reply_problem(query->call, 403, query->err.text);
     else if (query->call && query->err.code)
-        front_problem_err(query->call, &query->err);
+        reply_problem_err(query->call, &query->err);
     else if (query->call)
-        front_json(query->call, &query->body);
+        reply_json(query->call, &query->body);
     free_query(query);
 }
 

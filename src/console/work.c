@@ -45,7 +45,7 @@ void *work_new(const struct work_kind *kind, struct console *console, struct cal
     int64_t request_ms = console->config->console.limits.request_ms;
     struct work *work;
     if (console->work_count >= WORKS_MAX) {
-        front_problem(call, 503, "too many requests are under way: try again");
+        reply_problem(call, 503, "too many requests are under way: try again");
         return NULL;
     }
     work = mem_zalloc(kind->size);
@@ -84,21 +84,21 @@ void work_answer(struct work *work, const struct buf *body)
 {
     struct call *call = take_call(work);
     if (call)
-        front_json(call, body);
+        reply_json(call, body);
 }
 
 void work_fail(struct work *work, const struct err *err)
 {
     struct call *call = take_call(work);
     if (call)
-        front_problem_err(call, err);
+        reply_problem_err(call, err);
 }
 
 void work_problem(struct work *work, int status, const char *detail)
 {
     struct call *call = take_call(work);
     if (call)
-        front_problem(call, status, detail);
+        reply_problem(call, status, detail);
 }
 
 void work_end(struct work *work)

@@ -23,6 +23,7 @@
 #include "console/events.h"
 #include "console/front.h"
 #include "console/page.h"
+#include "console/reply.h"
 
 #define DEADLINE_MS 20000
 #define HOST        "Host: localhost\r\n"
@@ -55,7 +56,7 @@ static void serve_echo(void *arg, struct call *call, const struct route_match *m
     buf_add_text(&body, "{\"body\":");
     buf_add_json(&body, call_request(call)->body);
     buf_printf(&body, ",\"who\":\"%s\"}", match->who.user);
-    front_json(call, &body);
+    reply_json(call, &body);
     buf_deinit(&body);
 }
 
@@ -66,7 +67,7 @@ static void serve_big(void *arg, struct call *call, const struct route_match *ma
     (void)match;
     for (int i = 0; i < 1 << 20; i++)
         buf_add_text(&body, "0123456789abcdef");
-    front_json(call, &body);
+    reply_json(call, &body);
     buf_deinit(&body);
 }
 
@@ -90,7 +91,7 @@ static void serve_events(void *arg, struct call *call, const struct route_match 
     struct world *world = arg;
     (void)match;
     if (!events_join(world->events, call, request_header(call_request(call), "Last-Event-ID")))
-        front_problem(call, 503, "too many");
+        reply_problem(call, 503, "too many");
 }
 
 /* ---- a long answer, piece by piece ---- */
@@ -518,7 +519,7 @@ static void test_front_requests_of_a_connection_one_after_the_other(void **state
     expect(peer, "{\"body\":\"first\",\"who\":\"local\"}");
     WAIT(world, world->held != NULL);
     assert_false(has(peer, "\"body\":\"\"")); /* the third waits for the second */
-    front_problem(world->held, 503, "held");
+    reply_problem(world->held, 503, "held");
     expect(peer, "\"body\":\"\"");
     WAIT(world, peer->eof);
     assert_int_equal(world->gone, 0);
@@ -623,7 +624,7 @@ static void test_front_too_many_connections_take_the_place_of_idle_ones(void **s
     }
     WAIT(world, peers[0]->eof); /* the one that idled longest */
     assert_int_equal(world->gone, 0);
-    front_problem(world->held, 503, "held");
+    reply_problem(world->held, 503, "held");
     expect(busy, "HTTP/1.1 503 ");
     for (size_t i = 0; i < 4; i++)
         hang_up(peers[i]);
