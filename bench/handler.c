@@ -14,10 +14,10 @@
  * with JSON; GET /delay/N changes the delay. With --retry-first a record's first request is
  * answered by 429: what counts then is its second one, and the times told are those from that
  * answer to it; when done FILE has a line for each key: the wall clock's us at that request, and
- * the us from that answer to it. With --partitions GET /gaps tells, for each partition, how long no request of it came, at most and in
- * ms, since the last time this was asked. With --batch a request may be a batch of at most N
- * events, whose data is a record's value as text; each record is accounted for like one that came
- * alone, and the answer has a result of each.
+ * the us from that answer to it. With --partitions GET /gaps tells, for each partition, how long no
+ * request of it came, at most and in ms, since the last time this was asked. With --batch a request
+ * may be a batch of at most N events, whose data is a record's value as text; each record is
+ * accounted for like one that came alone, and the answer has a result of each.
  */
 #include "common.h"
 
