@@ -12,8 +12,9 @@
  * change the order of a key's operations.
  * - A batch holds finishes first, then claims; claims go only when every finish before them could.
  * - A batch is of one queue, so in a cluster of one slot.
- * - A call is of one script: swap_states for plain operations of keys whose state is known,
- * apply_ops for all others, and for those that swap_states did not find as expected.
+ * - A call is of one script: swap_states for plain operations of keys whose state is known, or of
+ * which nothing is, apply_ops for all others, and for those that swap_states did not find as
+ * expected.
  * - `done` is called from the loop only, once; the ledger does not touch the operation after it.
  * Must not decide anything about a record: it carries facts and answers.
  */

@@ -167,10 +167,11 @@ static void init_metrics(struct ledger *ledger, struct metrics *metrics)
     ledger->swap_seconds = metrics_histogram(metrics, "redis_call_duration_seconds",
                                              "From sending a call to its answer.", bounds,
                                              sizeof(bounds) / sizeof(bounds[0]), &swap, 1);
-    ledger->swap_misses = metrics_counter(metrics, "redis_swap_misses_total",
-                                          "States that were not as this process wrote them last: "
-                                          "the operation was asked in the general way.",
-                                          NULL, 0);
+    ledger->swap_misses = metrics_counter(
+        metrics, "redis_swap_misses_total",
+        "Claims and finishes whose state was not the one that "
+        "the short way knows: they were asked in the general way.",
+        NULL, 0);
     ledger->unasked = metrics_counter(metrics, "ledger_unasked_claims_total",
                                       "Claims that were kept from the key's record before, so that "
                                       "Redis was not asked.",

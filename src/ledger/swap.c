@@ -46,10 +46,15 @@ enum {
     NEW_LEN = 1 + 6 + 6 + 10 + 6 + TAKER + TIME,
     STATE_MAX = CORE + 6 + TAKER + TIME,
     ITEM_HEAD = 6,
+    RECORD_LEN = 1 + 6 + 6 + 10 + 3, /* of a claim that knows no state: what it is of, */
+    CLAIM_LEN = 6 + TAKER,           /* and the claim */
 };
+/* What the script answers of an item. */
+enum { MISSED, SWAPPED, CLAIMED_BEHIND, CLAIMED_FIRST };
 
 enum hold {
     HOLD_UNKNOWN, /* nothing is known of the key */
+    HOLD_OTHER,   /* but that its state is none of those above: apply_ops has to be asked */
     HOLD_NONE,
     HOLD_CLAIMED,
     HOLD_NEW,  /* claimed, and nothing is known of the key but that */
@@ -110,14 +115,21 @@ void swaps_free(struct swaps **swaps)
     *swaps = NULL;
 }
 
-static struct memory *find(struct swaps *swaps, const struct ledger_op *op)
+static struct memory *slot_of(struct swaps *swaps, const struct ledger_op *op)
 {
     struct memory *set = swaps->sets[op->key_hash % SETS];
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].key_hash == op->key_hash)
-            return set[i].hold ? &set[i] : NULL;
+            return &set[i];
     }
     return NULL;
+}
+
+/* The one whose state is known. */
+static struct memory *find(struct swaps *swaps, const struct ledger_op *op)
+{
+    struct memory *memory = slot_of(swaps, op);
+    return memory && memory->hold > HOLD_OTHER ? memory : NULL;
 }
 
 /* Its own place, else a free one, else anybody's. */
@@ -128,7 +140,7 @@ static struct memory *find_place(struct swaps *swaps, const struct ledger_op *op
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].key_hash == op->key_hash)
             return &set[i];
-        if (!set[i].hold)
+        if (set[i].hold <= HOLD_OTHER)
             place = &set[i];
     }
     return place;
@@ -195,10 +207,23 @@ static bool is_taker(const struct memory *memory, struct name_cache *names,
     return memcmp(memory->taker, taker, TAKER) == 0;
 }
 
+/* Can what is left by its claim be written small, whatever is small there now? */
+static bool is_small_claim(const struct ledger_op *op)
+{
+    return op->verb == LEDGER_CLAIM && op->scope->buckets && fits(op->epoch, 6) &&
+           fits(op->number, 6) && fits((uint32_t)op->origin_partition, 2) &&
+           fits((uint64_t)op->origin_offset, 6) &&
+           fits((uint32_t)(op->origin_leader_epoch + 1), 3) && fits(op->owner->token, 6);
+}
+
 bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op)
 {
-    const struct memory *memory = swap_is_plain(op) ? find(swaps, op) : NULL;
-    if (!memory || memory->barred)
+    if (!swap_is_plain(op))
+        return false;
+    const struct memory *memory = slot_of(swaps, op);
+    if (!memory || memory->hold == HOLD_UNKNOWN)
+        return is_small_claim(op);
+    if (memory->barred)
         return false;
     if (is_known_done(memory, op))
         return memory->hold == HOLD_NONE || memory->hold == HOLD_KEPT;
@@ -262,7 +287,7 @@ void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *st
     memory->key_hash = op->key_hash;
     memory->asked = memory->barred = false;
     memory->written_ns = memory->renewed_ns = op->sent_ns;
-    memory->hold = HOLD_UNKNOWN;
+    memory->hold = HOLD_OTHER;
     if (len == NEW_LEN && bytes[0] == NEW) {
         learn_new(memory, op, bytes);
     } else if (len == CORE + TIME && bytes[0] == FREE) {
@@ -298,12 +323,15 @@ void swaps_bar(struct swaps *swaps, const struct ledger_op *op)
 
 void swaps_answered(struct swaps *swaps, const struct ledger_op *op)
 {
-    struct memory *memory = find(swaps, op);
+    bool duplicate = op->verb == LEDGER_CLAIM && op->code == LEDGER_DUP; /* writes nothing */
+    bool first = swap_is_plain(op) && !duplicate;
+    struct memory *memory = first ? find_place(swaps, op) : slot_of(swaps, op);
     if (!memory)
         return;
+    memory->key_hash = op->key_hash;
     memory->asked = memory->barred = false;
-    if (op->verb != LEDGER_CLAIM || op->code != LEDGER_DUP) /* which writes nothing */
-        memory->hold = HOLD_UNKNOWN;
+    if (!duplicate)
+        memory->hold = HOLD_OTHER;
 }
 
 void swaps_forget_all(struct swaps *swaps)
@@ -403,8 +431,34 @@ static size_t wanted_len(const struct ledger_op *op)
     return wire_claim_ms(op) == 0 ? CORE : CORE + TAKER;
 }
 
-/* Head, field, what is expected, what shall stand there; written in place, since there are many. Of
- * what is not remembered (any more) an expectation that no state meets. */
+/* A claim that knows no state: what the script looks for, and the claim. */
+static uint8_t *add_claim(uint8_t *at, struct name_cache *names, const struct ledger_op *op)
+{
+    uint8_t source[WIRE_SOURCE];
+    wire_put_source(source, names, op);
+    at = resp_open(at, RECORD_LEN);
+    *at++ = 0; /* as no state begins */
+    at = wire_put6(wire_put6(at, op->epoch), op->number);
+    at = wire_put_bytes(wire_put_bytes(at, source, 8), source + 10, 2);
+    at = resp_close(wire_put3(at, (uint32_t)(op->origin_leader_epoch + 1)));
+    at = resp_open(at, CLAIM_LEN);
+    return resp_close(put_taker(wire_put6(at, (uint64_t)op->origin_offset), names, op));
+}
+
+/* What is expected to stand there, and what shall. Of a finish whose state is not remembered any
+ * more an expectation that no state meets. */
+static uint8_t *add_states(uint8_t *at, struct name_cache *names, const struct memory *memory,
+                           const struct ledger_op *op)
+{
+    if (!memory && is_small_claim(op))
+        return add_claim(at, names, op);
+    at = resp_open(at, memory ? expected_len(memory) : 0);
+    at = resp_close(memory ? put_expected(at, names, memory, op) : at);
+    at = resp_open(at, memory ? wanted_len(op) : 0);
+    return resp_close(memory && !op->looks ? put_wanted(at, names, memory, op) : at);
+}
+
+/* Head, field, and these two; written in place, since there are many. */
 static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *names,
                      struct ledger_op *op, struct slice field, uint8_t scope, uint8_t owner)
 {
@@ -412,7 +466,7 @@ static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *na
     if (memory && is_expired(memory, op))
         memory = NULL;
     op->looks = memory && is_known_done(memory, op);
-    op->renews = memory && !op->looks && is_to_renew(memory, op);
+    op->renews = !memory || (!op->looks && is_to_renew(memory, op));
     buf_reserve(out, (size_t)4 * RESP_AROUND + ITEM_HEAD + field.len + (size_t)2 * STATE_MAX);
     uint8_t *at = resp_open((uint8_t *)out->data + out->len, ITEM_HEAD);
     *at++ = op->renews ? scope : 0;
@@ -420,10 +474,7 @@ static void add_item(struct buf *out, struct swaps *swaps, struct name_cache *na
     at = resp_close(wire_put4(at, op->looks ? 0 : wire_claim_ms(op)));
     at = resp_open(at, field.len);
     at = resp_close(wire_put_bytes(at, (const uint8_t *)field.data, field.len));
-    at = resp_open(at, memory ? expected_len(memory) : 0);
-    at = resp_close(memory ? put_expected(at, names, memory, op) : at);
-    at = resp_open(at, memory ? wanted_len(op) : 0);
-    at = resp_close(memory && !op->looks ? put_wanted(at, names, memory, op) : at);
+    at = add_states(at, names, memory, op);
     *at = '\0';
     out->len = (size_t)((char *)at - out->data);
 }
@@ -527,23 +578,73 @@ static void take_answer(struct swaps *swaps, struct name_cache *names, struct le
     }
 }
 
+/* What stands there now that a claim was granted without a known state, which told the free one
+ * that stood there; NULL: there was none. */
+static void take_claim(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
+                       const uint8_t *free, uint64_t now_ms)
+{
+    uint8_t state[STATE_MAX], source[WIRE_SOURCE];
+    wire_set_answer(op, LEDGER_GO);
+    wire_put6(state + (free ? STATE_MAX : NEW_LEN) - TIME, now_ms + op->lease_ms);
+    if (free) {
+        state[0] = CLAIMED;
+        memcpy(state + 1, free + 1, CORE - 1);
+        swaps_learn(swaps, op, state, STATE_MAX);
+        return;
+    }
+    wire_put_source(source, names, op);
+    state[0] = NEW;
+    uint8_t *at = wire_put6(wire_put6(state + 1, op->epoch), op->number);
+    wire_put_bytes(wire_put_bytes(at, source, 8), source + 10, 2);
+    swaps_learn(swaps, op, state, NEW_LEN);
+}
+
+/* The answers of one byte an item; states: what follows them. */
+static void read_answer(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
+                        uint8_t answer, const uint8_t **states, uint64_t now_ms, bool *swapped)
+{
+    *swapped = answer != MISSED;
+    if (answer == MISSED) {
+        forget(swaps, op);
+    } else if (answer == CLAIMED_BEHIND) {
+        take_claim(swaps, names, op, *states, now_ms);
+        *states += CORE + TIME;
+    } else if (answer == CLAIMED_FIRST) {
+        take_claim(swaps, names, op, NULL, now_ms);
+    } else if (op->looks) {
+        *swapped = take_duplicate(swaps, names, op);
+    } else {
+        take_answer(swaps, names, op, now_ms);
+    }
+}
+
+/* Are these its answers, with as many states behind them? */
+static bool is_whole(const uint8_t *answers, size_t count, size_t len, struct ledger_op *const *ops)
+{
+    size_t states = 0;
+    if (len < count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (answers[i] > CLAIMED_FIRST ||
+            (answers[i] >= CLAIMED_BEHIND && ops[i]->verb != LEDGER_CLAIM))
+            return false;
+        states += answers[i] == CLAIMED_BEHIND;
+    }
+    return len == count + states * (CORE + TIME);
+}
+
 bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redisReply *reply,
                 struct ledger_op *const *ops, size_t count, bool swapped[LEDGER_BATCH_MAX],
                 struct err *err)
 {
     if (reply->type == REDIS_REPLY_ERROR)
         return err_set_retriable(err, ERR_UNAVAILABLE, "%.300s", reply->str);
-    if (reply->type != REDIS_REPLY_STRING || reply->len != 8 + count)
-        return err_set(err, ERR_PROTOCOL, "swap_states answered something unknown");
     const uint8_t *bytes = (const uint8_t *)reply->str;
-    for (size_t i = 0; i < count; i++) {
-        swapped[i] = bytes[8 + i] == 1;
-        if (swapped[i] && ops[i]->looks)
-            swapped[i] = take_duplicate(swaps, names, ops[i]);
-        else if (swapped[i])
-            take_answer(swaps, names, ops[i], wire_get8(bytes));
-        else
-            forget(swaps, ops[i]);
-    }
+    if (reply->type != REDIS_REPLY_STRING || reply->len < 8 ||
+        !is_whole(bytes + 8, count, reply->len - 8, ops))
+        return err_set(err, ERR_PROTOCOL, "swap_states answered something unknown");
+    const uint8_t *states = bytes + 8 + count;
+    for (size_t i = 0; i < count; i++)
+        read_answer(swaps, names, ops[i], bytes[8 + i], &states, wire_get8(bytes), &swapped[i]);
     return true;
 }

@@ -2,7 +2,9 @@
  * Swaps: claims and finishes of the plain next record of a key whose state this process wrote last.
  * The state is known to the byte then, so Redis need only compare and replace it
  * (lua/swap_states.lua), at half the cost of working it out. Only Redis' bytes decide: a state that
- * is remembered wrongly costs one more call, to apply_ops, and nothing else.
+ * is remembered wrongly costs one more call, to apply_ops, and nothing else. Of a key that is not
+ * remembered a claim goes the same way, with the record in place of a state: Redis grants it where
+ * it is the plain next one of what stands there, and tells that.
  */
 #ifndef OG_LEDGER_SWAP_H
 #define OG_LEDGER_SWAP_H
@@ -26,7 +28,7 @@ void swaps_free(struct swaps **swaps);
 /* Could the operation's kind be a swap at all: a source record of an ordered sequence, claimed or
  * finished as succeeded? */
 bool swap_is_plain(const struct ledger_op *op);
-/* Is it one, by what is remembered of its key? */
+/* Is it one, by what is remembered of its key, or since nothing is? */
 bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op);
 
 /* May the claim be taken unasked, because the one of the record before was kept for it, and covers
@@ -45,7 +47,7 @@ void swaps_ask(struct swaps *swaps, const struct ledger_op *op);
 void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len);
 /* It goes to apply_ops: what is remembered of its key means nothing until that answers. */
 void swaps_bar(struct swaps *swaps, const struct ledger_op *op);
-/* apply_ops answered it, and told no state. */
+/* apply_ops answered it, and told no state: the next one of the key is asked of it as well. */
 void swaps_answered(struct swaps *swaps, const struct ledger_op *op);
 void swaps_forget_all(struct swaps *swaps);
 

@@ -490,6 +490,7 @@ static void test_foreign_bytes_spoil_their_own_item_only(void **state)
     ledger_submit(w->ledger, &bad.op);
     ledger_submit(w->ledger, &good.op);
     ledger_world_until_done(w, &good);
+    ledger_world_until_done(w, &bad);
     assert_int_equal(bad.op.code, LEDGER_CORRUPT);
     assert_int_equal(good.op.code, LEDGER_GO);
     assert_int_equal(ledger_world_claimed(w, "list", 1), LEDGER_CORRUPT);

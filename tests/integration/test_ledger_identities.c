@@ -321,6 +321,7 @@ static void test_stale_owner_is_fenced_alone_in_its_batch(void **state)
     ledger_submit(w.ledger, &stale.op);
     ledger_submit(w.ledger, &good.op);
     ledger_world_until_done(&w, &good);
+    ledger_world_until_done(&w, &stale);
     assert_int_equal(stale.op.code, LEDGER_FENCED);
     assert_int_equal(good.op.code, LEDGER_GO);
     /* Its finishes are facts all the same. */

@@ -23,7 +23,8 @@
 /* Two ledgers on one server: one as it is, one that asks apply_ops for everything. */
 struct pair {
     struct ledger_world quick, plain;
-    unsigned swaps, looks, draws;
+    unsigned swaps, looks, unknown, draws;
+    bool forgets; /* now and then what is remembered of all keys */
 };
 
 static void open_pair(struct pair *pair)
@@ -133,7 +134,11 @@ static void walk(struct pair *pair, uint64_t *numbers, unsigned keys)
     ledger_world_claim(&pair->quick, &claim, key, n);
     if (draw(pair, 25) == 0)
         disturb(pair, &claim);
+    bool unknown = pair->forgets && draw(pair, 3) == 0;
+    if (unknown)
+        swaps_forget_all(pair->quick.ledger->swaps);
     enum ledger_code code = both(pair, &claim);
+    pair->unknown += unknown && code == LEDGER_GO && !claim.op.no_swap && n % 30;
     if (code != LEDGER_GO && code != LEDGER_INDETERMINATE && code != LEDGER_STALE)
         return;
     ledger_world_finish(&pair->quick, &finish, key, n,
@@ -151,21 +156,35 @@ static void walk(struct pair *pair, uint64_t *numbers, unsigned keys)
     (void)both(pair, &finish);
 }
 
+static void walk_far(struct pair *pair)
+{
+    uint64_t numbers[5] = {0};
+    open_pair(pair);
+    pair->draws = 20261121;
+    if (getenv("ONCEGATE_SEED"))
+        pair->draws = (unsigned)strtoul(getenv("ONCEGATE_SEED"), NULL, 10);
+    for (int i = 0; i < STEPS; i++)
+        walk(pair, numbers, 5);
+    close_pair(pair);
+    print_message("%u operations were plain\n", pair->swaps);
+}
+
 static void test_what_is_swapped_is_what_apply_ops_writes(void **state)
 {
     static struct pair pair;
-    uint64_t numbers[5] = {0};
     (void)state;
-    open_pair(&pair);
-    pair.draws = 20261121;
-    if (getenv("ONCEGATE_SEED"))
-        pair.draws = (unsigned)strtoul(getenv("ONCEGATE_SEED"), NULL, 10);
-    for (int i = 0; i < STEPS; i++)
-        walk(&pair, numbers, 5);
-    print_message("%u operations were plain\n", pair.swaps);
+    walk_far(&pair);
     assert_true(pair.swaps > STEPS);
     assert_true(pair.looks > STEPS / 100);
-    close_pair(&pair);
+}
+
+/* The same of claims that know no state, of keys that were forgotten. */
+static void test_what_is_claimed_unknown_is_what_apply_ops_writes(void **state)
+{
+    static struct pair pair = {.forgets = true};
+    (void)state;
+    walk_far(&pair);
+    assert_true(pair.unknown > STEPS / 20);
 }
 
 /* ---- kept claims ---- */
@@ -352,7 +371,7 @@ static void test_nothing_is_granted_after_the_connection_was_lost(void **state)
     ledger_world_until_up(w, true);
     long long calls = calls_of_redis(w);
     assert_int_equal(claim_covered(w, "a", 4), LEDGER_GO);
-    assert_int_equal(calls_of_redis(w), calls + 1);
+    assert_int_equal(calls_of_redis(w), calls + 2); /* the short way knows no claims */
 }
 
 static void test_key_that_comes_seldom_is_not_kept(void **state)
@@ -434,6 +453,218 @@ static void test_scripts_that_are_flushed_are_sent_again(void **state)
     assert_int_equal(finish_keeping(w, "a", 5, 0), LEDGER_OK);
 }
 
+/* ---- claims of keys that are not known ---- */
+
+/* Three records from `first` on, and nothing of that is remembered. */
+static void deliver_3(struct ledger_world *w, const char *key, uint64_t first)
+{
+    for (uint64_t n = first; n < first + 3; n++) {
+        assert_int_equal(ledger_world_claimed(w, key, n), LEDGER_GO);
+        assert_int_equal(ledger_world_finished(w, key, n, LEDGER_SUCCEEDED), LEDGER_OK);
+    }
+    swaps_forget_all(w->ledger->swaps);
+}
+
+/* The answer to a claim of the key's record n, and how many calls it took. */
+static enum ledger_code claim_counted(struct ledger_world *w, struct test_op *op, const char *key,
+                                      uint64_t n, long long *calls)
+{
+    long long before = calls_of_redis(w);
+    ledger_world_claim(w, op, key, n);
+    op->op.lease_ms = KEEP_MS;
+    enum ledger_code code = ledger_world_run(w, op);
+    *calls = calls_of_redis(w) - before;
+    return code;
+}
+
+static void assert_claimed_shortly(struct ledger_world *w, const char *key, uint64_t n)
+{
+    struct test_op op;
+    struct ledger_owner other;
+    long long calls;
+    take_other(w, &other);
+    assert_int_equal(claim_counted(w, &op, key, n, &calls), LEDGER_GO);
+    assert_int_equal(calls, 1);
+    assert_false(op.op.no_swap);
+    ledger_world_claim(w, &op, key, n);
+    op.op.owner = &other;
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_BUSY);
+    assert_in_range(op.op.busy_ms, KEEP_MS / 2, KEEP_MS);
+    assert_int_equal(ledger_world_finished(w, key, n, LEDGER_SUCCEEDED), LEDGER_OK);
+    assert_int_equal(ledger_world_claimed(w, key, n), LEDGER_DUP);
+}
+
+static void test_unknown_key_in_order_is_claimed_by_one_call(void **state)
+{
+    struct ledger_world *w = *state;
+    deliver_3(w, "a", 1);
+    assert_claimed_shortly(w, "a", 4);
+    assert_claimed_shortly(w, "new", 1);
+}
+
+/* Two keys in order, unlike each other, a new one, and one with a gap. */
+static void submit_unknown(struct ledger_world *w, struct test_op op[4])
+{
+    static const char *const keys[] = {"a", "b", "new", "gap"};
+    static const uint64_t numbers[] = {4, 304, 9, 6};
+    deliver_3(w, "gap", 1);
+    deliver_3(w, "a", 1);
+    deliver_3(w, "b", 301);
+    for (size_t i = 0; i < 4; i++) {
+        ledger_world_claim(w, &op[i], keys[i], numbers[i]);
+        op[i].op.origin_partition = i == 2 ? 513 : 0;
+        ledger_submit(w->ledger, &op[i].op);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        ledger_world_until_done(w, &op[i]);
+        assert_int_equal(op[i].op.code, LEDGER_GO);
+    }
+}
+
+/* Of several in one call, each finish knows what its claim wrote. */
+static void test_finish_after_such_a_claim_is_a_swap(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op claim[4], finish;
+    submit_unknown(w, claim);
+    assert_true(claim[3].op.no_swap);
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(claim[i].op.no_swap);
+        ledger_world_finish(w, &finish, claim[i].key, claim[i].op.number, LEDGER_SUCCEEDED);
+        finish.op.origin_partition = claim[i].op.origin_partition;
+        finish.op.key_hash = claim[i].op.key_hash;
+        assert_true(swaps_fit(w->ledger->swaps, w->ledger->names, &finish.op));
+        assert_int_equal(ledger_world_run(w, &finish), LEDGER_OK);
+        assert_false(finish.op.no_swap);
+    }
+}
+
+/* Each of these is for apply_ops, and its answer is that of apply_ops. */
+static void test_unknown_state_that_is_another_is_asked_in_the_general_way(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    long long calls;
+    deliver_3(w, "a", 1);
+    assert_int_equal(claim_counted(w, &op, "a", 3, &calls), LEDGER_DUP);
+    assert_int_equal(calls, 2);
+    deliver_3(w, "gap", 1);
+    assert_int_equal(claim_counted(w, &op, "gap", 5, &calls), LEDGER_GO);
+    assert_int_equal(calls, 2);
+    deliver_3(w, "epoch", 1);
+    ledger_world_claim(w, &op, "epoch", 4);
+    op.op.epoch = 1;
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_GO);
+    assert_true(op.op.no_swap);
+    deliver_3(w, "again", 1);
+    ledger_world_claim(w, &op, "again", 4);
+    op.op.origin_offset = 3; /* the mark proves it done */
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_DUP);
+    deliver_3(w, "parked", 1);
+    assert_int_equal(ledger_world_claimed(w, "parked", 4), LEDGER_GO);
+    assert_int_equal(ledger_world_finished(w, "parked", 4, LEDGER_PARKED), LEDGER_OK);
+    swaps_forget_all(w->ledger->swaps);
+    assert_int_equal(ledger_world_claimed(w, "parked", 5), LEDGER_BLOCKED);
+}
+
+/* What is no state of the short way is asked about once: one who waits does not ask twice each
+ * time. */
+static void test_key_that_is_not_plain_is_asked_about_once(void **state)
+{
+    struct ledger_world *w = *state;
+    struct ledger_owner other;
+    struct test_op op;
+    long long calls;
+    take_other(w, &other);
+    ledger_world_claim(w, &op, "a", 1);
+    op.op.owner = &other;
+    op.op.lease_ms = KEEP_MS;
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_GO);
+    swaps_forget_all(w->ledger->swaps);
+    assert_int_equal(claim_counted(w, &op, "a", 1, &calls), LEDGER_BUSY);
+    assert_int_equal(calls, 2);
+    assert_int_equal(claim_counted(w, &op, "a", 1, &calls), LEDGER_BUSY);
+    assert_int_equal(calls, 1);
+}
+
+static void test_unknown_key_is_fenced_as_any_other(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    unsigned long long token = w->owner.token;
+    deliver_3(w, "newer", 1);
+    deliver_3(w, "gone", 1);
+    deliver_3(w, "older", 1);
+    (void)redis_peer_do(&w->redis, "HSET og:{fence}:g orders/0 %llu", token + 1);
+    assert_int_equal(ledger_world_claimed(w, "newer", 4), LEDGER_FENCED);
+    assert_int_equal(ledger_world_claimed(w, "new", 1), LEDGER_FENCED);
+    (void)redis_peer_do(&w->redis, "HDEL og:{fence}:g orders/0");
+    assert_int_equal(ledger_world_claimed(w, "gone", 4), LEDGER_FENCED);
+    (void)redis_peer_do(&w->redis, "HSET og:{fence}:g orders/0 %llu", token - 1);
+    ledger_world_claim(w, &op, "older", 4);
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_GO);
+    assert_true(op.op.no_swap); /* raising it is apply_ops' work */
+    assert_int_equal(strtoull(redis_peer_do(&w->redis, "HGET og:{fence}:g orders/0"), NULL, 10),
+                     token);
+}
+
+/* Its bucket lives for as long as after any other write, and a state that is too old counts for
+ * nothing although its bucket lives. */
+static void test_unknown_key_claimed_renews_its_bucket(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    int64_t ttl_ms = w->scope->ttl_ms;
+    assert_int_equal(ledger_world_claimed(w, "new", 1), LEDGER_GO);
+    assert_in_range(expires_in(w, ledger_world_bucket(w, "new")), ttl_ms, ttl_ms + ttl_ms / 8);
+    deliver_3(w, "a", 1);
+    (void)redis_peer_do(&w->redis, "PEXPIRE %s %lld", ledger_world_bucket(w, "a"),
+                        (long long)ttl_ms / 2);
+    assert_int_equal(ledger_world_claimed(w, "a", 4), LEDGER_GO);
+    assert_in_range(expires_in(w, ledger_world_bucket(w, "a")), ttl_ms, ttl_ms + ttl_ms / 8);
+    deliver_3(w, "old", 1);
+    (void)redis_peer_do(&w->redis, "PERSIST %s", ledger_world_bucket(w, "old"));
+    w->scope->ttl_ms = 50;
+    ledger_world_idle(w, 60);
+    ledger_world_claim(w, &op, "old", 4);
+    assert_int_equal(ledger_world_run(w, &op), LEDGER_GO);
+    assert_true(op.op.no_swap);
+}
+
+/* Numbers that are not written small, and records that are not plain, are apply_ops' from the
+ * start. */
+static void test_unknown_key_with_large_numbers_is_not_claimed_shortly(void **state)
+{
+    struct ledger_world *w = *state;
+    struct test_op op;
+    struct swaps *swaps = w->ledger->swaps;
+    static const uint64_t large = UINT64_C(1) << 48;
+#define REFUSED(field, value)                                                                      \
+    do {                                                                                           \
+        ledger_world_claim(w, &op, "a", 1);                                                        \
+        assert_true(swaps_fit(swaps, w->ledger->names, &op.op));                                   \
+        op.op.field = (value);                                                                     \
+        assert_false(swaps_fit(swaps, w->ledger->names, &op.op));                                  \
+    } while (0)
+    REFUSED(number, large);
+    REFUSED(epoch, large);
+    REFUSED(origin_offset, (int64_t)large);
+    REFUSED(origin_partition, 65536);
+    REFUSED(origin_leader_epoch, (1 << 24) - 1);
+    REFUSED(observe, true);
+    REFUSED(has_ghost, true);
+    REFUSED(source, LEDGER_TIER);
+    REFUSED(kind, IDENTITY_VERSION);
+    REFUSED(verb, LEDGER_FINISH);
+    struct ledger_owner owner = w->owner;
+    owner.token = large;
+    REFUSED(owner, &owner);
+    struct ledger_scope strings = *w->scope;
+    strings.buckets = false;
+    REFUSED(scope, &strings);
+#undef REFUSED
+}
+
 /* What an earlier answer has left in an operation that is used again. */
 static void soil(struct test_op *op)
 {
@@ -496,6 +727,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_swapped_is_what_apply_ops_writes),
+        cmocka_unit_test(test_what_is_claimed_unknown_is_what_apply_ops_writes),
         OPENED(test_kept_claim_spares_the_call),
         OPENED(test_kept_claim_is_for_the_successor_that_it_covers),
         OPENED(test_kept_claim_is_used_once),
@@ -509,6 +741,13 @@ int main(void)
         OPENED(test_state_that_is_too_old_is_forgotten),
         OPENED(test_unexpected_state_is_asked_in_the_general_way),
         OPENED(test_scripts_that_are_flushed_are_sent_again),
+        OPENED(test_unknown_key_in_order_is_claimed_by_one_call),
+        OPENED(test_finish_after_such_a_claim_is_a_swap),
+        OPENED(test_unknown_state_that_is_another_is_asked_in_the_general_way),
+        OPENED(test_key_that_is_not_plain_is_asked_about_once),
+        OPENED(test_unknown_key_is_fenced_as_any_other),
+        OPENED(test_unknown_key_claimed_renews_its_bucket),
+        OPENED(test_unknown_key_with_large_numbers_is_not_claimed_shortly),
         OPENED(test_swapped_operation_keeps_nothing_of_an_earlier_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
     difftest.py [--ops N] [--seed S]     N operations (100,000); prints the seed, the codes reached, and on a difference the
                                          shortest history that still shows it
+    difftest.py --unknowing              claims are asked of lua/swap_states.lua first, as by a gateway that remembers nothing
     difftest.py --self-test              each rule switched off in the model must be seen as a difference
 
 The model runs first, so that histories are made with its answers in hand (what got GO is finished, what is parked comes back as a
@@ -360,20 +361,24 @@ def play_model(calls, seed, off):
     return out
 
 
+def set_fences(prefix, seed):
+    return ["HSET", f"{prefix}:fence", *[x for pair in fences_of(seed).items() for x in pair]]
+
+
+def command_of(sha, prefix, now, ops):
+    if isinstance(ops, Garbage):
+        (bucket, key, _), field = script.keys_of(prefix, ops.scope, ops.key)
+        return ["HSET", bucket, field, ops.data] if field else ["SET", key, ops.data]
+    if isinstance(ops, Released):
+        return ["HSET", f"{prefix}:fence", b"~" + script.owner_hash(ops.owner), ops.token]
+    if isinstance(ops, LetGo):
+        names, field = script.keys_of(prefix, ops.scope, ops.key)
+        return ["EVAL", script.source("release_key"), 3, *names, field, script.TTL]
+    return script.pack_call(sha, prefix, ops, now)
+
+
 def play_script(redis, sha, prefix, calls, seed, forms=None, flush=True):
-    commands = [["HSET", f"{prefix}:fence", *[x for pair in fences_of(seed).items() for x in pair]]]
-    for now, ops in calls:
-        if isinstance(ops, Garbage):
-            (bucket, key, _), field = script.keys_of(prefix, ops.scope, ops.key)
-            commands.append(["HSET", bucket, field, ops.data] if field else ["SET", key, ops.data])
-        elif isinstance(ops, Released):
-            commands.append(["HSET", f"{prefix}:fence", b"~" + script.owner_hash(ops.owner), ops.token])
-        elif isinstance(ops, LetGo):
-            names, field = script.keys_of(prefix, ops.scope, ops.key)
-            commands.append(["EVAL", script.source("release_key"), 3, *names, field, script.TTL])
-        else:
-            commands.append(script.pack_call(sha, prefix, ops, now))
-    replies = redis.pipeline(commands)[1:]
+    replies = redis.pipeline([set_fences(prefix, seed)] + [command_of(sha, prefix, *call) for call in calls])[1:]
     if forms is not None:
         forms.update(script.forms_of(redis, prefix)[0])
     if flush:
@@ -391,6 +396,38 @@ def play_script(redis, sha, prefix, calls, seed, forms=None, flush=True):
     return out
 
 
+class Unknowing:
+    """A gateway that remembers nothing: it asks swap_states for a claim first, where that may know it, and apply_ops where it does
+    not. Item by item, since the second question comes after the first."""
+
+    def __init__(self, redis):
+        self.redis, self.granted, self.missed = redis, collections.Counter(), 0
+        self.swap = redis.call("SCRIPT", "LOAD", script.source("swap_states")).decode()
+
+    def play(self, sha, prefix, calls, seed):
+        self.redis.call(*set_fences(prefix, seed))
+        out = [self.play_call(sha, prefix, now, ops) for now, ops in calls]
+        self.redis.call("FLUSHDB")
+        return out
+
+    def play_call(self, sha, prefix, now, ops):
+        if not isinstance(ops, EVENTS):
+            return [self.ask(sha, prefix, now, op) for op in ops]
+        reply = self.redis.pipeline([command_of(sha, prefix, now, ops)])[0]
+        if isinstance(ops, LetGo):
+            return ["unreadable" if isinstance(reply, Exception) else reply]
+        return []
+
+    def ask(self, sha, prefix, now, op):
+        if script.is_small_claim(op):
+            told = script.unpack_claims(self.redis.call(*script.pack_claims(self.swap, prefix, [op], now)), 1)[0]
+            self.granted.update(told[:1])
+            if told:
+                return model.Answer("GO")
+            self.missed += 1
+        return script.unpack_answers(self.redis.call(*script.pack_call(sha, prefix, [op], now)), 1)[0]
+
+
 def first_difference(calls, wanted, got):
     for i, ((_, ops), a, b) in enumerate(zip(calls, wanted, got)):
         if isinstance(ops, LetGo) and a != b:
@@ -403,14 +440,19 @@ def first_difference(calls, wanted, got):
 
 
 class Comparer:
-    def __init__(self, redis, off=(), forms=None):
-        self.redis, self.off, self.n, self.forms = redis, off, 0, forms
+    def __init__(self, redis, off=(), forms=None, unknowing=None):
+        self.redis, self.off, self.n, self.forms, self.unknowing = redis, off, 0, forms, unknowing
         self.sha = redis.call("SCRIPT", "LOAD", script.source("apply_ops")).decode()
 
     def differs(self, calls, seed, wanted=None):
         self.n += 1
         wanted = wanted or play_model(calls, seed, self.off)
-        return first_difference(calls, wanted, play_script(self.redis, self.sha, f"{{d{self.n}}}", calls, seed, self.forms))
+        return first_difference(calls, wanted, self.play(f"{{d{self.n}}}", calls, seed))
+
+    def play(self, prefix, calls, seed):
+        if self.unknowing:
+            return self.unknowing.play(self.sha, prefix, calls, seed)
+        return play_script(self.redis, self.sha, prefix, calls, seed, self.forms)
 
     def shrink(self, calls, seed):
         """The shortest history found: cut behind the difference, one item a call, then whatever can go."""
@@ -454,7 +496,7 @@ def explain(comparer, calls, seed, off):
     scope = next(ops.scope if isinstance(ops, (Garbage, LetGo)) else ops[0].scope for _, ops in calls if not isinstance(ops, Released))
     print(f"scope: ordered={scope.ordered} ghost_ttl={scope.ghost_ttl} cap={scope.cap}; fences {fences_of(seed)}")
     wanted = play_model(calls, seed, off)
-    got = play_script(comparer.redis, comparer.sha, "{e}", calls, seed)
+    got = comparer.play("{e}", calls, seed)
     for (now, ops), a, b in zip(calls, wanted, got):
         if isinstance(ops, Garbage):
             print(f"  {now} {ops.key}: state := {ops.data!r}")
@@ -469,10 +511,10 @@ def explain(comparer, calls, seed, off):
             print(f"  {now} {words(op)}\n      model  {x}" + ("" if repr(x) == repr(y) else f"\n      script {y}"))
 
 
-def run(redis, count, seed, off=(), quiet=False, forms=None):
+def run(redis, count, seed, off=(), quiet=False, forms=None, unknowing=None):
     """(operations done, codes seen, the difference or None): the difference is (seed of the history, its calls). forms counts how
-    states stood in buckets at the ends of histories."""
-    comparer, done, codes = Comparer(redis, off, forms), 0, collections.Counter()
+    states stood in buckets at the ends of histories. unknowing: plays them (and forms counts nothing)."""
+    comparer, done, codes = Comparer(redis, off, forms, unknowing), 0, collections.Counter()
     while done < count:
         h = History(seed, off)
         done += sum(len(a) for a in h.answers)
@@ -507,6 +549,7 @@ def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--ops", type=int, default=100000)
     p.add_argument("--seed", type=int, default=None, help="of the first history; later ones count up")
+    p.add_argument("--unknowing", action="store_true")
     p.add_argument("--self-test", action="store_true")
     args = p.parse_args(argv)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10**9)
@@ -515,7 +558,7 @@ def main(argv=None):
     with script.Redis() as redis:
         if args.self_test:
             return 0 if self_test(redis, seed) else 1
-        done, codes, found = run(redis, args.ops, seed)
+        done, codes, found = run(redis, args.ops, seed, unknowing=Unknowing(redis) if args.unknowing else None)
     print(f"{done} operations in {time.monotonic() - start:.1f} s: {'DIFFERENT' if found else 'equal'}")
     print("codes: " + " ".join(f"{c}={codes[c]}" for c in model.CODES))
     missing = CODES - set(codes)

@@ -203,3 +203,44 @@ def unpack_answers(reply, count):
     if i != len(reply):
         raise ValueError(f"{len(reply)} integers for {count} items")
     return out
+
+
+# -- swap_states: claims that know no state ----------------------------------------------------------------------------------
+
+CLAIMED_BEHIND, CLAIMED_FIRST = 2, 3
+
+
+def is_small_claim(op):
+    """Whether a gateway that knows nothing of the key asks swap_states: src/ledger/swap.c."""
+    return (op.verb == model.CLAIM and op.source == model.SOURCE and op.kind == model.SEQUENCE and op.scope.ordered
+            and op.scope.name == model.SEQUENCE and not op.observe and op.ghost is None and op.leader_epoch + 1 < 2**24
+            and max(op.epoch, op.number, op.offset, op.token) < 2**48)
+
+
+def pack_claims(sha, prefix, ops, now):
+    owners = {}
+    keys, items = [f"{prefix}:fence"], []
+    for op in ops:
+        owner = owners.setdefault((op.owner, op.token), len(owners) + 1)
+        names, field = keys_of(prefix, op.scope, op.key)
+        six = {name: struct.pack(">Q", getattr(op, name))[2:] for name in ("epoch", "number", "offset", "token")}
+        keys.append(names[0])
+        items += [struct.pack(">BBI", 1, owner, op.lease), field,
+                  b"\0" + six["epoch"] + six["number"] + op.rank[1][:8] + op.rank[1][10:] + struct.pack(">I", op.leader_epoch + 1)[1:],
+                  six["offset"] + owner_hash(op.owner) + six["token"]]
+    owner_lines = [struct.pack(">BQ", 1, t) + n.encode() for n, t in owners]
+    return ["EVALSHA", sha, len(keys), *keys, struct.pack(">BBBBQ", 1, 1, 1, len(owners), now), struct.pack(">Q", TTL), *owner_lines, *items]
+
+
+def unpack_claims(reply, count):
+    """Of each claim (how it was granted, the state that stood there, or None), or nothing."""
+    answers, states, out = reply[8:8 + count], reply[8 + count:], []
+    for how in answers:
+        if how == CLAIMED_BEHIND:
+            out.append((how, states[:FORMS[FREE]]))
+            states = states[FORMS[FREE]:]
+        else:
+            out.append((how, None) if how == CLAIMED_FIRST else ())
+    if states or len(answers) != count:
+        raise ValueError(f"{len(reply)} bytes for {count} claims")
+    return out
