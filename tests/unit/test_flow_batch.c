@@ -59,6 +59,7 @@ static struct {
     char offsets[200], ids[1000], attempts[200]; /* of their records, with blanks between them */
     char signed_id[100];
     size_t body_len;
+    bool answered;
 } sent[DELIVERIES];
 static size_t sent_count;
 
@@ -176,6 +177,7 @@ void handler_client_send(struct handler_client *client, struct handler_call *cal
     (void)now_ns;
     assert_true(sent_count < DELIVERIES);
     sent[sent_count].call = call;
+    sent[sent_count].answered = false;
     sent[sent_count].body_len = call->body.len;
     list(call->body, "\"kafkaoffset\":\"", sent[sent_count].offsets, sizeof(sent->offsets));
     list(call->body, "\"id\":\"", sent[sent_count].ids, sizeof(sent->ids));
@@ -224,9 +226,22 @@ static int open_scene(void **state)
     return 0;
 }
 
+static void end_request(size_t request)
+{
+    struct handler_call *call = sent[request].call;
+    sent[request].answered = true;
+    call->done(call);
+    loop_turn(loop, false);
+}
+
+/* What a test left open ends, and so do the requests that come of that. */
 static int close_scene(void **state)
 {
     (void)state;
+    for (size_t i = 0; i < sent_count; i++) {
+        if (!sent[i].answered)
+            end_request(i);
+    }
     batches_free(&route.batches);
     request_template_free(&route.template);
     lane_table_free(&lanes);
@@ -265,8 +280,7 @@ static void answer(size_t request, int status, const char *body)
     call->answer = (struct handler_answer){
         .status = status, .request_sent = true, .retry_after_ms = -1};
     buf_add_text(call->results, body);
-    call->done(call);
-    loop_turn(loop, false);
+    end_request(request);
 }
 
 /* An answer with these outcomes, of its records in their order; "-": it does not name that one. */
