@@ -550,8 +550,7 @@ static void test_batch_cancel_drops_what_gathered_and_calls_off_what_is_open(voi
     assert_int_equal(fates[3].dropped, 1);
     assert_int_equal(fates[4].dropped, 1);
     sent[0].call->answer = (struct handler_answer){.error = HANDLER_RESET, .cancelled = true};
-    sent[0].call->done(sent[0].call);
-    loop_turn(loop, false);
+    end_request(0);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(fates[i].dropped, 1);
         assert_true(deliveries[i].ambiguous);
