@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "cli.h"
 #include "command_line.h"
 #include "kafka/client_end.h"
@@ -54,6 +55,7 @@ int main(int argc, char **argv)
     struct cli cli = {.program = argv[0]};
     struct command_line line;
     int code = EXIT_USAGE;
+    mem_map_large();
     if (command_line_read(&line, &cli, argc - 1, argv + 1))
         code = run(&cli, &line);
     command_line_free(&cli);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LARGE (256 * 1024)
+
 static void die(size_t size) NO_RETURN;
 
 static void die(size_t size)
@@ -97,6 +99,13 @@ char *mem_printf(const char *fmt, ...)
     vsnprintf(text, (size_t)len + 1, fmt, again);
     va_end(again);
     return text;
+}
+
+void mem_map_large(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE);
+#endif
 }
 
 void mem_trim(void)

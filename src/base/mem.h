@@ -20,6 +20,13 @@ char *mem_strdup(const char *text) MUST_CHECK;              /* NULL gives NULL *
 char *mem_strndup(const char *data, size_t len) MUST_CHECK; /* NUL-terminated copy */
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2) MUST_CHECK; /* heap text */
 
+/*
+ * Large blocks go back to the system as soon as they are freed, from here on: each has a mapping of
+ * its own. Left alone, glibc takes the size of the first one that is freed for one to keep, and
+ * what is freed between records that are still at work stays ours.
+ */
+void mem_map_large(void);
+
 /* Gives back to the system what was freed; where much was, and seldom. */
 void mem_trim(void);
 

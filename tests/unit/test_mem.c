@@ -1,6 +1,8 @@
+#include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -102,6 +104,24 @@ static void test_mem_calloc_overflowing_aborts(void **state)
     assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* glibc alone would keep the second one of a size that was freed before. */
+static void test_mem_large_blocks_go_back_when_they_are_freed(void **state)
+{
+    (void)state;
+    enum { RECORD = 1 << 20, LARGE_FOR_GLIBC = 64 << 20 };
+    mem_map_large();
+    size_t mapped = mallinfo2().hblks;
+    void *p = mem_alloc(LARGE_FOR_GLIBC);
+    bool is_glibc = mallinfo2().hblks == mapped + 1; /* no sanitizer's own allocator */
+    mem_free(p);
+    for (int i = 0; i < 2 && is_glibc; i++) {
+        p = mem_alloc(RECORD);
+        assert_int_equal(mallinfo2().hblks, mapped + 1);
+        mem_free(p);
+        assert_int_equal(mallinfo2().hblks, mapped);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +133,7 @@ int main(void)
         cmocka_unit_test(test_mem_strndup_of_bytes_gives_terminated_copy),
         cmocka_unit_test(test_mem_printf_of_long_text_holds_all_of_it),
         cmocka_unit_test(test_mem_calloc_overflowing_aborts),
+        cmocka_unit_test(test_mem_large_blocks_go_back_when_they_are_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
