@@ -33,6 +33,9 @@
 #define CALLS_EAGER                                                                                \
     1 /* below this any operation goes at once, above it when a batch is worth a call */
 #define BATCH_WORTH 32
+/* Of what apply_ops is asked: Redis takes several times as long for it as for a swap, and nobody
+ * else is served meanwhile. */
+#define GENERAL_MAX 64
 #define SCAN_MAX    512 /* queued operations looked at for one batch */
 
 enum op_state { OP_DONE, OP_QUEUED, OP_SENT, OP_ENDED };
@@ -130,6 +133,37 @@ void calls_end_all(struct ledger *ledger)
 
 /* ---- calls ---- */
 
+/* A call is so large that malloc would join all small blocks that are free before it looks for one;
+ * so those that ended are used again. */
+static struct batch_call *call_new(struct queue *queue)
+{
+    struct ledger *ledger = queue->node->ledger;
+    struct batch_call *call = ledger->spare_calls;
+    if (call)
+        ledger->spare_calls = call->next;
+    else
+        call = mem_alloc(sizeof(*call));
+    memset(call, 0, sizeof(*call));
+    call->queue = queue;
+    call->node = queue->node;
+    return call;
+}
+
+static void call_free(struct ledger *ledger, struct batch_call *call)
+{
+    call->next = ledger->spare_calls;
+    ledger->spare_calls = call;
+}
+
+void calls_free_spare(struct ledger *ledger)
+{
+    struct batch_call *call;
+    while ((call = ledger->spare_calls) != NULL) {
+        ledger->spare_calls = call->next;
+        mem_free(call);
+    }
+}
+
 static void call_link(struct batch_call *call)
 {
     struct queue *queue = call->queue;
@@ -196,7 +230,7 @@ static void call_finish(struct batch_call *call)
         finished_add(ledger->finished, op, op->sent_ns);
         complete(ledger, op);
     }
-    mem_free(call);
+    call_free(ledger, call);
 }
 
 /* Its operations go back to the heads of the queue; what nobody waits for any more ends. */
@@ -213,7 +247,7 @@ static void call_requeue(struct batch_call *call)
         op->state = OP_QUEUED;
         list_push_front(list_of(ledger, op), op);
     }
-    mem_free(call);
+    call_free(ledger, call);
 }
 
 void calls_requeue(struct node *node)
@@ -388,6 +422,11 @@ static bool choose(struct ledger *ledger, struct choice *choice, struct ledger_o
     return swap == call->swap;
 }
 
+static bool is_full(const struct batch_call *call)
+{
+    return call->count == (call->swap ? LEDGER_BATCH_MAX : GENERAL_MAX);
+}
+
 /* Moves what may go from the queue into the call. Returns false where a later operation must not go
  * either. */
 static bool take(struct ledger *ledger, struct op_list *list, struct choice *choice)
@@ -395,7 +434,7 @@ static bool take(struct ledger *ledger, struct op_list *list, struct choice *cho
     size_t looked = 0;
     for (struct ledger_op *op = list->first, *next; op; op = next) {
         next = op->next;
-        if (choice->call->count == LEDGER_BATCH_MAX || looked++ == SCAN_MAX)
+        if (is_full(choice->call) || looked++ == SCAN_MAX)
             return false;
         if (*lane_of(ledger, op))
             continue;
@@ -423,9 +462,7 @@ static bool send_next(struct ledger *ledger, struct queue *queue)
 {
     if (!may_send(ledger, queue))
         return false;
-    struct batch_call *call = mem_zalloc(sizeof(*call));
-    call->queue = queue;
-    call->node = queue->node;
+    struct batch_call *call = call_new(queue);
     struct choice choice; /* its array is not to be cleared for each call */
     choice.call = call;
     choice.passed_count = 0;
@@ -435,7 +472,7 @@ static bool send_next(struct ledger *ledger, struct queue *queue)
     while (choice.passed_count > 0)
         --*choice.passed[--choice.passed_count];
     if (!call->count) {
-        mem_free(call);
+        call_free(ledger, call);
         return false;
     }
     call_link(call);

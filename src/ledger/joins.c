@@ -1,5 +1,5 @@
 /*
- * Marks that are joined into the states of their keys (lua/join_marks.lua), up to LEDGER_BATCH_MAX
+ * Marks that are joined into the states of their keys (lua/join_marks.lua), up to JOIN_MAX
  * in a call: those of one owner, scope and queue, as they stand in a row.
  *
  * Invariant: a mark is in the list, or in exactly one call, until its done ran. Must not: keep what
@@ -13,8 +13,10 @@
 #include "ledger/resp.h"
 #include "ledger/scope.h"
 
+#define JOIN_MAX 64
+
 struct join {
-    struct ledger_mark *marks[LEDGER_BATCH_MAX];
+    struct ledger_mark *marks[JOIN_MAX];
     size_t count;
 };
 
@@ -114,7 +116,7 @@ static void send_some(struct ledger *ledger)
     struct queue *queue = queue_of(ledger, first);
     struct join *join = mem_zalloc(sizeof(*join));
     struct request *request = request_new(ledger, queue, NULL, join);
-    while (ledger->first_mark && join->count < LEDGER_BATCH_MAX &&
+    while (ledger->first_mark && join->count < JOIN_MAX &&
            ledger->first_mark->owner == first->owner && ledger->first_mark->scope == first->scope &&
            queue_of(ledger, ledger->first_mark) == queue) {
         join->marks[join->count++] = ledger->first_mark;

@@ -253,6 +253,7 @@ void ledger_free(struct ledger **ledger_ptr)
     joins_cancel(ledger);
     requests_cancel(ledger);
     calls_cancel(ledger);
+    calls_free_spare(ledger);
     cluster_free(&ledger->cluster);
     *ledger_ptr = NULL;
     loop_task_cancel(ledger->loop, &ledger->pump_task);

@@ -26,7 +26,7 @@
 #include "config/config.h"
 #include "record/identity.h"
 
-#define LEDGER_BATCH_MAX 64
+#define LEDGER_BATCH_MAX 128
 
 struct ledger;
 

@@ -113,6 +113,7 @@ struct ledger {
     struct queue *queues;
     size_t queue_count;
     struct queue *meta, *fence; /* those of the fixed hash tags; the one queue where there is one */
+    struct batch_call *spare_calls; /* by their next: to be used again */
     struct op_list
         ended; /* to be completed by end_task: cancelled, or refused without asking Redis */
     size_t pending;
@@ -152,6 +153,7 @@ void calls_requeue(struct node *node);
 /* Enough replicas have what the node was told. */
 void calls_confirm(struct node *node);
 void calls_cancel(struct ledger *ledger);
+void calls_free_spare(struct ledger *ledger);
 
 /* nodes.c */
 /* host NULL: it is aimed later. probe_key: a key that is its own (see session_new); NULL outside a

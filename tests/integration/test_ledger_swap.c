@@ -260,6 +260,35 @@ static void take_other(struct ledger_world *w, struct ledger_owner *other)
     (void)redis_peer_do(&w->redis, "HSET og:{fence}:g redrive/0 7");
 }
 
+/* Calls for the claims of so many new keys, submitted in one turn of the loop. */
+static long long calls_for_claims(struct ledger_world *w, char name, size_t count, bool no_swap)
+{
+    static struct test_op ops[300];
+    long long before = calls_of_redis(w);
+    assert_in_range(count, 1, sizeof(ops) / sizeof(ops[0]));
+    for (size_t i = 0; i < count; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "%c-%zu", name, i);
+        ledger_world_claim(w, &ops[i], key, 1);
+        ops[i].op.observe = no_swap;
+        ledger_submit(w->ledger, &ops[i].op);
+    }
+    for (size_t i = 0; i < count; i++) {
+        ledger_world_until_done(w, &ops[i]);
+        assert_int_equal(ops[i].op.code, LEDGER_GO);
+        assert_int_equal(ops[i].done, 1);
+    }
+    return calls_of_redis(w) - before;
+}
+
+static void test_a_call_takes_128_swaps_and_64_others(void **state)
+{
+    struct ledger_world *w = *state;
+    /* One more, where keys of the same lane wait for each other. */
+    assert_in_range(calls_for_claims(w, 'a', 2 * 128, false), 2, 3);
+    assert_in_range(calls_for_claims(w, 'b', 2 * 128, true), 4, 5);
+}
+
 static void test_kept_claim_spares_the_call(void **state)
 {
     struct ledger_world *w = *state;
@@ -728,6 +757,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_swapped_is_what_apply_ops_writes),
         cmocka_unit_test(test_what_is_claimed_unknown_is_what_apply_ops_writes),
+        OPENED(test_a_call_takes_128_swaps_and_64_others),
         OPENED(test_kept_claim_spares_the_call),
         OPENED(test_kept_claim_is_for_the_successor_that_it_covers),
         OPENED(test_kept_claim_is_used_once),
