@@ -261,7 +261,7 @@ static void take_other(struct ledger_world *w, struct ledger_owner *other)
 }
 
 /* Calls for the claims of so many new keys, submitted in one turn of the loop. */
-static long long calls_for_claims(struct ledger_world *w, char name, size_t count, bool no_swap)
+static long long calls_for_claims(struct ledger_world *w, char name, size_t count, bool observe)
 {
     static struct test_op ops[300];
     long long before = calls_of_redis(w);
@@ -270,7 +270,7 @@ static long long calls_for_claims(struct ledger_world *w, char name, size_t coun
         char key[24];
         snprintf(key, sizeof(key), "%c-%zu", name, i);
         ledger_world_claim(w, &ops[i], key, 1);
-        ops[i].op.observe = no_swap;
+        ops[i].op.observe = observe;
         ledger_submit(w->ledger, &ops[i].op);
     }
     for (size_t i = 0; i < count; i++) {
@@ -284,7 +284,7 @@ static long long calls_for_claims(struct ledger_world *w, char name, size_t coun
 static void test_a_call_takes_128_swaps_and_64_others(void **state)
 {
     struct ledger_world *w = *state;
-    /* One more, where keys of the same lane wait for each other. */
+    /* One more, where keys of the same lane wait for each other. What is observed is no swap. */
     assert_in_range(calls_for_claims(w, 'a', 2 * 128, false), 2, 3);
     assert_in_range(calls_for_claims(w, 'b', 2 * 128, true), 4, 5);
 }
