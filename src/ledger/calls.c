@@ -40,53 +40,36 @@
 
 enum op_state { OP_DONE, OP_QUEUED, OP_SENT, OP_ENDED };
 
-static void list_push(struct op_list *list, struct ledger_op *op)
-{
-    op->next = NULL;
-    op->prev = list->last;
-    if (list->last)
-        list->last->next = op;
-    else
-        list->first = op;
-    list->last = op;
-    list->count++;
-}
-
-static void list_push_front(struct op_list *list, struct ledger_op *op)
-{
-    op->prev = NULL;
-    op->next = list->first;
-    if (list->first)
-        list->first->prev = op;
-    else
-        list->last = op;
-    list->first = op;
-    list->count++;
-}
-
-static void list_remove(struct op_list *list, struct ledger_op *op)
-{
-    if (op->prev)
-        op->prev->next = op->next;
-    else
-        list->first = op->next;
-    if (op->next)
-        op->next->prev = op->prev;
-    else
-        list->last = op->prev;
-    op->next = op->prev = NULL;
-    list->count--;
-}
-
 struct queue *calls_queue_of(struct ledger *ledger, uint64_t key_hash)
 {
     return &ledger->queues[ledger->cluster ? key_hash % ledger->config->shards : 0];
 }
 
-static struct op_list *list_of(struct ledger *ledger, const struct ledger_op *op)
+static struct op_list *list_of(struct queue *queue, const struct ledger_op *op)
+{
+    return op->verb == LEDGER_FINISH ? &queue->finishes : &queue->claims;
+}
+
+static void enqueue(struct ledger *ledger, struct ledger_op *op)
 {
     struct queue *queue = calls_queue_of(ledger, op->key_hash);
-    return op->verb == LEDGER_FINISH ? &queue->finishes : &queue->claims;
+    op->state = OP_QUEUED;
+    TAILQ_INSERT_TAIL(list_of(queue, op), op, in_list);
+    queue->queued++;
+}
+
+/* Back to where it stood: before all that came later. */
+static void enqueue_again(struct queue *queue, struct ledger_op *op)
+{
+    op->state = OP_QUEUED;
+    TAILQ_INSERT_HEAD(list_of(queue, op), op, in_list);
+    queue->queued++;
+}
+
+static void dequeue(struct queue *queue, struct ledger_op *op)
+{
+    TAILQ_REMOVE(list_of(queue, op), op, in_list);
+    queue->queued--;
 }
 
 static uint16_t *lane_of(struct ledger *ledger, const struct ledger_op *op)
@@ -107,7 +90,7 @@ static void complete(struct ledger *ledger, struct ledger_op *op)
 void calls_end(struct ledger *ledger, struct ledger_op *op)
 {
     op->state = OP_ENDED;
-    list_push(&ledger->ended, op);
+    TAILQ_INSERT_TAIL(&ledger->ended, op, in_list);
     loop_defer(ledger->loop, &ledger->end_task);
 }
 
@@ -118,15 +101,15 @@ void calls_unqueue(struct ledger *ledger, struct ledger_op *op)
     op->cancelled = true;
     if (op->state != OP_QUEUED)
         return;
-    list_remove(list_of(ledger, op), op);
+    dequeue(calls_queue_of(ledger, op->key_hash), op);
     calls_end(ledger, op);
 }
 
 void calls_end_all(struct ledger *ledger)
 {
     struct ledger_op *op;
-    while ((op = ledger->ended.first) != NULL) {
-        list_remove(&ledger->ended, op);
+    while ((op = TAILQ_FIRST(&ledger->ended)) != NULL) {
+        TAILQ_REMOVE(&ledger->ended, op, in_list);
         complete(ledger, op);
     }
 }
@@ -138,9 +121,9 @@ void calls_end_all(struct ledger *ledger)
 static struct batch_call *call_new(struct queue *queue)
 {
     struct ledger *ledger = queue->node->ledger;
-    struct batch_call *call = ledger->spare_calls;
+    struct batch_call *call = TAILQ_FIRST(&ledger->spare_calls);
     if (call)
-        ledger->spare_calls = call->next;
+        TAILQ_REMOVE(&ledger->spare_calls, call, in_list);
     else
         call = mem_alloc(sizeof(*call));
     memset(call, 0, sizeof(*call));
@@ -151,30 +134,14 @@ static struct batch_call *call_new(struct queue *queue)
 
 static void call_free(struct ledger *ledger, struct batch_call *call)
 {
-    call->next = ledger->spare_calls;
-    ledger->spare_calls = call;
-}
-
-void calls_free_spare(struct ledger *ledger)
-{
-    struct batch_call *call;
-    while ((call = ledger->spare_calls) != NULL) {
-        ledger->spare_calls = call->next;
-        mem_free(call);
-    }
+    TAILQ_INSERT_HEAD(&ledger->spare_calls, call, in_list);
 }
 
 static void call_link(struct batch_call *call)
 {
     struct queue *queue = call->queue;
-    call->next = NULL;
-    call->prev = queue->last_call;
-    if (queue->last_call)
-        queue->last_call->next = call;
-    else
-        queue->first_call = call;
-    queue->last_call = call;
-    queue->calls++;
+    TAILQ_INSERT_TAIL(&queue->calls, call, in_list);
+    queue->call_count++;
     call->node->calls++;
     for (size_t i = 0; i < call->count; i++)
         ++*lane_of(call->node->ledger, call->ops[i]);
@@ -183,23 +150,17 @@ static void call_link(struct batch_call *call)
 static void call_unlink(struct batch_call *call)
 {
     struct queue *queue = call->queue;
-    if (call->prev)
-        call->prev->next = call->next;
-    else
-        queue->first_call = call->next;
-    if (call->next)
-        call->next->prev = call->prev;
-    else
-        queue->last_call = call->prev;
-    queue->calls--;
+    TAILQ_REMOVE(&queue->calls, call, in_list);
+    queue->call_count--;
     call->node->calls--;
     for (size_t i = 0; i < call->count; i++)
         --*lane_of(call->node->ledger, call->ops[i]);
 }
 
-/* What was not as expected is asked of apply_ops, before all that came later. */
-static void ask_again(struct ledger *ledger, struct ledger_op *op)
+/* What was not as expected is asked of apply_ops. */
+static void ask_again(struct batch_call *call, struct ledger_op *op)
 {
+    struct ledger *ledger = call->node->ledger;
     op->no_swap = true;
     if (ledger->swap_misses)
         metric_add(ledger->swap_misses, 1);
@@ -207,8 +168,7 @@ static void ask_again(struct ledger *ledger, struct ledger_op *op)
         calls_end(ledger, op);
         return;
     }
-    op->state = OP_QUEUED;
-    list_push_front(list_of(ledger, op), op);
+    enqueue_again(call->queue, op);
 }
 
 static void call_finish(struct batch_call *call)
@@ -223,7 +183,7 @@ static void call_finish(struct batch_call *call)
     for (size_t i = 0; i < call->count; i++) {
         struct ledger_op *op = call->ops[i];
         if (call->swap && !call->swapped[i]) {
-            ask_again(ledger, op);
+            ask_again(call, op);
             continue;
         }
         op->lease_deadline_ns = op->sent_ns + (uint64_t)op->lease_ms * NS_PER_MS;
@@ -244,8 +204,7 @@ static void call_requeue(struct batch_call *call)
             calls_end(ledger, op);
             continue;
         }
-        op->state = OP_QUEUED;
-        list_push_front(list_of(ledger, op), op);
+        enqueue_again(call->queue, op);
     }
     call_free(ledger, call);
 }
@@ -254,8 +213,9 @@ void calls_requeue(struct node *node)
 {
     struct ledger *ledger = node->ledger;
     for (size_t i = 0; node->calls && i < ledger->queue_count; i++) {
-        for (struct batch_call *call = ledger->queues[i].last_call, *prev; call; call = prev) {
-            prev = call->prev;
+        struct call_list *calls = &ledger->queues[i].calls;
+        for (struct batch_call *call = TAILQ_LAST(calls, call_list), *prev; call; call = prev) {
+            prev = TAILQ_PREV(call, call_list, in_list);
             if (call->node == node)
                 call_requeue(call);
         }
@@ -302,8 +262,9 @@ void calls_confirm(struct node *node)
 {
     struct ledger *ledger = node->ledger;
     for (size_t i = 0; i < ledger->queue_count; i++) {
-        for (struct batch_call *call = ledger->queues[i].first_call, *next; call; call = next) {
-            next = call->next;
+        struct call_list *calls = &ledger->queues[i].calls;
+        for (struct batch_call *call = TAILQ_FIRST(calls), *next; call; call = next) {
+            next = TAILQ_NEXT(call, in_list);
             if (call->node == node && call->is_short)
                 call_finish(call);
         }
@@ -383,8 +344,7 @@ void calls_take(struct ledger *ledger, struct ledger_op *op)
     }
     if (op->verb == LEDGER_FINISH)
         finished_expect(ledger->finished, op);
-    op->state = OP_QUEUED;
-    list_push(list_of(ledger, op), op);
+    enqueue(ledger, op);
     loop_defer(ledger->loop, &ledger->pump_task);
 }
 
@@ -432,18 +392,18 @@ static bool is_full(const struct batch_call *call)
 static bool take(struct ledger *ledger, struct op_list *list, struct choice *choice)
 {
     size_t looked = 0;
-    for (struct ledger_op *op = list->first, *next; op; op = next) {
-        next = op->next;
+    for (struct ledger_op *op = TAILQ_FIRST(list), *next; op; op = next) {
+        next = TAILQ_NEXT(op, in_list);
         if (is_full(choice->call) || looked++ == SCAN_MAX)
             return false;
         if (*lane_of(ledger, op))
             continue;
         if (is_granted(ledger, op, true)) {
             /* The finish before it, which it waited for, kept its claim. */
-            list_remove(list, op);
+            dequeue(choice->call->queue, op);
             end_unasked(ledger, op);
         } else if (choose(ledger, choice, op)) {
-            list_remove(list, op);
+            dequeue(choice->call->queue, op);
             op->state = OP_SENT;
         }
     }
@@ -452,9 +412,8 @@ static bool take(struct ledger *ledger, struct op_list *list, struct choice *cho
 
 static bool may_send(const struct ledger *ledger, const struct queue *queue)
 {
-    size_t queued = queue->finishes.count + queue->claims.count;
-    return queued && queue->calls < CALLS_MAX &&
-           (queue->calls < CALLS_EAGER || queued >= BATCH_WORTH) && queue->node &&
+    return queue->queued && queue->call_count < CALLS_MAX &&
+           (queue->call_count < CALLS_EAGER || queue->queued >= BATCH_WORTH) && queue->node &&
            queue->node->up && !queue->paused && cluster_is_known(ledger);
 }
 
@@ -494,18 +453,41 @@ void calls_pump(struct ledger *ledger)
 static void cancel_list(struct ledger *ledger, struct op_list *list)
 {
     struct ledger_op *op;
-    while ((op = list->first) != NULL) {
-        list_remove(list, op);
+    while ((op = TAILQ_FIRST(list)) != NULL) {
+        TAILQ_REMOVE(list, op, in_list);
         op->cancelled = true;
         complete(ledger, op);
     }
 }
 
-void calls_cancel(struct ledger *ledger)
+void calls_init(struct ledger *ledger)
 {
+    TAILQ_INIT(&ledger->ended);
+    TAILQ_INIT(&ledger->spare_calls);
+}
+
+void calls_open_queues(struct ledger *ledger, size_t count)
+{
+    ledger->queue_count = count;
+    ledger->queues = mem_calloc(count, sizeof(*ledger->queues));
+    for (size_t i = 0; i < count; i++) {
+        TAILQ_INIT(&ledger->queues[i].finishes);
+        TAILQ_INIT(&ledger->queues[i].claims);
+        TAILQ_INIT(&ledger->queues[i].calls);
+    }
+}
+
+void calls_deinit(struct ledger *ledger)
+{
+    struct batch_call *call;
     cancel_list(ledger, &ledger->ended);
     for (size_t i = 0; i < ledger->queue_count; i++) {
         cancel_list(ledger, &ledger->queues[i].finishes);
         cancel_list(ledger, &ledger->queues[i].claims);
     }
+    while ((call = TAILQ_FIRST(&ledger->spare_calls)) != NULL) {
+        TAILQ_REMOVE(&ledger->spare_calls, call, in_list);
+        mem_free(call);
+    }
+    mem_free(ledger->queues);
 }

@@ -456,8 +456,7 @@ void cluster_check_sentinels(struct ledger *ledger)
 static void make_queues(struct ledger *ledger)
 {
     uint32_t shards = ledger->config->shards;
-    ledger->queue_count = shards + 2;
-    ledger->queues = mem_calloc(ledger->queue_count, sizeof(*ledger->queues));
+    calls_open_queues(ledger, shards + 2);
     ledger->meta = &ledger->queues[shards];
     ledger->fence = &ledger->queues[shards + 1];
     for (size_t i = 0; i < ledger->queue_count; i++) {

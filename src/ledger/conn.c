@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -38,7 +39,7 @@ struct call {
     void (*reply)(void *arg, const struct redisReply *reply);
     void *arg;
     uint64_t sent_ns;
-    struct call *next;
+    STAILQ_ENTRY(call) in_conn;
 };
 
 enum conn_state { CONN_WAITING, CONN_RESOLVING, CONN_CONNECTING, CONN_CONNECTED };
@@ -55,8 +56,8 @@ struct conn {
     struct resolver *resolver; /* of host */
     size_t address_at;         /* which of its addresses is next */
     enum conn_state state;
-    redisAsyncContext *ac; /* NULL while waiting */
-    struct call *first, *last;
+    redisAsyncContext *ac;     /* NULL while waiting */
+    STAILQ_HEAD(, call) calls; /* in the order sent */
     struct loop_timer timer;   /* waiting: the pause; resolving, connecting: the deadline */
     struct loop_timer overdue; /* connected: the oldest call's deadline */
     int64_t pause_ms;
@@ -75,9 +76,12 @@ static uint64_t call_timeout_ns(const struct conn *conn)
  * there they are freed. */
 static void forget_calls(struct conn *conn)
 {
-    for (struct call *call = conn->first; call; call = call->next)
+    struct call *call;
+    STAILQ_FOREACH(call, &conn->calls, in_conn)
+    {
         call->conn = NULL;
-    conn->first = conn->last = NULL;
+    }
+    STAILQ_INIT(&conn->calls);
     loop_timer_cancel(&conn->overdue);
 }
 
@@ -259,9 +263,10 @@ static void on_timer(void *arg)
 static void on_overdue(void *arg)
 {
     struct conn *conn = arg;
-    if (!conn->first)
+    const struct call *oldest = STAILQ_FIRST(&conn->calls);
+    if (!oldest)
         return;
-    uint64_t due = conn->first->sent_ns + call_timeout_ns(conn);
+    uint64_t due = oldest->sent_ns + call_timeout_ns(conn);
     if (clock_mono_ns() < due) {
         loop_timer_set_at(&conn->overdue, due);
         return;
@@ -278,9 +283,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *privdata)
     struct conn *conn = call->conn;
     (void)ac;
     if (conn) {
-        conn->first = call->next;
-        if (!conn->first)
-            conn->last = NULL;
+        STAILQ_REMOVE_HEAD(&conn->calls, in_conn);
         if (reply)
             call->reply(call->arg, reply);
     }
@@ -301,11 +304,7 @@ bool conn_send(struct conn *conn, const void *command, size_t len,
         mem_free(call);
         return false;
     }
-    if (conn->last)
-        conn->last->next = call;
-    else
-        conn->first = call;
-    conn->last = call;
+    STAILQ_INSERT_TAIL(&conn->calls, call, in_conn);
     /* The timer is not moved with every answer: when it fires it looks at the oldest call that
      * there is then. */
     if (!loop_timer_armed(&conn->overdue))
@@ -341,6 +340,7 @@ struct conn *conn_new(struct loop *loop, const struct redis_config *config, stru
     conn->config = config;
     conn->events = *events;
     conn->tls = tls;
+    STAILQ_INIT(&conn->calls);
     conn->pause_ms = PAUSE_MIN_MS;
     snprintf(conn->address, sizeof(conn->address), "an unknown address");
     loop_timer_init(&conn->timer, loop, on_timer, conn);

@@ -112,18 +112,16 @@ static void add_args(struct request *request, const struct join *join)
 /* Sends the first in the list and those behind it that may share its call. */
 static void send_some(struct ledger *ledger)
 {
-    const struct ledger_mark *first = ledger->first_mark;
+    struct ledger_mark *first = STAILQ_FIRST(&ledger->marks), *mark = first;
     struct queue *queue = queue_of(ledger, first);
     struct join *join = mem_zalloc(sizeof(*join));
     struct request *request = request_new(ledger, queue, NULL, join);
-    while (ledger->first_mark && join->count < JOIN_MAX &&
-           ledger->first_mark->owner == first->owner && ledger->first_mark->scope == first->scope &&
-           queue_of(ledger, ledger->first_mark) == queue) {
-        join->marks[join->count++] = ledger->first_mark;
-        ledger->first_mark = ledger->first_mark->next;
+    while (mark && join->count < JOIN_MAX && mark->owner == first->owner &&
+           mark->scope == first->scope && queue_of(ledger, mark) == queue) {
+        STAILQ_REMOVE_HEAD(&ledger->marks, in_marks);
+        join->marks[join->count++] = mark;
+        mark = STAILQ_FIRST(&ledger->marks);
     }
-    if (!ledger->first_mark)
-        ledger->last_mark = NULL;
     request_use_script(request, SCRIPT_JOIN_MARKS, 1 + 3 * join->count, 3 + 2 * join->count);
     request->read = read_join;
     request->fail = fail_join;
@@ -132,29 +130,28 @@ static void send_some(struct ledger *ledger)
     request_start(request);
 }
 
+void joins_init(struct ledger *ledger)
+{
+    STAILQ_INIT(&ledger->marks);
+}
+
 void joins_flush(struct ledger *ledger)
 {
-    while (ledger->first_mark)
+    while (!STAILQ_EMPTY(&ledger->marks))
         send_some(ledger);
 }
 
 void joins_cancel(struct ledger *ledger)
 {
     struct ledger_mark *mark;
-    while ((mark = ledger->first_mark) != NULL) {
-        ledger->first_mark = mark->next;
+    while ((mark = STAILQ_FIRST(&ledger->marks)) != NULL) {
+        STAILQ_REMOVE_HEAD(&ledger->marks, in_marks);
         end_mark(mark, true, false, SLICE_NULL);
     }
-    ledger->last_mark = NULL;
 }
 
 void ledger_join(struct ledger *ledger, struct ledger_mark *mark)
 {
-    mark->next = NULL;
-    if (ledger->last_mark)
-        ledger->last_mark->next = mark;
-    else
-        ledger->first_mark = mark;
-    ledger->last_mark = mark;
+    STAILQ_INSERT_TAIL(&ledger->marks, mark, in_marks);
     loop_defer(ledger->loop, &ledger->pump_task);
 }

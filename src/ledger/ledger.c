@@ -200,8 +200,7 @@ static bool open_alone(struct ledger *ledger, struct err *err)
     struct node *node = nodes_add(ledger, NULL, 0, NULL, err);
     if (!node)
         return false;
-    ledger->queue_count = 1;
-    ledger->queues = mem_zalloc(sizeof(*ledger->queues));
+    calls_open_queues(ledger, 1);
     ledger->meta = ledger->fence = ledger->queues;
     ledger->queues->node = node;
     if (config->kind == REDIS_SENTINEL)
@@ -230,6 +229,9 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
     if (events)
         ledger->events = *events;
     ledger->names = name_cache_new();
+    calls_init(ledger);
+    requests_init(ledger);
+    joins_init(ledger);
     loop_task_init(&ledger->pump_task, pump, ledger);
     loop_task_init(&ledger->end_task, end_ops, ledger);
     snprintf(ledger->why, sizeof(ledger->why), "not connected to Redis yet");
@@ -252,8 +254,7 @@ void ledger_free(struct ledger **ledger_ptr)
     nodes_free(ledger);
     joins_cancel(ledger);
     requests_cancel(ledger);
-    calls_cancel(ledger);
-    calls_free_spare(ledger);
+    calls_deinit(ledger);
     cluster_free(&ledger->cluster);
     *ledger_ptr = NULL;
     loop_task_cancel(ledger->loop, &ledger->pump_task);
@@ -264,7 +265,6 @@ void ledger_free(struct ledger **ledger_ptr)
     swaps_free(&ledger->swaps);
     finished_free(&ledger->finished);
     buf_deinit(&ledger->out);
-    mem_free(ledger->queues);
     mem_free(ledger);
 }
 

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/err.h"
 #include "base/loop.h"
@@ -169,7 +170,7 @@ struct ledger_op {
                                    (last) send */
 
     /* the ledger's */
-    struct ledger_op *next, *prev;
+    TAILQ_ENTRY(ledger_op) in_list;
     uint64_t key_hash;
     struct siphash finished_as; /* finish: finished.h */
     uint64_t sent_ns;
@@ -301,7 +302,7 @@ struct ledger_mark {
     struct slice told; /* valid in done; empty: nothing is known, or the state is not readable */
 
     /* the ledger's */
-    struct ledger_mark *next;
+    STAILQ_ENTRY(ledger_mark) in_marks;
 };
 void ledger_join(struct ledger *ledger, struct ledger_mark *mark);
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/buf.h"
 #include "base/loop.h"
@@ -27,15 +28,10 @@ struct redisReply; /* hiredis */
  * more answer, no more. */
 #define LEDGER_LANES 16384
 
-struct op_list {
-    struct ledger_op *first, *last;
-    size_t count;
-};
+TAILQ_HEAD(op_list, ledger_op);
+TAILQ_HEAD(call_list, batch_call);
 
-struct request;
-struct request_list {
-    struct request *first, *last;
-};
+TAILQ_HEAD(request_list, request);
 
 struct hold {
     char *route;
@@ -66,8 +62,9 @@ struct node {
  */
 struct queue {
     struct op_list finishes, claims;
-    struct batch_call *first_call, *last_call; /* in the order sent */
-    size_t calls;
+    size_t queued;          /* in both */
+    struct call_list calls; /* on their way, in the order sent */
+    size_t call_count;
     struct node *node;  /* who is asked; NULL: not known */
     uint16_t slot;      /* in a cluster */
     bool paused;        /* its slot is being moved: until the next tick */
@@ -90,7 +87,7 @@ struct batch_call {
     bool moved;    /* not executed: goes back once WAIT has answered */
     unsigned
         void_waits; /* answers to WAIT still to come that belong to an attempt before this one */
-    struct batch_call *next, *prev;
+    TAILQ_ENTRY(batch_call) in_list;
 };
 
 struct ledger {
@@ -113,7 +110,7 @@ struct ledger {
     struct queue *queues;
     size_t queue_count;
     struct queue *meta, *fence; /* those of the fixed hash tags; the one queue where there is one */
-    struct batch_call *spare_calls; /* by their next: to be used again */
+    struct call_list spare_calls; /* to be used again */
     struct op_list
         ended; /* to be completed by end_task: cancelled, or refused without asking Redis */
     size_t pending;
@@ -121,8 +118,8 @@ struct ledger {
     struct loop_task pump_task, end_task;
     struct buf out;
 
-    struct request_list waiting, sent;          /* small requests */
-    struct ledger_mark *first_mark, *last_mark; /* to be joined: see joins.c */
+    struct request_list waiting, sent; /* small requests */
+    STAILQ_HEAD(, ledger_mark) marks;  /* to be joined: see joins.c */
     struct hold *holds;
     bool polling; /* an answer about holds is on its way */
     struct loop_timer poll_timer;
@@ -141,6 +138,8 @@ bool ledger_is_refusal(const char *error);
 void ledger_count_error(struct ledger *ledger, const char *error);
 
 /* calls.c */
+void calls_init(struct ledger *ledger);
+void calls_open_queues(struct ledger *ledger, size_t count);
 struct queue *calls_queue_of(struct ledger *ledger, uint64_t key_hash);
 /* Answers it at once, or queues it; done follows from the loop. */
 void calls_take(struct ledger *ledger, struct ledger_op *op);
@@ -152,8 +151,8 @@ void calls_end_all(struct ledger *ledger);
 void calls_requeue(struct node *node);
 /* Enough replicas have what the node was told. */
 void calls_confirm(struct node *node);
-void calls_cancel(struct ledger *ledger);
-void calls_free_spare(struct ledger *ledger);
+/* What is queued is cancelled, all is freed; nothing is on its way any more. */
+void calls_deinit(struct ledger *ledger);
 
 /* nodes.c */
 /* host NULL: it is aimed later. probe_key: a key that is its own (see session_new); NULL outside a
@@ -170,11 +169,13 @@ bool nodes_waited_for_enough(const struct node *node, const struct redisReply *r
 void nodes_unconfirmed(struct node *node, const struct redisReply *reply);
 
 /* requests.c */
+void requests_init(struct ledger *ledger);
 void requests_flush(struct ledger *ledger);
-void requests_requeue(struct node *node); /* NULL: of every node */
+void requests_requeue(struct node *node);
 void requests_cancel(struct ledger *ledger);
 
 /* joins.c */
+void joins_init(struct ledger *ledger);
 void joins_flush(struct ledger *ledger);
 void joins_cancel(struct ledger *ledger);
 

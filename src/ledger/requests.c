@@ -20,44 +20,16 @@
 #include "ledger/scope.h"
 #include "ledger/state.h"
 
-static void append(struct request_list *list, struct request *request)
-{
-    request->next = NULL;
-    request->prev = list->last;
-    if (list->last)
-        list->last->next = request;
-    else
-        list->first = request;
-    list->last = request;
-}
-
-static void prepend(struct request_list *list, struct request *request)
-{
-    request->prev = NULL;
-    request->next = list->first;
-    if (list->first)
-        list->first->prev = request;
-    else
-        list->last = request;
-    list->first = request;
-}
-
-static void unlink_from(struct request_list *list, struct request *request)
-{
-    if (request->prev)
-        request->prev->next = request->next;
-    else
-        list->first = request->next;
-    if (request->next)
-        request->next->prev = request->prev;
-    else
-        list->last = request->prev;
-}
-
 static void free_request(struct request *request)
 {
     buf_deinit(&request->body);
     mem_free(request);
+}
+
+static void put_back(struct request *request)
+{
+    TAILQ_REMOVE(&request->ledger->sent, request, in_list);
+    TAILQ_INSERT_HEAD(&request->ledger->waiting, request, in_list);
 }
 
 static bool send_request(struct request *request, bool whole);
@@ -73,8 +45,7 @@ static void on_reply(void *arg, const redisReply *reply)
         return;
     }
     if (refused && cluster_redirects(request->queue, request->node, reply)) {
-        unlink_from(&ledger->sent, request);
-        prepend(&ledger->waiting, request);
+        put_back(request);
         loop_defer(ledger->loop, &ledger->pump_task);
         return;
     }
@@ -83,7 +54,7 @@ static void on_reply(void *arg, const redisReply *reply)
         session_refused(request->node->session, reply->str);
         return;
     }
-    unlink_from(&ledger->sent, request);
+    TAILQ_REMOVE(&ledger->sent, request, in_list);
     if (refused) {
         struct err err = {0};
         ledger_count_error(ledger, reply->str);
@@ -114,15 +85,21 @@ static bool may_send(const struct request *request)
            (request->early || cluster_is_known(request->ledger));
 }
 
+void requests_init(struct ledger *ledger)
+{
+    TAILQ_INIT(&ledger->waiting);
+    TAILQ_INIT(&ledger->sent);
+}
+
 void requests_flush(struct ledger *ledger)
 {
-    for (struct request *request = ledger->waiting.first, *next; request; request = next) {
-        next = request->next;
+    for (struct request *request = TAILQ_FIRST(&ledger->waiting), *next; request; request = next) {
+        next = TAILQ_NEXT(request, in_list);
         if (!may_send(request))
             continue;
         request->node = request->queue->node;
-        unlink_from(&ledger->waiting, request);
-        append(&ledger->sent, request);
+        TAILQ_REMOVE(&ledger->waiting, request, in_list);
+        TAILQ_INSERT_TAIL(&ledger->sent, request, in_list);
         if (!send_request(request, false)) {
             session_refused(request->node->session, "cannot send");
             return;
@@ -133,12 +110,12 @@ void requests_flush(struct ledger *ledger)
 void requests_requeue(struct node *node)
 {
     struct ledger *ledger = node->ledger;
-    for (struct request *request = ledger->sent.last, *prev; request; request = prev) {
-        prev = request->prev;
+    struct request *request = TAILQ_LAST(&ledger->sent, request_list), *prev;
+    for (; request; request = prev) {
+        prev = TAILQ_PREV(request, request_list, in_list);
         if (request->node != node)
             continue;
-        unlink_from(&ledger->sent, request);
-        prepend(&ledger->waiting, request);
+        put_back(request);
     }
 }
 
@@ -147,8 +124,8 @@ void requests_cancel(struct ledger *ledger)
     struct err err = {0};
     struct request *request;
     err_set(&err, ERR_CANCELLED, "the ledger is closed");
-    while ((request = ledger->waiting.first) != NULL) {
-        unlink_from(&ledger->waiting, request);
+    while ((request = TAILQ_FIRST(&ledger->waiting)) != NULL) {
+        TAILQ_REMOVE(&ledger->waiting, request, in_list);
         request->fail(request, &err);
         free_request(request);
     }
@@ -156,7 +133,7 @@ void requests_cancel(struct ledger *ledger)
 
 void request_start(struct request *request)
 {
-    append(&request->ledger->waiting, request);
+    TAILQ_INSERT_TAIL(&request->ledger->waiting, request, in_list);
     loop_defer(request->ledger->loop, &request->ledger->pump_task);
 }
 

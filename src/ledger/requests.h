@@ -14,7 +14,7 @@ struct request {
     struct ledger *ledger;
     struct queue *queue; /* whose server is asked */
     struct node *node;   /* sent: to whom */
-    struct request *next, *prev;
+    TAILQ_ENTRY(request) in_list;
     bool is_script;
     enum script script;
     size_t keys, args; /* script: how many of each stand in body */
