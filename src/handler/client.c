@@ -78,7 +78,6 @@ void handler_client_send(struct handler_client *client, struct handler_call *cal
     begin_answer(call);
     call->client = client;
     call->conn = NULL;
-    call->next = NULL;
     call->retried_reset = false;
     call->results_cut = false;
     call->sent_ns = now_ns;

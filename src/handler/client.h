@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -57,7 +58,7 @@ struct handler_call {
     /* the client's */
     struct handler_client *client;
     struct handler_conn *conn;
-    struct handler_call *next;
+    STAILQ_ENTRY(handler_call) in_done;
     uint64_t sent_ns;
     bool retried_reset;
 };

@@ -57,8 +57,8 @@ struct handler_conn {
     char length_line[48]; /* Content-Length and the blank line */
     size_t length_line_len;
     struct http_answer answer;
-    struct handler_conn *next, *prev;           /* of all connections, or next of the dead */
-    struct handler_conn *idle_next, *idle_prev; /* of the idle ones, latest first */
+    LIST_ENTRY(handler_conn) in_pool; /* of all connections, or of the dead */
+    LIST_ENTRY(handler_conn) in_idle; /* latest first */
 };
 
 /* What a connection reads of the client whose call it has. */

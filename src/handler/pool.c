@@ -25,9 +25,10 @@
 
 static void free_dead(struct handler_pool *pool)
 {
-    while (pool->dead) {
-        struct handler_conn *conn = pool->dead;
-        pool->dead = conn->next;
+    struct handler_conn *conn;
+
+    while ((conn = LIST_FIRST(&pool->dead)) != NULL) {
+        LIST_REMOVE(conn, in_pool);
         http_conn_free(conn);
     }
 }
@@ -35,17 +36,16 @@ static void free_dead(struct handler_pool *pool)
 static void run_task(void *arg)
 {
     struct handler_pool *pool = arg;
-    struct handler_call *call = pool->done_first;
+    struct handler_done_list done = STAILQ_HEAD_INITIALIZER(done);
+    struct handler_call *call;
 
     free_dead(pool);
-    pool->done_first = pool->done_last = NULL;
+    STAILQ_CONCAT(&done, &pool->done);
     /* The last call's owner may free its client, and with it the pool: not touched from here on. */
-    while (call) {
-        struct handler_call *next = call->next;
-        call->next = NULL;
+    while ((call = STAILQ_FIRST(&done)) != NULL) {
+        STAILQ_REMOVE_HEAD(&done, in_done);
         call->client->open_calls--;
         call->done(call);
-        call = next;
     }
 }
 
@@ -53,16 +53,17 @@ static void sweep(void *arg)
 {
     struct handler_pool *pool = arg;
     uint64_t now_ns = clock_mono_ns();
-    struct handler_conn *next;
+    struct handler_conn *conn, *next;
 
     pool->sweep_at_ns = UINT64_MAX;
-    for (struct handler_conn *conn = pool->conns; conn; conn = next) {
-        next = conn->next;
+    for (conn = LIST_FIRST(&pool->conns); conn; conn = next) {
+        next = LIST_NEXT(conn, in_pool);
         if (conn->due_ns <= now_ns)
             http_conn_on_due(conn, now_ns);
     }
     uint64_t at_ns = UINT64_MAX;
-    for (const struct handler_conn *conn = pool->conns; conn; conn = conn->next) {
+    LIST_FOREACH(conn, &pool->conns, in_pool)
+    {
         if (conn->due_ns < at_ns)
             at_ns = conn->due_ns;
     }
@@ -87,10 +88,10 @@ void handler_pool_watch(struct handler_pool *pool, const struct handler_conn *co
 static void on_resolved(void *arg)
 {
     struct handler_pool *pool = arg;
-    struct handler_conn *next;
+    struct handler_conn *conn, *next;
 
-    for (struct handler_conn *conn = pool->conns; conn; conn = next) {
-        next = conn->next;
+    for (conn = LIST_FIRST(&pool->conns); conn; conn = next) {
+        next = LIST_NEXT(conn, in_pool);
         http_connect_on_resolved(conn);
     }
 }
@@ -104,6 +105,10 @@ struct handler_pool *handler_pool_new(struct loop *loop, const struct handler_co
     pool->base = loop_base(loop);
     pool->connect_timeout_ms = config->connect_timeout_ms;
     pool->idle_timeout_ms = config->idle_timeout_ms;
+    LIST_INIT(&pool->conns);
+    LIST_INIT(&pool->idle);
+    LIST_INIT(&pool->dead);
+    STAILQ_INIT(&pool->done);
     pool->sweep_at_ns = UINT64_MAX;
     loop_task_init(&pool->task, run_task, pool);
     loop_timer_init(&pool->sweep, loop, sweep, pool);
@@ -125,14 +130,15 @@ failed:
 void handler_pool_free(struct handler_pool **owned)
 {
     struct handler_pool *pool = *owned;
+    struct handler_conn *conn;
 
     if (!pool)
         return;
-    while (pool->conns) {
-        assert(!pool->conns->call);
-        http_conn_close(pool->conns);
+    while ((conn = LIST_FIRST(&pool->conns)) != NULL) {
+        assert(!conn->call);
+        http_conn_close(conn);
     }
-    assert(!pool->done_first);
+    assert(STAILQ_EMPTY(&pool->done));
     free_dead(pool);
     loop_task_cancel(pool->loop, &pool->task);
     loop_timer_deinit(&pool->sweep);
@@ -146,33 +152,13 @@ void handler_pool_free(struct handler_pool **owned)
 void handler_pool_complete(struct handler_pool *pool, struct handler_call *call, uint64_t now_ns)
 {
     call->ended_ns = now_ns;
-    call->next = NULL;
-    if (pool->done_last)
-        pool->done_last->next = call;
-    else
-        pool->done_first = call;
-    pool->done_last = call;
+    STAILQ_INSERT_TAIL(&pool->done, call, in_done);
     loop_defer(pool->loop, &pool->task);
-}
-
-static void unlink_idle(struct handler_pool *pool, struct handler_conn *conn)
-{
-    if (conn->idle_next)
-        conn->idle_next->idle_prev = conn->idle_prev;
-    if (conn->idle_prev)
-        conn->idle_prev->idle_next = conn->idle_next;
-    else
-        pool->idle = conn->idle_next;
-    conn->idle_next = conn->idle_prev = NULL;
 }
 
 void handler_pool_put_idle(struct handler_pool *pool, struct handler_conn *conn)
 {
-    conn->idle_prev = NULL;
-    conn->idle_next = pool->idle;
-    if (pool->idle)
-        pool->idle->idle_prev = conn;
-    pool->idle = conn;
+    LIST_INSERT_HEAD(&pool->idle, conn, in_idle);
     conn->due_ns = conn->idle_ns + (uint64_t)pool->idle_timeout_ms * NS_PER_MS;
     handler_pool_watch(pool, conn);
 }
@@ -180,17 +166,10 @@ void handler_pool_put_idle(struct handler_pool *pool, struct handler_conn *conn)
 void handler_pool_bury(struct handler_pool *pool, struct handler_conn *conn)
 {
     if (conn->state == HTTP_CONN_IDLE)
-        unlink_idle(pool, conn);
-    if (conn->next)
-        conn->next->prev = conn->prev;
-    if (conn->prev)
-        conn->prev->next = conn->next;
-    else
-        pool->conns = conn->next;
+        LIST_REMOVE(conn, in_idle);
+    LIST_REMOVE(conn, in_pool);
     conn->state = HTTP_CONN_DEAD;
-    conn->prev = NULL;
-    conn->next = pool->dead;
-    pool->dead = conn;
+    LIST_INSERT_HEAD(&pool->dead, conn, in_pool);
     loop_defer(pool->loop, &pool->task);
 }
 
@@ -198,21 +177,18 @@ void handler_pool_open(struct handler_pool *pool, struct handler_call *call)
 {
     struct handler_conn *conn = http_conn_new(pool);
 
-    conn->next = pool->conns;
-    if (conn->next)
-        conn->next->prev = conn;
-    pool->conns = conn;
+    LIST_INSERT_HEAD(&pool->conns, conn, in_pool);
     http_connect_start(conn, call);
 }
 
 void handler_pool_send(struct handler_pool *pool, struct handler_call *call)
 {
-    struct handler_conn *conn = pool->idle;
+    struct handler_conn *conn = LIST_FIRST(&pool->idle);
 
     if (!conn) {
         handler_pool_open(pool, call);
         return;
     }
-    unlink_idle(pool, conn);
+    LIST_REMOVE(conn, in_idle);
     http_conn_send(conn, call);
 }

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/err.h"
 #include "base/loop.h"
@@ -18,6 +19,9 @@
 
 #define HTTP_SCRATCH_BYTES (64 * 1024)
 
+LIST_HEAD(handler_conn_list, handler_conn);
+STAILQ_HEAD(handler_done_list, handler_call);
+
 struct handler_pool {
     struct loop *loop;
     struct event_base *base;
@@ -25,8 +29,8 @@ struct handler_pool {
     struct http_tls *tls; /* NULL: plain */
     int64_t connect_timeout_ms, idle_timeout_ms;
     size_t address_hint; /* the one that answered last is tried first */
-    struct handler_conn *conns, *idle, *dead;
-    struct handler_call *done_first, *done_last; /* to be told by the task */
+    struct handler_conn_list conns, idle, dead;
+    struct handler_done_list done; /* to be told by the task */
     struct loop_task task;
     struct loop_timer sweep;
     uint64_t sweep_at_ns;  /* UINT64_MAX: not armed */
