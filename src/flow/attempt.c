@@ -27,30 +27,32 @@
 /* A Retry-After up to this waits in the lane; a longer one parks the record. */
 #define RETRY_AFTER_INLINE_MS 5000
 
+/* The attempt on the wire; used again, there are at most max_in_flight of them. */
+struct attempt {
+    struct handler_call call;
+    struct buf head;
+    uint64_t started_ns;
+    SLIST_ENTRY(attempt) in_spare;
+};
+
 static void answered(struct handler_call *call);
 
 static struct attempt *attempt_take(struct route *route)
 {
-    struct attempt *attempt = route->attempts_free;
+    struct attempt *attempt = SLIST_FIRST(&route->spare_attempts);
     if (attempt)
-        route->attempts_free = attempt->next;
+        SLIST_REMOVE_HEAD(&route->spare_attempts, in_spare);
     else
         attempt = mem_zalloc(sizeof(*attempt));
     buf_reset(&attempt->head);
     return attempt;
 }
 
-static void attempt_give(struct route *route, struct attempt *attempt)
-{
-    attempt->next = route->attempts_free;
-    route->attempts_free = attempt;
-}
-
 void attempt_free_all(struct route *route)
 {
     struct attempt *attempt;
-    while ((attempt = route->attempts_free) != NULL) {
-        route->attempts_free = attempt->next;
+    while ((attempt = SLIST_FIRST(&route->spare_attempts)) != NULL) {
+        SLIST_REMOVE_HEAD(&route->spare_attempts, in_spare);
         buf_deinit(&attempt->head);
         mem_free(attempt);
     }
@@ -330,5 +332,5 @@ static void answered(struct handler_call *call)
         attempt_tell_breaker(d, &verdict);
         attempt_ended(d, &end);
     }
-    attempt_give(route, attempt);
+    SLIST_INSERT_HEAD(&route->spare_attempts, attempt, in_spare);
 }

@@ -486,6 +486,8 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     route->config = config;
     route->started_ms = route_now_ms(route);
     TAILQ_INIT(&route->all);
+    TAILQ_INIT(&route->spare_deliveries);
+    SLIST_INIT(&route->spare_attempts);
     route->lanes = lane_table_new();
     route->breaker = breaker_new(config->breaker.failures, config->breaker.distinct_keys,
                                  config->breaker.probe_every_ms);
@@ -554,8 +556,8 @@ static void drop_all(struct route *route)
     intake_drop_queued(route);
     while ((d = TAILQ_FIRST(&route->all)) != NULL)
         delivery_free(d);
-    while ((d = route->deliveries_free) != NULL) {
-        route->deliveries_free = TAILQ_NEXT(d, in_route);
+    while ((d = TAILQ_FIRST(&route->spare_deliveries)) != NULL) {
+        TAILQ_REMOVE(&route->spare_deliveries, d, in_route);
         buf_deinit(&d->identity_store);
         mem_free(d);
     }

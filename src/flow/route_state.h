@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/loop.h"
 #include "config/config.h"
@@ -54,14 +55,6 @@ struct route_topic {
         char *name;
     } * rank_names; /* "<name>~<incarnation>", as far as such were met */
     size_t rank_name_count;
-};
-
-/* The attempt on the wire: pooled, at most max_in_flight of them. */
-struct attempt {
-    struct handler_call call;
-    struct buf head;
-    uint64_t started_ns;
-    struct attempt *next;
 };
 
 enum route_phase {
@@ -130,10 +123,10 @@ struct route {
     uint32_t slots_used;     /* claiming, handling, or done and not yet recorded by the ledger */
     uint32_t slots;
     size_t busy; /* deliveries with a step under way: a drain waits for them */
-    struct attempt *attempts_free;
+    SLIST_HEAD(attempt_list, attempt) spare_attempts;
     struct batches *batches; /* see batch.h; NULL: one record a request */
-    struct delivery *deliveries_free;
-    size_t deliveries_free_count;
+    struct delivery_list spare_deliveries;
+    size_t spare_delivery_count;
 
     struct turn turn; /* to give free slots to ready lanes */
     struct loop_task intake_task, drain_task;

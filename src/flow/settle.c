@@ -24,15 +24,15 @@
 #include "flow/twins.h"
 #include "flow/worker_state.h"
 
-#define DELIVERIES_FREE_MAX 4096
+#define SPARE_DELIVERIES_MAX 4096
 
 struct delivery *delivery_new(struct route *route, struct part *part)
 {
-    struct delivery *d = route->deliveries_free;
+    struct delivery *d = TAILQ_FIRST(&route->spare_deliveries);
     struct buf store = {0};
     if (d) {
-        route->deliveries_free = TAILQ_NEXT(d, in_route);
-        route->deliveries_free_count--;
+        TAILQ_REMOVE(&route->spare_deliveries, d, in_route);
+        route->spare_delivery_count--;
         store = d->identity_store;
         memset(d, 0, sizeof(*d));
     } else {
@@ -87,14 +87,13 @@ void delivery_free(struct delivery *d)
     part_unref(&d->part);
     TAILQ_REMOVE(&route->all, d, in_route);
     route->delivery_count--;
-    if (route->deliveries_free_count >= DELIVERIES_FREE_MAX || d->identity_store.cap > 4096) {
+    if (route->spare_delivery_count >= SPARE_DELIVERIES_MAX || d->identity_store.cap > 4096) {
         buf_deinit(&d->identity_store);
         mem_free(d);
         return;
     }
-    route->deliveries_free_count++;
-    d->in_route.tqe_next = route->deliveries_free;
-    route->deliveries_free = d;
+    TAILQ_INSERT_HEAD(&route->spare_deliveries, d, in_route);
+    route->spare_delivery_count++;
 }
 
 void step_begin(struct delivery *d, enum delivery_state state)
