@@ -11,10 +11,10 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
+#include "ledger/known_states.h"
 #include "ledger/resp.h"
 #include "ledger/scope.h"
 #include "ledger/scripts.h"
-#include "ledger/swap.h"
 #include "ledger/wire.h"
 
 #define ITEM_MAX 80
@@ -92,7 +92,7 @@ static uint8_t wire_flags(const struct ledger_op *op)
     bool claim = op->verb == LEDGER_CLAIM;
     return (uint8_t)((op->observe ? 1 : 0) | (claim && op->has_ghost ? 2 : 0) |
                      (op->redrive_force ? 4 : 0) | (!claim && op->keep_claim ? 8 : 0) |
-                     (swap_is_plain(op) ? 16 : 0));
+                     (known_states_cover(op) ? 16 : 0));
 }
 
 static void add_item(struct buf *out, struct buf *field, struct name_cache *names,
@@ -199,7 +199,8 @@ static bool next(const redisReply *reply, size_t *at, uint64_t *out)
     return true;
 }
 
-static bool read_one(const redisReply *reply, size_t *at, struct swaps *swaps, struct ledger_op *op)
+static bool read_one(const redisReply *reply, size_t *at, struct known_states *states,
+                     struct ledger_op *op)
 {
     uint64_t word, more, offset;
     if (!next(reply, at, &word) || !known_code(op, word & 31))
@@ -226,16 +227,16 @@ static bool read_one(const redisReply *reply, size_t *at, struct swaps *swaps, s
         if (*at >= reply->elements || reply->element[*at]->type != REDIS_REPLY_STRING)
             return false;
         const redisReply *state = reply->element[(*at)++];
-        if (swaps)
-            swaps_learn(swaps, op, state->str, state->len);
-    } else if (swaps) {
-        swaps_answered(swaps, op);
+        if (states)
+            known_states_learn(states, op, state->str, state->len);
+    } else if (states) {
+        known_states_answered(states, op);
     }
     return true;
 }
 
-bool batch_read(const struct redisReply *reply, struct swaps *swaps, struct ledger_op *const *ops,
-                size_t count, struct err *err)
+bool batch_read(const struct redisReply *reply, struct known_states *states,
+                struct ledger_op *const *ops, size_t count, struct err *err)
 {
     size_t at = 0;
     if (reply->type == REDIS_REPLY_ERROR)
@@ -243,7 +244,7 @@ bool batch_read(const struct redisReply *reply, struct swaps *swaps, struct ledg
     if (reply->type != REDIS_REPLY_ARRAY)
         return err_set(err, ERR_PROTOCOL, "apply_ops answered no array");
     for (size_t i = 0; i < count; i++) {
-        if (!read_one(reply, &at, swaps, ops[i]))
+        if (!read_one(reply, &at, states, ops[i]))
             return err_set(err, ERR_PROTOCOL, "apply_ops answered something unknown for item %zu",
                            i);
     }

@@ -13,7 +13,7 @@
 
 struct redisReply; /* hiredis */
 struct name_cache;
-struct swaps;
+struct known_states;
 
 /* Offsets at or above this cannot be told apart by the scripts. */
 #define BATCH_OFFSET_LIMIT (INT64_C(1) << 52)
@@ -25,9 +25,9 @@ void batch_build(struct buf *out, struct name_cache *names, struct ledger_op *co
 /* A batch without operations: does nothing, but needs all that others need. key: named, and not
  * touched; NULL: none. */
 void batch_build_empty(struct buf *out, const char *key, bool whole);
-/* Fills the operations' answers, and tells swaps (unless NULL) what it may know now; false where
+/* Fills the operations' answers, and tells states (unless NULL) what it may know now; false where
  * the reply is not what the script returns. */
-bool batch_read(const struct redisReply *reply, struct swaps *swaps, struct ledger_op *const *ops,
-                size_t count, struct err *err) MUST_CHECK;
+bool batch_read(const struct redisReply *reply, struct known_states *states,
+                struct ledger_op *const *ops, size_t count, struct err *err) MUST_CHECK;
 
 #endif

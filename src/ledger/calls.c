@@ -245,9 +245,9 @@ static void on_answer(void *arg, const redisReply *reply)
             call_requeue(call);
         return;
     }
-    if (!(call->swap ? swaps_read(ledger->swaps, ledger->names, reply, call->ops, call->count,
+    if (!(call->swap ? swaps_read(ledger->states, ledger->names, reply, call->ops, call->count,
                                   call->swapped, &err)
-                     : batch_read(reply, ledger->swaps, call->ops, call->count, &err))) {
+                     : batch_read(reply, ledger->states, call->ops, call->count, &err))) {
         ledger_count_error(ledger, err.text);
         session_refused(node->session, err.text);
         return;
@@ -305,7 +305,7 @@ static bool call_send(struct batch_call *call, bool whole)
         call->ops[i]->sent_ns = call->sent_ns;
     buf_reset(&ledger->out);
     if (call->swap)
-        swaps_build(&ledger->out, ledger->swaps, ledger->names, call->ops, call->count, whole);
+        swaps_build(&ledger->out, ledger->states, ledger->names, call->ops, call->count, whole);
     else
         batch_build(&ledger->out, ledger->names, call->ops, call->count, whole);
     if (!session_send(call->node->session, ledger->out.data, ledger->out.len, on_answer, call))
@@ -319,8 +319,8 @@ static bool call_send(struct batch_call *call, bool whole)
 static bool is_granted(struct ledger *ledger, struct ledger_op *op, bool first)
 {
     const struct node *node = calls_queue_of(ledger, op->key_hash)->node;
-    return node && node->up && op->verb == LEDGER_CLAIM && ledger->swaps && op->cover_ms &&
-           swaps_grant(ledger->swaps, ledger->names, op, loop_mono_ns(ledger->loop), first);
+    return node && node->up && op->verb == LEDGER_CLAIM && ledger->states && op->cover_ms &&
+           swaps_grant(ledger->states, ledger->names, op, loop_mono_ns(ledger->loop), first);
 }
 
 static void end_unasked(struct ledger *ledger, struct ledger_op *op)
@@ -336,11 +336,11 @@ void calls_take(struct ledger *ledger, struct ledger_op *op)
         end_unasked(ledger, op);
         return;
     }
-    if (ledger->swaps) {
+    if (ledger->states) {
         if (op->verb == LEDGER_FINISH && op->keep_ms &&
-            !swaps_worth_keeping(ledger->swaps, op, loop_mono_ns(ledger->loop)))
+            !known_states_worth_keeping(ledger->states, op, loop_mono_ns(ledger->loop)))
             op->keep_ms = 0;
-        swaps_ask(ledger->swaps, op);
+        known_states_ask(ledger->states, op);
     }
     if (op->verb == LEDGER_FINISH)
         finished_expect(ledger->finished, op);
@@ -358,7 +358,7 @@ struct choice {
 
 static bool is_swap(struct ledger *ledger, const struct ledger_op *op)
 {
-    return ledger->swaps && !op->no_swap && swaps_fit(ledger->swaps, ledger->names, op);
+    return ledger->states && !op->no_swap && swaps_fit(ledger->states, ledger->names, op);
 }
 
 /* Takes the operation, or leaves it for the other script: the first one decides. */
@@ -372,8 +372,8 @@ static bool choose(struct ledger *ledger, struct choice *choice, struct ledger_o
     choice->decided = true;
     if (swap == call->swap) {
         call->ops[call->count++] = op;
-        if (!swap && ledger->swaps)
-            swaps_bar(ledger->swaps, op);
+        if (!swap && ledger->states)
+            known_states_bar(ledger->states, op);
         if (!swap)
             return true; /* in one call of apply_ops a key's operations keep their order */
     }

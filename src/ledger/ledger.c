@@ -68,8 +68,8 @@ void ledger_look(struct ledger *ledger)
 
 void ledger_tell_wiped(struct ledger *ledger)
 {
-    if (ledger->swaps)
-        swaps_forget_all(ledger->swaps);
+    if (ledger->states)
+        known_states_forget_all(ledger->states);
     if (ledger->wipes)
         metric_add(ledger->wipes, 1);
     log_error("ledger_wiped",
@@ -237,7 +237,7 @@ struct ledger *ledger_new(struct loop *loop, const struct redis_config *config,
     snprintf(ledger->why, sizeof(ledger->why), "not connected to Redis yet");
     init_metrics(ledger, metrics);
     holds_init(ledger);
-    if (!(ledger->swaps = swaps_new(err)) || !(ledger->finished = finished_new(err)) ||
+    if (!(ledger->states = known_states_new(err)) || !(ledger->finished = finished_new(err)) ||
         !open_servers(ledger, err))
         ledger_free(&ledger);
     return ledger;
@@ -262,7 +262,7 @@ void ledger_free(struct ledger **ledger_ptr)
     holds_deinit(ledger);
     name_cache_free(&ledger->names);
     tls_free(&ledger->tls);
-    swaps_free(&ledger->swaps);
+    known_states_free(&ledger->states);
     finished_free(&ledger->finished);
     buf_deinit(&ledger->out);
     mem_free(ledger);

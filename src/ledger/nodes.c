@@ -102,8 +102,8 @@ static void on_down(void *ctx, const char *why)
     struct node *node = ctx;
     struct ledger *ledger = node->ledger;
     /* It may be another server next time, or one that lost writes. */
-    if (node->up && ledger->swaps)
-        swaps_forget_all(ledger->swaps);
+    if (node->up && ledger->states)
+        known_states_forget_all(ledger->states);
     ledger->shaken_ns = clock_mono_ns();
     node->up = node->unconfirmed = false;
     loop_timer_cancel(&node->wait_timer);

@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "ledger/batch.h"
 #include "ledger/finished.h"
+#include "ledger/known_states.h"
 #include "ledger/ledger.h"
 #include "ledger/session.h"
 #include "ledger/swap.h"
@@ -100,7 +101,7 @@ struct ledger {
     struct cluster *cluster;   /* NULL: not one */
     struct node *nodes;
     struct name_cache *names;
-    struct swaps *swaps; /* NULL: all goes to apply_ops */
+    struct known_states *states; /* NULL: all goes to apply_ops */
     struct finished *finished;
     uint64_t shaken_ns; /* when writes may have been lost last; 0: never */
     bool freeing;

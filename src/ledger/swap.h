@@ -19,48 +19,27 @@
 
 struct redisReply; /* hiredis */
 struct name_cache;
+struct known_states;
 
-/* The states written last, of some ten thousands of keys; a key may push out another. */
-struct swaps;
-struct swaps *swaps_new(struct err *err) MUST_CHECK;
-void swaps_free(struct swaps **swaps);
-
-/* Could the operation's kind be a swap at all: a source record of an ordered sequence, claimed or
- * finished as succeeded? */
-bool swap_is_plain(const struct ledger_op *op);
-/* Is it one, by what is remembered of its key, or since nothing is? */
-bool swaps_fit(struct swaps *swaps, struct name_cache *names, const struct ledger_op *op);
+/* Is the operation a swap, by what is remembered of its key, or since nothing is? */
+bool swaps_fit(struct known_states *states, struct name_cache *names, const struct ledger_op *op);
 
 /* May the claim be taken unasked, because the one of the record before was kept for it, and covers
  * cover_ms from now? Then it is answered GO, and what was kept is used up. first: no operation of
  * the key that was asked for is still to be answered. */
-bool swaps_grant(struct swaps *swaps, struct name_cache *names, struct ledger_op *op,
+bool swaps_grant(struct known_states *states, struct name_cache *names, struct ledger_op *op,
                  uint64_t now_ns, bool first);
-/* Is the key's next record likely to come while a claim that this finish keeps is of use? As this
- * one did after the one before. Else nothing is kept: it would cost room, and others their time. */
-bool swaps_worth_keeping(struct swaps *swaps, const struct ledger_op *op, uint64_t now_ns);
-/* The operation will be asked: until its answer nothing of its key is granted. */
-void swaps_ask(struct swaps *swaps, const struct ledger_op *op);
-
-/* Redis told what stands there now (a plain state without a claim), or somebody is about to change
- * it. */
-void swaps_learn(struct swaps *swaps, const struct ledger_op *op, const void *state, size_t len);
-/* It goes to apply_ops: what is remembered of its key means nothing until that answers. */
-void swaps_bar(struct swaps *swaps, const struct ledger_op *op);
-/* apply_ops answered it, and told no state: the next one of the key is asked of it as well. */
-void swaps_answered(struct swaps *swaps, const struct ledger_op *op);
-void swaps_forget_all(struct swaps *swaps);
 
 /* Appends the command for 1 to LEDGER_BATCH_MAX operations of different keys; one that does not fit
  * (any more) is refused by Redis. whole: EVAL instead of EVALSHA. */
-void swaps_build(struct buf *out, struct swaps *swaps, struct name_cache *names,
+void swaps_build(struct buf *out, struct known_states *states, struct name_cache *names,
                  struct ledger_op *const *ops, size_t count, bool whole);
 /* A call without operations: loads the script. */
 void swaps_build_empty(struct buf *out, bool whole);
 /* Fills the answers of what was replaced and sets swapped[i] for it; the others are to be asked of
  * apply_ops. False where the reply is not what the script returns. */
-bool swaps_read(struct swaps *swaps, struct name_cache *names, const struct redisReply *reply,
-                struct ledger_op *const *ops, size_t count, bool swapped[LEDGER_BATCH_MAX],
-                struct err *err) MUST_CHECK;
+bool swaps_read(struct known_states *states, struct name_cache *names,
+                const struct redisReply *reply, struct ledger_op *const *ops, size_t count,
+                bool swapped[LEDGER_BATCH_MAX], struct err *err) MUST_CHECK;
 
 #endif

@@ -33,7 +33,7 @@ static void open_pair(struct pair *pair)
     ledger_world_init(&pair->plain, IDENTITY_SEQUENCE, true, NULL);
     ledger_world_open(&pair->quick, true);
     ledger_world_open(&pair->plain, true);
-    swaps_free(&pair->plain.ledger->swaps);
+    known_states_free(&pair->plain.ledger->states);
     pair->plain.owner.token = pair->quick.owner.token;
     (void)redis_peer_do(&pair->plain.redis, "HSET og:{fence}:g orders/0 %llu",
                         (unsigned long long)pair->quick.owner.token);
@@ -70,7 +70,7 @@ static enum ledger_code both(struct pair *pair, struct test_op *op)
     struct test_op twin = *op;
     char quick[1200], plain[1200];
     enum ledger_code code = ledger_world_run(&pair->quick, op);
-    bool swapped = !op->op.no_swap && swap_is_plain(&op->op);
+    bool swapped = !op->op.no_swap && known_states_cover(&op->op);
     pair->swaps += swapped;
     pair->looks += swapped && code == LEDGER_DUP && op->op.looks;
     twin.op.key = slice_of(twin.key);
@@ -136,7 +136,7 @@ static void walk(struct pair *pair, uint64_t *numbers, unsigned keys)
         disturb(pair, &claim);
     bool unknown = pair->forgets && draw(pair, 3) == 0;
     if (unknown)
-        swaps_forget_all(pair->quick.ledger->swaps);
+        known_states_forget_all(pair->quick.ledger->states);
     enum ledger_code code = both(pair, &claim);
     pair->unknown += unknown && code == LEDGER_GO && !claim.op.no_swap && n % 30;
     if (code != LEDGER_GO && code != LEDGER_INDETERMINATE && code != LEDGER_STALE)
@@ -343,15 +343,15 @@ static void test_kept_claim_is_used_once(void **state)
 static void test_kept_claim_is_not_for_another_key_of_the_same_hash(void **state)
 {
     struct ledger_world *w = *state;
-    struct swaps *swaps = w->ledger->swaps;
+    struct known_states *states = w->ledger->states;
     struct test_op own, other;
     keep_after_3(w, "a");
     ledger_world_claim(w, &own, "a", 4);
     ledger_world_claim(w, &other, "b", 4);
     own.op.cover_ms = other.op.cover_ms = COVER_MS;
     own.op.key_hash = other.op.key_hash = scope_hash_key(w->scope, own.op.key);
-    assert_false(swaps_grant(swaps, w->ledger->names, &other.op, clock_mono_ns(), true));
-    assert_true(swaps_grant(swaps, w->ledger->names, &own.op, clock_mono_ns(), true));
+    assert_false(swaps_grant(states, w->ledger->names, &other.op, clock_mono_ns(), true));
+    assert_true(swaps_grant(states, w->ledger->names, &own.op, clock_mono_ns(), true));
 }
 
 static void test_others_wait_for_a_kept_claim_until_it_is_released(void **state)
@@ -491,7 +491,7 @@ static void deliver_3(struct ledger_world *w, const char *key, uint64_t first)
         assert_int_equal(ledger_world_claimed(w, key, n), LEDGER_GO);
         assert_int_equal(ledger_world_finished(w, key, n, LEDGER_SUCCEEDED), LEDGER_OK);
     }
-    swaps_forget_all(w->ledger->swaps);
+    known_states_forget_all(w->ledger->states);
 }
 
 /* The answer to a claim of the key's record n, and how many calls it took. */
@@ -562,7 +562,7 @@ static void test_finish_after_such_a_claim_is_a_swap(void **state)
         ledger_world_finish(w, &finish, claim[i].key, claim[i].op.number, LEDGER_SUCCEEDED);
         finish.op.origin_partition = claim[i].op.origin_partition;
         finish.op.key_hash = claim[i].op.key_hash;
-        assert_true(swaps_fit(w->ledger->swaps, w->ledger->names, &finish.op));
+        assert_true(swaps_fit(w->ledger->states, w->ledger->names, &finish.op));
         assert_int_equal(ledger_world_run(w, &finish), LEDGER_OK);
         assert_false(finish.op.no_swap);
     }
@@ -592,7 +592,7 @@ static void test_unknown_state_that_is_another_is_asked_in_the_general_way(void 
     deliver_3(w, "parked", 1);
     assert_int_equal(ledger_world_claimed(w, "parked", 4), LEDGER_GO);
     assert_int_equal(ledger_world_finished(w, "parked", 4, LEDGER_PARKED), LEDGER_OK);
-    swaps_forget_all(w->ledger->swaps);
+    known_states_forget_all(w->ledger->states);
     assert_int_equal(ledger_world_claimed(w, "parked", 5), LEDGER_BLOCKED);
 }
 
@@ -609,7 +609,7 @@ static void test_key_that_is_not_plain_is_asked_about_once(void **state)
     op.op.owner = &other;
     op.op.lease_ms = KEEP_MS;
     assert_int_equal(ledger_world_run(w, &op), LEDGER_GO);
-    swaps_forget_all(w->ledger->swaps);
+    known_states_forget_all(w->ledger->states);
     assert_int_equal(claim_counted(w, &op, "a", 1, &calls), LEDGER_BUSY);
     assert_int_equal(calls, 2);
     assert_int_equal(claim_counted(w, &op, "a", 1, &calls), LEDGER_BUSY);
@@ -666,14 +666,14 @@ static void test_unknown_key_with_large_numbers_is_not_claimed_shortly(void **st
 {
     struct ledger_world *w = *state;
     struct test_op op;
-    struct swaps *swaps = w->ledger->swaps;
+    struct known_states *states = w->ledger->states;
     static const uint64_t large = UINT64_C(1) << 48;
 #define REFUSED(field, value)                                                                      \
     do {                                                                                           \
         ledger_world_claim(w, &op, "a", 1);                                                        \
-        assert_true(swaps_fit(swaps, w->ledger->names, &op.op));                                   \
+        assert_true(swaps_fit(states, w->ledger->names, &op.op));                                  \
         op.op.field = (value);                                                                     \
-        assert_false(swaps_fit(swaps, w->ledger->names, &op.op));                                  \
+        assert_false(swaps_fit(states, w->ledger->names, &op.op));                                 \
     } while (0)
     REFUSED(number, large);
     REFUSED(epoch, large);

@@ -8,6 +8,7 @@
 #include <hiredis/hiredis.h>
 
 #include "base/mem.h"
+#include "ledger/known_states.h"
 #include "ledger/scope.h"
 #include "ledger/swap.h"
 #include "ledger/wire.h"
@@ -16,7 +17,7 @@
 #define FREE 42 /* bytes of a state that is told */
 
 struct world {
-    struct swaps *swaps;
+    struct known_states *states;
     struct name_cache *names;
     struct ledger_scope *scope;
     struct ledger_owner owner;
@@ -37,8 +38,8 @@ static void set_up(struct world *w)
                                                .ghost_ttl_ms = 500,
                                                .parked_cap = 3};
     *w = (struct world){.owner = {.name = "orders/2", .token = 9}};
-    w->swaps = swaps_new(&w->err);
-    assert_non_null(w->swaps);
+    w->states = known_states_new(&w->err);
+    assert_non_null(w->states);
     w->names = name_cache_new();
     w->scope = scope_new(&redis, &config);
     for (size_t i = 0; i < 2; i++) {
@@ -59,7 +60,7 @@ static void tear_down(struct world *w)
 {
     ledger_scope_free(&w->scope);
     name_cache_free(&w->names);
-    swaps_free(&w->swaps);
+    known_states_free(&w->states);
 }
 
 /* Answers of both operations, a byte each, and as many bytes of states; of it all `len` bytes, and
@@ -77,7 +78,7 @@ static bool read_bytes(struct world *w, uint8_t claim, uint8_t finish, size_t st
     memset(w->swapped, 0, sizeof(w->swapped));
     w->ops[0].code = w->ops[1].code = LEDGER_FENCED;
     w->err = (struct err){0};
-    bool read = swaps_read(w->swaps, w->names, &reply, list, 2, w->swapped, &w->err);
+    bool read = swaps_read(w->states, w->names, &reply, list, 2, w->swapped, &w->err);
     mem_free(reply.str);
     return read;
 }
@@ -150,9 +151,9 @@ static void test_answer_of_another_type_is_refused(void **state)
     set_up(&w);
     struct ledger_op *list[1] = {&w.ops[0]};
     w.ops[0].code = w.ops[1].code = LEDGER_FENCED;
-    refuses(&w, swaps_read(w.swaps, w.names, &number, list, 1, w.swapped, &w.err));
-    refuses(&w, swaps_read(w.swaps, w.names, &status, list, 1, w.swapped, &w.err));
-    assert_false(swaps_read(w.swaps, w.names, &error, list, 1, w.swapped, &w.err));
+    refuses(&w, swaps_read(w.states, w.names, &number, list, 1, w.swapped, &w.err));
+    refuses(&w, swaps_read(w.states, w.names, &status, list, 1, w.swapped, &w.err));
+    assert_false(swaps_read(w.states, w.names, &error, list, 1, w.swapped, &w.err));
     assert_int_equal(w.err.code, ERR_UNAVAILABLE);
     assert_string_equal(w.err.text, text);
     tear_down(&w);
