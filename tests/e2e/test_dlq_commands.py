@@ -323,7 +323,7 @@ def test_archive_to_goes_on_after_a_kill_at_any_point(world):
     world.producer.flush()
     offsets = [(dlq_topic(world), line["p"], line["o"]) for line in world.broker.dump(dlq_topic(world))]
     kills = 0
-    for point in ("dlq_keep_written", "dlq_keep_synced", "dlq_keep_file", "dlq_keep_manifest"):
+    for point in ("archive_written", "archive_synced", "archive_file", "archive_manifest"):
         for count in (1, 2, 3):
             directory = world.directory / ("%s-%d" % (point, count))
             kills += kill_at(point, count, directory, config)
