@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/attr.h"
 #include "ports.h"
 
 #define LOG_SHOWN 4000 /* bytes of its end */
@@ -186,7 +187,7 @@ uint16_t redis_peer_listen(struct redis_peer *peer)
     return port;
 }
 
-static redisReply *run(struct redis_peer *peer, const char *format, va_list args)
+static PRINTF_LIKE(2, 0) redisReply *run(struct redis_peer *peer, const char *format, va_list args)
 {
     char line[2000];
     const char *argv[64];
