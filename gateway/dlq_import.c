@@ -13,6 +13,7 @@
 #include "dlq/letter_import.h"
 #include "dlq/sender.h"
 #include "dlq_import.h"
+#include "import_plan.h"
 #include "progress.h"
 
 struct import {
@@ -20,9 +21,8 @@ struct import {
     struct import_lines lines;
     struct dlq_topics topics;
     struct letter_import_topic *names; /* the same */
-    bool skip_bad;
-    struct letter_import pass; /* of the first one, then of the second */
-    uint64_t good, bad, *per_topic;
+    struct letter_import pass;         /* of the first one, then of the second */
+    struct import_plan plan;
     struct progress progress;
 };
 
@@ -35,7 +35,7 @@ static void begin_pass(struct import *import)
 static bool look(struct import *import, struct err *err)
 {
     struct slice line;
-    import->per_topic = mem_calloc(import->topics.count + 1, sizeof(*import->per_topic));
+    uint64_t *per_topic = mem_calloc(import->topics.count + 1, sizeof(*per_topic));
     begin_pass(import);
     while (import_lines_next(&import->lines, &line)) {
         struct letter_line letter;
@@ -43,22 +43,22 @@ static bool look(struct import *import, struct err *err)
         size_t topic = 0, column = 1;
         switch (letter_import_read(&import->pass, line, &letter, &topic, &column, &bad)) {
         case LETTER_IMPORT_BAD:
-            if (import->pass.bad <= IMPORT_BAD_SHOWN)
-                import_lines_complain(&import->lines, import->lines.number, column, bad.text);
+            import_plan_add_bad(&import->plan, import->lines.number, column, bad.text);
             break;
         case LETTER_IMPORT_LETTER:
-            import->per_topic[topic]++;
+            per_topic[topic]++;
             letter_line_deinit(&letter);
             break;
         case LETTER_IMPORT_END:
             break;
         }
     }
-    import->good = import->pass.good;
-    import->bad = import->pass.bad;
-    import_lines_say_more(&import->lines, import->bad);
-    return import_lines_good(&import->lines, err) &&
-           import_lines_may(import->good, import->bad, import->skip_bad, err);
+    for (size_t i = 0; i < import->topics.count; i++) {
+        if (per_topic[i] > 0)
+            import_plan_add(&import->plan, import->topics.items[i].name, per_topic[i]);
+    }
+    mem_free(per_topic);
+    return import_lines_good(&import->lines, err);
 }
 
 static void release_line(void *owner)
@@ -98,45 +98,21 @@ static int send_all(struct import *import)
     progress_begin(&import->progress, "importing");
     while (ok && import_lines_next(&import->lines, &line)) {
         ok = send_line(import, sender, line, &err);
-        progress_show(&import->progress, ++done, import->good + import->bad);
+        progress_show(&import->progress, ++done, import->plan.good + import->plan.bad);
     }
     if (sender && !dlq_sender_finish(sender, &sent, &failed, ok ? &err : &(struct err){0}))
         ok = false;
     progress_end(&import->progress);
     dlq_sender_free(&sender);
-    fprintf(stderr, "%" PRIu64 " of %" PRIu64 " dead letters were produced\n", sent, import->good);
-    if (ok)
-        return import->bad > 0 ? EXIT_PARTLY : EXIT_OK;
-    (void)cli_fail(&err);
-    return sent > 0 ? EXIT_PARTLY : err_exit_code(&err);
-}
-
-static void say_plan(const struct import *import)
-{
-    for (size_t i = 0; i < import->topics.count; i++) {
-        if (import->per_topic[i] > 0)
-            fprintf(stderr, "%" PRIu64 " to %s\n", import->per_topic[i],
-                    import->topics.items[i].name);
-    }
-    fprintf(stderr, "%" PRIu64 " dead letters, %" PRIu64 " bad lines left out\n", import->good,
-            import->bad);
+    return import_plan_ended(&import->plan, sent, ok ? NULL : &err);
 }
 
 static int run(struct import *import)
 {
-    char question[120];
     struct err err = {0};
-    bool dry_run = cli_flag(import->dlq->cli, "--dry-run");
     int code = EXIT_OK;
-    import->skip_bad = cli_flag(import->dlq->cli, "--skip-bad");
-    if (!look(import, &err))
-        return cli_fail(&err);
-    say_plan(import);
-    if (dry_run || import->good == 0)
-        return import->bad > 0 ? EXIT_PARTLY : EXIT_OK;
-    snprintf(question, sizeof(question),
-             "%" PRIu64 " records are to be produced, as new dead letters.", import->good);
-    return dlq_may(import->dlq, question, &code) ? send_all(import) : code;
+    bool looked = look(import, &err);
+    return import_plan_may(&import->plan, looked, &err, &code) ? send_all(import) : code;
 }
 
 static void name_topics(struct import *import)
@@ -161,6 +137,7 @@ int dlq_import(struct dlq *dlq)
         import_lines_close(&import.lines);
         return code;
     }
+    import.plan = (struct import_plan){.dlq = dlq, .lines = &import.lines};
     if (dlq_topics_find(dlq->loop, dlq->config, NULL, NULL, &import.topics, &err)) {
         name_topics(&import);
         code = run(&import);
@@ -169,7 +146,7 @@ int dlq_import(struct dlq *dlq)
     }
     import_lines_close(&import.lines);
     mem_free(import.names);
-    mem_free(import.per_topic);
+    import_plan_deinit(&import.plan);
     dlq_topics_deinit(&import.topics);
     return code;
 }

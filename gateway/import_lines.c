@@ -87,19 +87,3 @@ void import_lines_complain(const struct import_lines *lines, uint64_t number, si
             text.data ? text.data : "");
     buf_deinit(&text);
 }
-
-void import_lines_say_more(const struct import_lines *lines, uint64_t bad)
-{
-    if (bad > IMPORT_BAD_SHOWN)
-        fprintf(stderr, "%s: and %" PRIu64 " bad lines more\n", lines->name,
-                bad - IMPORT_BAD_SHOWN);
-}
-
-bool import_lines_may(uint64_t good, uint64_t bad, bool skip_bad, struct err *err)
-{
-    return bad == 0 || skip_bad ||
-           err_set(err, ERR_INPUT,
-                   "%" PRIu64 " of %" PRIu64 " lines are bad; nothing was produced "
-                   "(--skip-bad leaves them out)",
-                   bad, bad + good);
-}

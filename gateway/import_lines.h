@@ -10,8 +10,6 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-#define IMPORT_BAD_SHOWN 100 /* bad lines that are shown one by one */
-
 struct import_lines {
     const char *name; /* of the file, for people */
     FILE *file;
@@ -33,9 +31,5 @@ bool import_lines_good(const struct import_lines *lines, struct err *err) MUST_C
 /* "file:line:column: what" on stderr. */
 void import_lines_complain(const struct import_lines *lines, uint64_t number, size_t column,
                            const char *what);
-/* What is left to say of bad lines that were not shown. */
-void import_lines_say_more(const struct import_lines *lines, uint64_t bad);
-/* Whether the good lines may be produced, after a look at all. */
-bool import_lines_may(uint64_t good, uint64_t bad, bool skip_bad, struct err *err) MUST_CHECK;
 
 #endif
