@@ -83,6 +83,7 @@ void assignment_install(struct kafka_consumer *consumer,
     consumer->state = MEMBER_ASSIGNED;
     consumer->lost = false;
     assignment_reinstall(consumer);
+    topic_ids_watch(consumer);
     consumer->events.assigned(consumer->events.ctx, consumer->public_partitions, count);
     kafka_consumer_rearm(consumer);
 }
@@ -119,6 +120,7 @@ void assignment_reinstall(struct kafka_consumer *consumer)
 
 void assignment_drop(struct kafka_consumer *consumer)
 {
+    topic_ids_cancel(consumer);
     for (size_t i = 0; i < consumer->partition_count; i++)
         queue_close(consumer->partitions[i]);
     rd_kafka_assign(consumer->rk, NULL);
@@ -172,6 +174,7 @@ static void halt(struct kafka_consumer *consumer, struct partition *part)
     part->halted = true;
     part->announce = true;
     part->bad_offset = part->position;
+    topic_ids_look_soon(consumer);
     loop_defer(consumer->loop, &consumer->halted_task);
 }
 

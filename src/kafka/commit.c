@@ -61,7 +61,8 @@ static bool still_owned(const struct kafka_consumer *consumer)
            !kafka_consumer_lost(consumer);
 }
 
-static rd_kafka_topic_partition_list_t *list_of(const struct kafka_commit_item *items, size_t count)
+static rd_kafka_topic_partition_list_t *list_of(const struct kafka_consumer *consumer,
+                                                const struct kafka_commit_item *items, size_t count)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
 
@@ -75,6 +76,7 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_commit_item *
         item->offset = items[i].offset;
         rd_kafka_topic_partition_set_leader_epoch(item,
                                                   epochs_of(&part->epochs, items[i].offset - 1));
+        topic_ids_put_note(consumer, item);
         epochs_forget(&part->epochs, items[i].offset - 1);
     }
     return list;
@@ -104,7 +106,7 @@ void kafka_consumer_commit(struct kafka_consumer *consumer, const struct kafka_c
         loop_defer(consumer->loop, &commit->answer);
         return;
     }
-    commit->list = list_of(items, count);
+    commit->list = list_of(consumer, items, count);
     if (commit->list->cnt == 0) {
         loop_defer(consumer->loop, &commit->answer);
         return;

@@ -38,13 +38,13 @@
 const char *consumer_topic(struct kafka_consumer *consumer, const char *topic)
 {
     for (size_t i = 0; i < consumer->topic_count; i++) {
-        if (strcmp(consumer->topics[i], topic) == 0)
-            return consumer->topics[i];
+        if (strcmp(consumer->topics[i].name, topic) == 0)
+            return consumer->topics[i].name;
     }
     consumer->topics = mem_realloc(consumer->topics,
                                    (consumer->topic_count + 1) * sizeof(*consumer->topics));
-    consumer->topics[consumer->topic_count] = mem_strdup(topic);
-    return consumer->topics[consumer->topic_count++];
+    consumer->topics[consumer->topic_count] = (struct known_topic){mem_strdup(topic), NULL};
+    return consumer->topics[consumer->topic_count++].name;
 }
 
 void consumer_trouble(struct kafka_consumer *consumer, const struct err *err)
@@ -118,8 +118,7 @@ static void on_assign_event(struct kafka_consumer *consumer)
     start_begin(consumer, consumer->pending_list);
 }
 
-/* Ends the assignment without asking: the flow is told that it is gone. */
-static void lose_assignment(struct kafka_consumer *consumer)
+void consumer_lose_assignment(struct kafka_consumer *consumer)
 {
     bool announced = consumer->state == MEMBER_ASSIGNED || consumer->state == MEMBER_REVOKING;
 
@@ -137,7 +136,7 @@ static void lose_assignment(struct kafka_consumer *consumer)
 static void on_revoke_event(struct kafka_consumer *consumer)
 {
     if (consumer->pending_lost) {
-        lose_assignment(consumer);
+        consumer_lose_assignment(consumer);
         return;
     }
     restart_cancel(consumer);
@@ -161,7 +160,7 @@ static void on_fatal(struct kafka_consumer *consumer)
     client_error_set(&err, code, "route %s: %s", consumer->route, text);
     err.fatal = true;
     err.retriable = false;
-    lose_assignment(consumer);
+    consumer_lose_assignment(consumer);
     consumer->state = MEMBER_FAILED;
     consumer_trouble(consumer, &err);
 }
@@ -173,6 +172,11 @@ static void handle_pending(struct kafka_consumer *consumer)
     consumer->pending = REBALANCE_NONE;
     if (consumer->state == MEMBER_FAILED)
         return;
+    if (consumer->state == MEMBER_RENEWING) {
+        if (kind != REBALANCE_NONE)
+            rd_kafka_assign(consumer->rk, NULL);
+        return;
+    }
     if (consumer->pending_fatal) {
         consumer->pending_fatal = false;
         on_fatal(consumer);
@@ -219,6 +223,14 @@ static bool serve_group_queue(struct kafka_consumer *consumer)
     return false;
 }
 
+static void on_topics(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+    if (offset_query_number(event) == consumer->subscribe.query)
+        subscribe_on_event(consumer, event);
+    else
+        topic_ids_on_event(consumer, event);
+}
+
 static void on_reply(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     rd_kafka_event_type_t type = rd_kafka_event_type(event);
@@ -227,7 +239,7 @@ static void on_reply(struct kafka_consumer *consumer, rd_kafka_event_t *event)
     if (commit && consumer->commit != NULL && rd_kafka_event_opaque(event) == consumer->commit)
         commit_on_event(consumer, event);
     else if (type == RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT)
-        subscribe_on_event(consumer, event);
+        on_topics(consumer, event);
     else if (consumer->start != NULL)
         start_on_event(consumer, event);
     else if (!commit)
@@ -417,19 +429,20 @@ static rd_kafka_conf_t *make_conf(struct kafka_consumer *consumer,
     return NULL;
 }
 
-static bool connect_client(struct kafka_consumer *consumer,
-                           const struct kafka_consumer_config *config, struct err *err)
+bool consumer_connect(struct kafka_consumer *consumer, struct err *err)
 {
-    rd_kafka_conf_t *conf = make_conf(consumer, config, err);
+    rd_kafka_conf_t *conf = make_conf(consumer, &consumer->config, err);
+    rd_kafka_t *rk;
     char text[300];
 
     if (conf == NULL)
         return false;
-    consumer->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    if (consumer->rk == NULL) {
+    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (rk == NULL) {
         rd_kafka_conf_destroy(conf);
         return err_set(err, ERR_CONFIG, "route %s: %s", consumer->route, text);
     }
+    consumer->rk = rk;
     rd_kafka_poll_set_consumer(consumer->rk);
     consumer->group_queue = rd_kafka_queue_get_consumer(consumer->rk);
     consumer->reply_queue = rd_kafka_queue_new(consumer->rk);
@@ -442,6 +455,8 @@ static void init_tasks(struct kafka_consumer *consumer)
 {
     loop_timer_init(&consumer->poll_timer, consumer->loop, on_poll_timer, consumer);
     loop_timer_init(&consumer->restart_timer, consumer->loop, on_restart_timer, consumer);
+    topic_ids_init(consumer);
+    renew_init(consumer);
     loop_task_init(&consumer->control_task, on_control, consumer);
     loop_task_init(&consumer->readable_task, on_data, consumer);
     loop_task_init(&consumer->halted_task, on_halted_task, consumer);
@@ -457,13 +472,15 @@ struct kafka_consumer *kafka_consumer_new(struct loop *loop,
 
     consumer->loop = loop;
     consumer->events = *events;
+    consumer->config = *config;
+    consumer->config.topics = NULL; /* of the call only */
     consumer->route = mem_strdup(config->route->name);
     consumer->group = mem_strdup(config->route->group);
     consumer->control.fd = consumer->data.fd = -1;
     init_tasks(consumer);
     if (!wake_init(&consumer->control, loop, on_control, consumer, err) ||
         !wake_init(&consumer->data, loop, on_data, consumer, err) ||
-        !connect_client(consumer, config, err)) {
+        !consumer_connect(consumer, err)) {
         kafka_consumer_free(&consumer, 0);
         return NULL;
     }
@@ -472,15 +489,23 @@ struct kafka_consumer *kafka_consumer_new(struct loop *loop,
     return consumer;
 }
 
+void consumer_end_client(struct kafka_consumer *consumer, const struct client *client,
+                         int64_t timeout_ms)
+{
+    wake_detach(client->group_queue);
+    wake_detach(client->reply_queue);
+    rd_kafka_queue_destroy(client->group_queue);
+    /* It leaves the group there; rebalance events come to the reply queue meanwhile. */
+    client_end(client->rk, client->reply_queue, committed_end, committed_take(consumer),
+               timeout_ms);
+}
+
 static void free_client(struct kafka_consumer *consumer, int64_t timeout_ms)
 {
-    wake_detach(consumer->group_queue);
-    wake_detach(consumer->reply_queue);
+    struct client client = {consumer->rk, consumer->group_queue, consumer->reply_queue};
+
     assignment_drop(consumer);
-    rd_kafka_queue_destroy(consumer->group_queue);
-    /* It leaves the group there; rebalance events come to the reply queue meanwhile. */
-    client_end(consumer->rk, consumer->reply_queue, committed_end, committed_take(consumer),
-               timeout_ms);
+    consumer_end_client(consumer, &client, timeout_ms);
 }
 
 void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
@@ -502,6 +527,8 @@ void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
     subscribe_end(consumer);
     loop_timer_deinit(&consumer->poll_timer);
     loop_timer_deinit(&consumer->restart_timer);
+    topic_ids_deinit(consumer);
+    renew_deinit(consumer);
     loop_task_cancel(consumer->loop, &consumer->control_task);
     loop_task_cancel(consumer->loop, &consumer->readable_task);
     loop_task_cancel(consumer->loop, &consumer->halted_task);
@@ -509,8 +536,10 @@ void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
     if (consumer->pending_list != NULL)
         rd_kafka_topic_partition_list_destroy(consumer->pending_list);
     assignment_free_pool(consumer);
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        mem_free(consumer->topics[i]);
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        mem_free(consumer->topics[i].name);
+        mem_free(consumer->topics[i].note);
+    }
     mem_free(consumer->topics);
     mem_free(consumer->route);
     mem_free(consumer->group);

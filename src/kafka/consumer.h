@@ -63,10 +63,10 @@ struct kafka_consumer_events {
 };
 
 struct kafka_consumer_config {
-    const struct config *config; /* kafka properties: common + consumer */
-    const struct route_config *route;
-    uint32_t worker;     /* index, for group.instance.id templates */
-    const char **topics; /* names, all of which exist; borrowed during the call */
+    const struct config *config; /* kafka properties: common + consumer; outlives the consumer */
+    const struct route_config *route; /* as well */
+    uint32_t worker;                  /* index, for group.instance.id templates */
+    const char **topics;              /* names, all of which exist; borrowed during the call */
     size_t topic_count;
     uint64_t prefetch_bytes; /* the share of limits.process_bytes that this consumer may prefetch */
 };

@@ -21,6 +21,7 @@ enum member_state {
     MEMBER_STARTING, /* assigned by the group, start offsets not known yet */
     MEMBER_ASSIGNED, /* announced to the flow */
     MEMBER_REVOKING, /* announced as revoked, the flow drains */
+    MEMBER_RENEWING, /* see renew.c: no assignment until there is another client */
     MEMBER_FAILED,   /* a fatal error: only free is left */
 };
 
@@ -59,6 +60,20 @@ struct partition {
     int64_t restart_offset;
 };
 
+struct known_topic {
+    char *name; /* a record's topic points here */
+    char *note; /* see topic_ids.c; NULL: the broker does not say which topic it is */
+};
+
+/* topic_ids.c */
+struct topic_ids {
+    struct loop_timer timer; /* to the next look */
+    uint64_t query;          /* 0: none in flight */
+    bool learning;           /* a new assignment waits for the answer */
+    bool other;              /* the last look found another one */
+    bool unanswered;         /* the last question, which topics there are, was */
+};
+
 /* subscribe.c */
 struct subscribe {
     rd_kafka_topic_partition_list_t *topics;
@@ -86,11 +101,14 @@ struct taken {
 
 struct kafka_consumer {
     struct loop *loop;
+    struct kafka_consumer_config config; /* without the topics */
     struct kafka_consumer_events events;
     char *route; /* names for messages */
     char *group;
-    char **topics; /* interned: a record's topic points here */
+    struct known_topic *topics;
     size_t topic_count;
+    struct topic_ids topic_ids;
+    struct loop_timer renew_timer;
 
     rd_kafka_t *rk;
     rd_kafka_queue_t *group_queue; /* rebalances, errors, librdkafka's own callbacks */
@@ -140,14 +158,62 @@ const char *consumer_topic(struct kafka_consumer *consumer, const char *topic);
 /* Tells the flow, later in this turn or in the next one. */
 void consumer_trouble(struct kafka_consumer *consumer, const struct err *err);
 
-/* subscribe.c: looks for the topics, then subscribes. */
+/* A client of librdkafka and its queues. */
+struct client {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *group_queue;
+    rd_kafka_queue_t *reply_queue;
+};
+/* consumer.c. connect: makes the client and its queues; where that fails the consumer's are as they
+ * were. end_client: of one that is not the consumer's any more; waits for timeout_ms at most.
+ * lose_assignment: without asking; the flow is told that it is gone. */
+bool consumer_connect(struct kafka_consumer *consumer, struct err *err) MUST_CHECK;
+void consumer_end_client(struct kafka_consumer *consumer, const struct client *client,
+                         int64_t timeout_ms);
+void consumer_lose_assignment(struct kafka_consumer *consumer);
+
+/* renew.c: gives up the assignment, then the client for another one. */
+void renew_init(struct kafka_consumer *consumer);
+void renew_deinit(struct kafka_consumer *consumer);
+void renew_begin(struct kafka_consumer *consumer);
+
+/* subscribe.c: looks for the topics, then subscribes; again: for another client. */
 void subscribe_begin(struct kafka_consumer *consumer, const char *const *topics, size_t count);
 void subscribe_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+void subscribe_again(struct kafka_consumer *consumer);
 void subscribe_end(struct kafka_consumer *consumer);
+
+/*
+ * topic_ids.c. learn: asks which topics those of the consumer are, then calls start_on_topics.
+ * watch: looks from time to time whether they still are; soon: at once. Where one is another the
+ * client is renewed. note: what is committed beside an offset of that topic; borrowed, NULL where
+ * it is not known. is_other: whether a committed note says another topic than ours. believe: takes
+ * a committed one where nothing is known. forget: for another client.
+ */
+#define TOPIC_IDS_AGAIN_MS 1000 /* from one look that finds another topic to the next */
+void topic_ids_init(struct kafka_consumer *consumer);
+void topic_ids_deinit(struct kafka_consumer *consumer);
+void topic_ids_learn(struct kafka_consumer *consumer);
+void topic_ids_watch(struct kafka_consumer *consumer);
+void topic_ids_look_soon(struct kafka_consumer *consumer);
+void topic_ids_cancel(struct kafka_consumer *consumer);
+void topic_ids_forget(struct kafka_consumer *consumer);
+void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+const char *topic_ids_note(const struct kafka_consumer *consumer, const char *topic);
+bool topic_ids_is_other(const char *committed, size_t len, const char *ours);
+void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const char *committed,
+                       size_t len);
+/* Puts the note beside the offset of an entry that will be committed. */
+void topic_ids_put_note(const struct kafka_consumer *consumer, rd_kafka_topic_partition_t *item);
+
+/* describe.c: asks what topics there are under these names; the answer carries the number. */
+void describe_send(struct kafka_consumer *consumer, uint64_t number, const char **names,
+                   size_t count, int timeout_ms);
 
 /* start.c: finds the start offsets of list (copied), commits those that were chosen, installs. */
 void start_begin(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
 void start_cancel(struct kafka_consumer *consumer);
+void start_on_topics(struct kafka_consumer *consumer);
 void start_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 void start_on_committed(struct kafka_consumer *consumer, uint64_t number,
                         const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t code);

@@ -1,8 +1,10 @@
 /*
  * Where to begin: the explicit start offset of every partition of a new assignment.
  *
- *   ask (committed, first and last offsets, at once) --> some missing? --> the flow chooses
- *      ^ retry                                             |                    |
+ *   ask (which topics; then committed, first and last offsets, at once)
+ *      ^ retry                                             |
+ *      |                                            some missing? --> the flow chooses
+ *      |                                                   |                    |
  *      |                                                   |          commit what was chosen
  *      +------- trouble <----------------------------------+                    |
  *                                                          +----> install <-----+
@@ -10,7 +12,8 @@
  * The group was told already that this member has its assignment (of nothing), so a rebalance may
  * come at any moment: it cancels all this. A committed offset below the first one that the log
  * holds is missing, too; one above the last is found out by the broker at the first fetch, and one
- * that the log has reached again after an unclean election by the record before it. Nothing
+ * that the log has reached again after an unclean election by the record before it. One that was
+ * committed for another topic of that name is missing as well (see topic_ids.c). Nothing
  * is delivered before every chosen offset is committed: a crash in between would else choose again,
  * and "latest" would then be another place.
  */
@@ -22,6 +25,7 @@
 #include "kafka/client_error.h"
 #include "kafka/consumer_state.h"
 
+#define NOTE_MAX         128
 #define FIRST_BACKOFF_MS 200
 #define LAST_BACKOFF_MS  5000
 
@@ -31,8 +35,10 @@ struct start_item {
     int32_t epoch;                       /* of the committed offset */
     int64_t committed, earliest, latest; /* -1: not known */
     int64_t chosen;                      /* where to begin; -1: nowhere, stays unassigned */
+    char note[NOTE_MAX];                 /* of the committed offset, as far as it fits */
+    size_t note_len;
     bool missing;
-    bool out_of_range;
+    bool out_of_range; /* there is one, and the log does not hold it */
 };
 
 struct start {
@@ -45,12 +51,13 @@ struct start {
     struct err err;  /* the first failure among them */
     bool choosing;   /* waits for the flow */
     bool committing; /* the choice is being committed, or waits to be again */
+    bool other;      /* an offset of another topic was seen: it has to be seen twice */
     int64_t backoff_ms;
     struct loop_timer retry;
     struct loop_task install;
 };
 
-static void ask(struct start *start)
+static void ask_offsets(struct start *start)
 {
     struct kafka_consumer *consumer = start->consumer;
 
@@ -59,6 +66,7 @@ static void ask(struct start *start)
 
         item->committed = item->earliest = item->latest = -1;
         item->epoch = -1;
+        item->note_len = 0;
     }
     err_clear(&start->err);
     start->query = ++consumer->last_query;
@@ -66,6 +74,13 @@ static void ask(struct start *start)
     committed_send(consumer, start->query, start->list);
     offset_query_send(consumer, start->query, QUERY_EARLIEST, start->list);
     offset_query_send(consumer, start->query, QUERY_LATEST, start->list);
+}
+
+/* The topics first: ends that are asked for after it are theirs, or of still newer ones. */
+static void ask(struct start *start)
+{
+    start->query = 0;
+    topic_ids_learn(start->consumer);
 }
 
 static void retry_later(struct start *start, const struct err *err)
@@ -102,6 +117,7 @@ static rd_kafka_topic_partition_list_t *chosen_list(const struct start *start, b
         entry->offset = item->chosen;
         entry->opaque = assign_note(item->latest, has_record_before(item));
         rd_kafka_topic_partition_set_leader_epoch(entry, item->missing ? -1 : item->epoch);
+        topic_ids_put_note(start->consumer, entry);
     }
     return list;
 }
@@ -203,6 +219,15 @@ struct reading {
     enum offset_query kind;
 };
 
+/* A longer one is none of ours. */
+static void keep_note(struct start_item *item, const rd_kafka_topic_partition_t *answer)
+{
+    if (answer->metadata == NULL || answer->metadata_size > sizeof(item->note))
+        return;
+    memcpy(item->note, answer->metadata, answer->metadata_size);
+    item->note_len = answer->metadata_size;
+}
+
 static void read_item(void *arg, const rd_kafka_topic_partition_t *answer)
 {
     struct reading *reading = arg;
@@ -225,8 +250,25 @@ static void read_item(void *arg, const rd_kafka_topic_partition_t *answer)
         item->latest = answer->offset;
     } else if (answer->offset >= 0) {
         item->committed = answer->offset;
+        keep_note(item, answer);
+        topic_ids_believe(start->consumer, item->topic, item->note, item->note_len);
         item->epoch = rd_kafka_topic_partition_get_leader_epoch(answer);
     }
+}
+
+static bool is_of_other_topic(const struct start *start, const struct start_item *item)
+{
+    return item->committed >= 0 && topic_ids_is_other(item->note, item->note_len,
+                                                      topic_ids_note(start->consumer, item->topic));
+}
+
+static bool one_is_of_other_topic(const struct start *start)
+{
+    for (size_t i = 0; i < start->count; i++) {
+        if (is_of_other_topic(start, &start->items[i]))
+            return true;
+    }
+    return false;
 }
 
 /* Sorts the items into known and missing ones; false where an end is needed and is not known. */
@@ -236,7 +278,13 @@ static bool judge(struct start *start, size_t *missing, struct err *err)
     for (size_t i = 0; i < start->count; i++) {
         struct start_item *item = &start->items[i];
 
-        item->out_of_range = item->committed >= 0 && item->committed < item->earliest;
+        bool other = is_of_other_topic(start, item);
+
+        if (other)
+            log_warn("offset_of_former_topic", LOG_STR("route", start->consumer->route),
+                     LOG_STR("topic", item->topic), LOG_INT("partition", item->partition),
+                     LOG_INT("committed", item->committed), LOG_END);
+        item->out_of_range = other || (item->committed >= 0 && item->committed < item->earliest);
         item->missing = item->committed < 0 || item->out_of_range;
         item->chosen = item->missing ? -1 : PLANTED("rewind") ? 0 : item->committed;
         if (!item->missing)
@@ -272,9 +320,16 @@ static void on_answers(struct start *start)
     size_t missing;
     struct err err;
 
-    if (start->err.code != ERR_NONE)
+    if (start->err.code != ERR_NONE) {
         retry_later(start, &start->err);
-    else if (!judge(start, &missing, &err))
+        return;
+    }
+    if (!start->other && one_is_of_other_topic(start)) {
+        start->other = true;
+        loop_timer_set_ms(&start->retry, TOPIC_IDS_AGAIN_MS);
+        return;
+    }
+    if (!judge(start, &missing, &err))
         retry_later(start, &err);
     else if (missing > 0)
         ask_flow(start, missing);
@@ -320,6 +375,12 @@ static void on_committed(struct start *start, rd_kafka_event_t *event)
     }
     client_error_set(&err, code, "committing the first offsets");
     retry_later(start, &err);
+}
+
+void start_on_topics(struct kafka_consumer *consumer)
+{
+    if (consumer->start != NULL)
+        ask_offsets(consumer->start);
 }
 
 static void answer_came(struct start *start)

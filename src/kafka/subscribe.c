@@ -23,21 +23,12 @@ static void look(void *arg)
     struct subscribe *subscribe = &consumer->subscribe;
     size_t count = (size_t)subscribe->topics->cnt;
     const char **names = mem_calloc(count + 1, sizeof(*names));
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(consumer->rk,
-                                                                 RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
-    rd_kafka_TopicCollection_t *topics;
-    char text[128];
 
     for (size_t i = 0; i < count; i++)
         names[i] = subscribe->topics->elems[i].topic;
     subscribe->looks++;
     subscribe->query = ++consumer->last_query;
-    rd_kafka_AdminOptions_set_request_timeout(options, LOOK_TIMEOUT_MS, text, sizeof(text));
-    rd_kafka_AdminOptions_set_opaque(options, offset_query_opaque(subscribe->query, 0));
-    topics = rd_kafka_TopicCollection_of_topic_names(names, count);
-    rd_kafka_DescribeTopics(consumer->rk, topics, options, consumer->reply_queue);
-    rd_kafka_TopicCollection_destroy(topics);
-    rd_kafka_AdminOptions_destroy(options);
+    describe_send(consumer, subscribe->query, names, count, LOOK_TIMEOUT_MS);
     mem_free(names);
 }
 
@@ -49,6 +40,12 @@ void subscribe_begin(struct kafka_consumer *consumer, const char *const *topics,
     for (size_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(subscribe->topics, topics[i], RD_KAFKA_PARTITION_UA);
     loop_timer_init(&subscribe->timer, consumer->loop, look, consumer);
+    look(consumer);
+}
+
+void subscribe_again(struct kafka_consumer *consumer)
+{
+    consumer->subscribe.looks = 0;
     look(consumer);
 }
 
@@ -90,6 +87,7 @@ void subscribe_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
 
     if (offset_query_number(event) != subscribe->query)
         return;
+    consumer->topic_ids.unanswered = rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (subscribe->looks < LOOKS_BEFORE_JOIN && one_is_unknown(event)) {
         loop_timer_set_ms(&subscribe->timer, BACKOFF_MS);
         return;

@@ -11,30 +11,6 @@
 #include "kafka/watermark.h"
 #include "test_kafka_support.h"
 
-static const char *new_topic(struct rig *rig, int32_t partitions)
-{
-    const char *topic = support_name("consumer");
-
-    support_topic(rig->loop, rig->config, topic, partitions, NULL, 0);
-    return topic;
-}
-
-static bool has_records(void *arg)
-{
-    struct member *member = arg;
-
-    member_take(member);
-    return member->records >= member->budget;
-}
-
-/* Waits until count records in all were taken. */
-static void take_all(struct rig *rig, struct member *member, int count)
-{
-    member->budget = count;
-    support_wait(rig->loop, has_records, member, 20, "all records are taken");
-    member->budget = 0;
-}
-
 struct one {
     struct member *member;
     struct record rec;
@@ -90,7 +66,7 @@ static void assert_bytes(struct slice s, const char *data, size_t len)
 static void test_take_odd_bytes_are_kept(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 1);
+    const char *topic = rig_topic(rig, 1);
     struct member member = {.start = OFFSET_EARLIEST};
     struct one one = {.member = &member};
 
@@ -130,7 +106,7 @@ static void test_take_odd_bytes_are_kept(void **state)
 static void test_missing_earliest_is_committed_before_assigned(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 2);
+    const char *topic = rig_topic(rig, 2);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_EARLIEST};
 
@@ -142,14 +118,14 @@ static void test_missing_earliest_is_committed_before_assigned(void **state)
     assert_false(member.missing_out_of_range);
     assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 0);
     assert_int_equal(support_committed(rig->bootstrap, group, topic, 1), 0);
-    take_all(rig, &member, 5);
+    member_take_all(rig, &member, 5);
     member_stop(&member);
 }
 
 static void test_missing_latest_starts_at_the_end(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 1);
+    const char *topic = rig_topic(rig, 1);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_LATEST};
 
@@ -159,7 +135,7 @@ static void test_missing_latest_starts_at_the_end(void **state)
     assert_int_equal(member.partitions[0]->start_offset, 7);
     assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 7);
     support_produce(rig->bootstrap, topic, 0, 3);
-    take_all(rig, &member, 3);
+    member_take_all(rig, &member, 3);
     assert_int_equal(member.next[0], 10);
     assert_int_equal(kafka_consumer_high_watermark(member.consumer, member.partitions[0]), 10);
     member_stop(&member);
@@ -168,7 +144,7 @@ static void test_missing_latest_starts_at_the_end(void **state)
 static void test_missing_stop_leaves_the_partition_out(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 2);
+    const char *topic = rig_topic(rig, 2);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_STOP};
 
@@ -185,7 +161,7 @@ static void test_missing_stop_leaves_the_partition_out(void **state)
 static void test_committed_is_where_it_starts(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 1);
+    const char *topic = rig_topic(rig, 1);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_EARLIEST};
 
@@ -194,7 +170,7 @@ static void test_committed_is_where_it_starts(void **state)
     member_start(&member, rig->loop, rig->config, group, &topic, 1);
     support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
     assert_int_equal(member.missing, 0);
-    take_all(rig, &member, 6);
+    member_take_all(rig, &member, 6);
     assert_int_equal(member.next[0], 10);
     member_stop(&member);
 }
@@ -203,7 +179,7 @@ static void test_committed_is_where_it_starts(void **state)
 static void test_committed_below_the_log_is_missing_and_out_of_range(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 1);
+    const char *topic = rig_topic(rig, 1);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_EARLIEST};
 
@@ -215,7 +191,7 @@ static void test_committed_below_the_log_is_missing_and_out_of_range(void **stat
     assert_int_equal(member.missing, 1);
     assert_true(member.missing_out_of_range);
     assert_int_equal(member.missing_committed, 2);
-    take_all(rig, &member, 4);
+    member_take_all(rig, &member, 4);
     assert_int_equal(support_committed(rig->bootstrap, group, topic, 0), 6);
     member_stop(&member);
 }
@@ -239,7 +215,7 @@ static bool assigned_twice(void *arg)
 static void test_out_of_range_above_the_log_begins_anew(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 2);
+    const char *topic = rig_topic(rig, 2);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_EARLIEST};
     struct commit_result result;
@@ -255,7 +231,7 @@ static void test_out_of_range_above_the_log_begins_anew(void **state)
     support_wait(rig->loop, member_is_out_of_range, &member, 20, "out of range");
     assert_int_equal(member.bad->partition, 0);
     assert_int_equal(member.bad_offset, 1000);
-    take_all(rig, &member, 10);
+    member_take_all(rig, &member, 10);
     member_commit(&member, member.partitions[member_find(&member, topic, 1)], 4, &result);
     support_await_commit(rig->loop, &result);
 
@@ -264,7 +240,7 @@ static void test_out_of_range_above_the_log_begins_anew(void **state)
         kafka_consumer_restart_partition(member.consumer, member.bad, OFFSET_EARLIEST, &err));
     support_wait(rig->loop, assigned_twice, &member, 20, "a new assignment");
     assert_int_equal(member.lost, 1);
-    take_all(rig, &member, 10 + 10 + 6);
+    member_take_all(rig, &member, 10 + 10 + 6);
     assert_int_equal(member.partitions[member_find(&member, topic, 0)]->start_offset, 0);
     assert_int_equal(member.partitions[member_find(&member, topic, 1)]->start_offset, 4);
     assert_int_equal(member.disorder, 0);
@@ -280,7 +256,7 @@ static void test_out_of_range_above_the_log_begins_anew(void **state)
 static void test_out_of_range_below_the_log_goes_on_in_the_assignment(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 2);
+    const char *topic = rig_topic(rig, 2);
     struct member member = {.start = OFFSET_EARLIEST};
     struct one one = {.member = &member};
     struct err err;
@@ -319,7 +295,7 @@ static void test_out_of_range_below_the_log_goes_on_in_the_assignment(void **sta
 static void test_take_small_budget_leaves_none_behind(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 2);
+    const char *topic = rig_topic(rig, 2);
     struct member member = {.start = OFFSET_EARLIEST, .taking = true, .budget = 10};
 
     support_produce(rig->bootstrap, topic, 0, 6000);
@@ -361,7 +337,7 @@ static void produce_transactions(const char *bootstrap, const char *topic, int t
 static void test_transactions_watermark_steps_over_markers(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 1);
+    const char *topic = rig_topic(rig, 1);
     struct member member = {.start = OFFSET_EARLIEST};
     struct one one = {.member = &member};
     struct watermark *watermark;
@@ -392,7 +368,7 @@ static void test_transactions_watermark_steps_over_markers(void **state)
 static void test_commit_never_rewinds(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 1);
+    const char *topic = rig_topic(rig, 1);
     const char *group = support_name("g");
     struct member member = {.start = OFFSET_EARLIEST};
     struct commit_result result;
@@ -416,7 +392,7 @@ static void test_commit_never_rewinds(void **state)
 static void test_untaken_partition_stalls_nobody_and_keeps_membership(void **state)
 {
     struct rig *rig = *state;
-    const char *topic = new_topic(rig, 2);
+    const char *topic = rig_topic(rig, 2);
     struct member member = {.start = OFFSET_EARLIEST};
     uint64_t end;
 
@@ -433,11 +409,11 @@ static void test_untaken_partition_stalls_nobody_and_keeps_membership(void **sta
     while (clock_mono_ns() < end)
         loop_turn(rig->loop, true);
     support_produce(rig->bootstrap, topic, 1, 50);
-    take_all(rig, &member, 150);
+    member_take_all(rig, &member, 150);
     assert_int_equal(member.revoked, 0);
     assert_int_equal(member.troubles, 0);
     member.skip = NULL;
-    take_all(rig, &member, 250);
+    member_take_all(rig, &member, 250);
     assert_int_equal(member.disorder, 0);
     member_stop(&member);
 }

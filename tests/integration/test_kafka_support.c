@@ -263,33 +263,65 @@ void support_produce(const char *bootstrap, const char *topic, int32_t partition
     rd_kafka_destroy(rk);
 }
 
-int64_t support_committed(const char *bootstrap, const char *group, const char *topic,
-                          int32_t partition)
+static rd_kafka_topic_partition_list_t *fetch_committed(const char *bootstrap, const char *group,
+                                                        const char *topic, int32_t partition)
 {
     const char *const props[] = {"group.id", group, NULL};
     rd_kafka_t *rk = support_client(bootstrap, RD_KAFKA_CONSUMER, props);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    int64_t offset;
 
     rd_kafka_topic_partition_list_add(list, topic, partition);
     assert_int_equal(rd_kafka_committed(rk, list, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
-    offset = list->elems[0].offset;
+    rd_kafka_destroy(rk);
+    return list;
+}
+
+int64_t support_committed(const char *bootstrap, const char *group, const char *topic,
+                          int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = fetch_committed(bootstrap, group, topic, partition);
+    int64_t offset = list->elems[0].offset;
+
+    rd_kafka_topic_partition_list_destroy(list);
+    return offset < 0 ? -1 : offset;
+}
+
+const char *support_committed_note(const char *bootstrap, const char *group, const char *topic,
+                                   int32_t partition)
+{
+    static char notes[4][128];
+    static unsigned at;
+    char *note = notes[at++ % 4];
+    rd_kafka_topic_partition_list_t *list = fetch_committed(bootstrap, group, topic, partition);
+
+    assert_true(list->elems[0].metadata_size < sizeof(notes[0]));
+    snprintf(note, sizeof(notes[0]), "%.*s", (int)list->elems[0].metadata_size,
+             list->elems[0].metadata_size > 0 ? (const char *)list->elems[0].metadata : "");
+    rd_kafka_topic_partition_list_destroy(list);
+    return note;
+}
+
+void support_commit_note(const char *bootstrap, const char *group, const char *topic,
+                         int32_t partition, int64_t offset, const char *note)
+{
+    const char *const props[] = {"group.id", group, NULL};
+    rd_kafka_t *rk = support_client(bootstrap, RD_KAFKA_CONSUMER, props);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *item = rd_kafka_topic_partition_list_add(list, topic, partition);
+
+    item->offset = offset;
+    item->metadata_size = strlen(note);
+    item->metadata = rd_kafka_mem_malloc(rk, item->metadata_size + 1);
+    memcpy(item->metadata, note, item->metadata_size + 1);
+    assert_int_equal(rd_kafka_commit(rk, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(rk);
-    return offset < 0 ? -1 : offset;
 }
 
 void support_set_committed(const char *bootstrap, const char *group, const char *topic,
                            int32_t partition, int64_t offset)
 {
-    const char *const props[] = {"group.id", group, NULL};
-    rd_kafka_t *rk = support_client(bootstrap, RD_KAFKA_CONSUMER, props);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
-    assert_int_equal(rd_kafka_commit(rk, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(rk);
+    support_commit_note(bootstrap, group, topic, partition, offset, "");
 }
 
 void support_delete_topic(const char *bootstrap, const char *topic)
@@ -435,6 +467,29 @@ void member_take(struct member *member)
     }
     if (left == 0)
         kafka_consumer_rearm(member->consumer);
+}
+
+const char *rig_topic(struct rig *rig, int32_t partitions)
+{
+    const char *topic = support_name("topic");
+
+    support_topic(rig->loop, rig->config, topic, partitions, NULL, 0);
+    return topic;
+}
+
+static bool has_records(void *arg)
+{
+    struct member *member = arg;
+
+    member_take(member);
+    return member->records >= member->budget;
+}
+
+void member_take_all(struct rig *rig, struct member *member, int count)
+{
+    member->budget = count;
+    support_wait(rig->loop, has_records, member, 20, "all records are taken");
+    member->budget = 0;
 }
 
 void member_start(struct member *member, struct loop *loop, const struct config *config,

@@ -48,6 +48,11 @@ int64_t support_committed(const char *bootstrap, const char *group, const char *
                           int32_t partition);
 void support_set_committed(const char *bootstrap, const char *group, const char *topic,
                            int32_t partition, int64_t offset);
+/* The same with metadata beside it, and what stands there ("" for none; static, ring of four). */
+void support_commit_note(const char *bootstrap, const char *group, const char *topic,
+                         int32_t partition, int64_t offset, const char *note);
+const char *support_committed_note(const char *bootstrap, const char *group, const char *topic,
+                                   int32_t partition);
 /* Returns when the broker has it no more. */
 void support_delete_topic(const char *bootstrap, const char *topic);
 /* Three records in a transaction that is aborted: offsets without records at the end. */
@@ -70,6 +75,8 @@ struct rig {
 /* A loop and a configuration for the broker of support_bootstrap. Static: one at a time. */
 int rig_set_up(void **state);
 int rig_tear_down(void **state);
+/* A new topic. */
+const char *rig_topic(struct rig *rig, int32_t partitions);
 #define RIGGED(test, set_up) cmocka_unit_test_setup_teardown(test, set_up, rig_tear_down)
 
 /* A group member. Takes nothing by itself unless `taking` is set. */
@@ -106,6 +113,8 @@ void member_stop(struct member *member);
 /* Index of topic/partition, or -1. */
 int member_find(const struct member *member, const char *topic, int32_t partition);
 void member_take(struct member *member);
+/* Waits until count records in all were taken. */
+void member_take_all(struct rig *rig, struct member *member, int count);
 
 struct commit_result {
     int calls;

@@ -1,0 +1,234 @@
+/*
+ * Which topic stands behind a name. One that was deleted and made again counts its offsets anew,
+ * and librdkafka goes on at its old position where the new log is long enough already (2.8.0 has a
+ * FIXME for that, in rd_kafka_topic_metadata_update): what lies below is passed over. Kafka deletes
+ * a group's offsets with their topic, but commits know names only, and one that was on its way is
+ * taken for the new topic.
+ *
+ *   - Each committed offset has a note beside it (its metadata): the topic's id, and the cluster's,
+ *     since offsets are carried to other clusters, where topics have other ids. An offset whose
+ * note says another topic of the same cluster is none. One without a note of ours (an older
+ * version, a person's tool) is taken as it is.
+ *   - While an assignment stands it is asked again every few seconds which topics there are. Where
+ *     one is another than this client of librdkafka has seen, the client is renewed (see renew.c),
+ *     and all begins with the start offsets, as above.
+ *
+ * Brokers learn of a topic one after the other, and one that is behind would answer with the old
+ * log's ends: so another topic has to be seen twice, a moment apart.
+ *
+ * Nobody waits for an answer twice: without one (no controller, nobody there) topics are taken to
+ * be those of the committed offsets, until a look says more.
+ *
+ * Invariants: one question is open at a time; what a client has seen of a topic is noted once. An
+ * answer that does not say (not allowed, a broker from before topic ids) leaves it unknown, and an
+ * unknown one differs from none.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "kafka/consumer_state.h"
+
+#define LOOK_EVERY_MS  10000
+#define TIMEOUT_MS     5000
+#define PREFIX         "topic-id "
+#define ID_LEN         22 /* of a UUID in base64 without padding */
+#define ID_OF_NO_TOPIC "AAAAAAAAAAAAAAAAAAAAAA"
+
+static void ask(struct kafka_consumer *consumer)
+{
+    const char **names = mem_calloc(consumer->topic_count + 1, sizeof(*names));
+
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        names[i] = consumer->topics[i].name;
+    consumer->topic_ids.query = ++consumer->last_query;
+    describe_send(consumer, consumer->topic_ids.query, names, consumer->topic_count, TIMEOUT_MS);
+    mem_free(names);
+}
+
+void topic_ids_learn(struct kafka_consumer *consumer)
+{
+    topic_ids_cancel(consumer);
+    if (consumer->topic_ids.unanswered) {
+        start_on_topics(consumer);
+        return;
+    }
+    consumer->topic_ids.learning = true;
+    ask(consumer);
+}
+
+static void look(void *arg)
+{
+    ask(arg);
+}
+
+void topic_ids_init(struct kafka_consumer *consumer)
+{
+    loop_timer_init(&consumer->topic_ids.timer, consumer->loop, look, consumer);
+}
+
+void topic_ids_watch(struct kafka_consumer *consumer)
+{
+    consumer->topic_ids.learning = false;
+    loop_timer_set_ms(&consumer->topic_ids.timer, LOOK_EVERY_MS);
+}
+
+void topic_ids_look_soon(struct kafka_consumer *consumer)
+{
+    if (consumer->topic_ids.query == 0)
+        loop_timer_set_ms(&consumer->topic_ids.timer, 0);
+}
+
+void topic_ids_cancel(struct kafka_consumer *consumer)
+{
+    loop_timer_cancel(&consumer->topic_ids.timer);
+    consumer->topic_ids.query = 0;
+    consumer->topic_ids.other = false;
+}
+
+void topic_ids_deinit(struct kafka_consumer *consumer)
+{
+    loop_timer_deinit(&consumer->topic_ids.timer);
+}
+
+/* NULL where it cannot be told. */
+static char *make_note(const rd_kafka_TopicDescription_t *topic, const char *cluster)
+{
+    const rd_kafka_Uuid_t *id = rd_kafka_TopicDescription_topic_id(topic);
+    const char *text = id != NULL ? rd_kafka_Uuid_base64str(id) : NULL;
+
+    if (text == NULL || cluster == NULL || strlen(text) != ID_LEN ||
+        strcmp(text, ID_OF_NO_TOPIC) == 0)
+        return NULL;
+    return mem_printf(PREFIX "%s of %s", text, cluster);
+}
+
+bool topic_ids_is_other(const char *committed, size_t len, const char *ours)
+{
+    size_t cluster_at = strlen(PREFIX) + ID_LEN;
+
+    if (ours == NULL || len != strlen(ours) || memcmp(committed, PREFIX, strlen(PREFIX)) != 0 ||
+        memcmp(committed + cluster_at, ours + cluster_at, len - cluster_at) != 0)
+        return false;
+    return memcmp(committed, ours, len) != 0;
+}
+
+static struct known_topic *find(const struct kafka_consumer *consumer, const char *name)
+{
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        if (strcmp(consumer->topics[i].name, name) == 0)
+            return &consumer->topics[i];
+    }
+    return NULL;
+}
+
+const char *topic_ids_note(const struct kafka_consumer *consumer, const char *topic)
+{
+    const struct known_topic *known = find(consumer, topic);
+
+    return known != NULL ? known->note : NULL;
+}
+
+void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const char *committed,
+                       size_t len)
+{
+    struct known_topic *known = find(consumer, topic);
+
+    if (known != NULL && known->note == NULL && len > strlen(PREFIX) &&
+        memcmp(committed, PREFIX, strlen(PREFIX)) == 0)
+        known->note = mem_printf("%.*s", (int)len, committed);
+}
+
+/* librdkafka frees it with the list. */
+void topic_ids_put_note(const struct kafka_consumer *consumer, rd_kafka_topic_partition_t *item)
+{
+    const char *note = topic_ids_note(consumer, item->topic);
+
+    if (note == NULL)
+        return;
+    item->metadata_size = strlen(note);
+    item->metadata = rd_kafka_mem_malloc(consumer->rk, item->metadata_size);
+    memcpy(item->metadata, note, item->metadata_size);
+}
+
+static bool differs(const struct kafka_consumer *consumer, const struct known_topic *known,
+                    const char *note)
+{
+    if (known->note == NULL || note == NULL ||
+        !topic_ids_is_other(known->note, strlen(known->note), note))
+        return false;
+    if (consumer->topic_ids.other)
+        log_warn("topic_made_again", LOG_STR("route", consumer->route),
+                 LOG_STR("topic", known->name), LOG_STR("was", known->note), LOG_STR("is", note),
+                 LOG_STR("then", "it is joined anew, without the old topic's offsets"), LOG_END);
+    return true;
+}
+
+/* Whether one is another topic; what was not known is noted. */
+static bool read_answer(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+    size_t count = 0;
+    const rd_kafka_TopicDescription_t **topics = rd_kafka_DescribeTopics_result_topics(
+        rd_kafka_event_DescribeTopics_result(event), &count);
+    char *cluster = rd_kafka_clusterid(consumer->rk, 0);
+    bool other = false;
+
+    for (size_t i = 0; i < count; i++) {
+        struct known_topic *known = find(consumer, rd_kafka_TopicDescription_name(topics[i]));
+        rd_kafka_resp_err_t code = rd_kafka_error_code(rd_kafka_TopicDescription_error(topics[i]));
+        char *note;
+
+        if (known == NULL || code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            continue;
+        note = make_note(topics[i], cluster);
+        other = differs(consumer, known, note) || other;
+        if (known->note == NULL)
+            known->note = note;
+        else
+            mem_free(note);
+    }
+    if (cluster != NULL)
+        rd_kafka_mem_free(consumer->rk, cluster);
+    return other;
+}
+
+static void found_other(struct kafka_consumer *consumer)
+{
+    struct topic_ids *ids = &consumer->topic_ids;
+
+    if (ids->other) {
+        renew_begin(consumer);
+        return;
+    }
+    ids->other = true;
+    loop_timer_set_ms(&ids->timer, TOPIC_IDS_AGAIN_MS);
+}
+
+void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+    struct topic_ids *ids = &consumer->topic_ids;
+
+    if (ids->query == 0 || offset_query_number(event) != ids->query)
+        return;
+    ids->query = 0;
+    ids->unanswered = rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!ids->unanswered && read_answer(consumer, event)) {
+        found_other(consumer);
+        return;
+    }
+    ids->other = false;
+    if (ids->learning)
+        start_on_topics(consumer);
+    else
+        loop_timer_set_ms(&ids->timer, LOOK_EVERY_MS);
+}
+
+void topic_ids_forget(struct kafka_consumer *consumer)
+{
+    topic_ids_cancel(consumer);
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        mem_free(consumer->topics[i].note);
+        consumer->topics[i].note = NULL;
+    }
+}
