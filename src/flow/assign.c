@@ -197,6 +197,13 @@ static void drain_end(struct route *route)
     done(route);
 }
 
+static void drain_cancel(struct route *route)
+{
+    route->drained = NULL;
+    loop_timer_cancel(&route->drain_timer);
+    route->phase = ROUTE_RUNNING;
+}
+
 /* First the steps under way, then the last commit, then done; the deadline cuts each of them short.
  */
 static void drain_step(void *arg)
@@ -349,6 +356,8 @@ void assign_revoked(void *ctx, bool lost)
     metric_add(route->metrics.rebalances[lost ? 2 : 1], 1);
     missing_forget(route);
     if (lost) {
+        if (route->phase == ROUTE_REVOKING)
+            drain_cancel(route); /* or it would end in the midst of the next assignment */
         intake_drop_queued(route);
         assign_forget(route);
         lift_forget(route);

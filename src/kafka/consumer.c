@@ -10,8 +10,12 @@
  * the next rebalance, and looking up start offsets may take long. The real assignment is installed
  * when they are known.
  *
- * Invariants: librdkafka reports the next rebalance only after the last one was answered by assign,
- * so one slot for it is enough; every wake-up does bounded work and arms itself again; the group
+ * librdkafka reports the next rebalance after the last one was answered by assign, so one slot for
+ * it is enough; but where topics come or go while a revocation is being answered, it joins again
+ * without waiting (2.8.0, rd_kafka_cgrp_revoke_all_rejoin), and the next assignment comes while the
+ * flow still drains the last one, which is lost then.
+ *
+ * Invariants: every wake-up does bounded work and arms itself again; the group
  * queue is polled at least every POLL_MS whatever the flow does, so the poll interval cannot run
  * out. It must not block, but for kafka_consumer_free.
  */
@@ -102,11 +106,48 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     consumer_trouble(consumer, &err);
 }
 
+static bool has_assignment(const struct kafka_consumer *consumer)
+{
+    return consumer->state == MEMBER_ASSIGNED || consumer->state == MEMBER_REVOKING;
+}
+
+/* It has no assignment any more. */
+static void set_joining(struct kafka_consumer *consumer)
+{
+    consumer->generation++;
+    assignment_drop(consumer);
+    consumer->state = MEMBER_JOINING;
+    if (consumer->renewing)
+        renew_go_on(consumer);
+}
+
+/* Ends the assignment without asking. */
+static void lose_assignment(struct kafka_consumer *consumer)
+{
+    bool announced = has_assignment(consumer);
+
+    start_cancel(consumer);
+    restart_cancel(consumer);
+    consumer->lost = true;
+    consumer->joined = false;
+    consumer->generation++;
+    consumer->state = MEMBER_JOINING;
+    if (announced)
+        consumer->events.revoked(consumer->events.ctx, true);
+    set_joining(consumer);
+}
+
 static void on_assign_event(struct kafka_consumer *consumer)
 {
-    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-    rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, none);
+    rd_kafka_topic_partition_list_t *none;
+    rd_kafka_resp_err_t code;
 
+    if (has_assignment(consumer))
+        lose_assignment(consumer);
+    if (consumer->state == MEMBER_RENEWING)
+        return;
+    none = rd_kafka_topic_partition_list_new(0);
+    code = rd_kafka_assign(consumer->rk, none);
     rd_kafka_topic_partition_list_destroy(none);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         struct err err;
@@ -118,37 +159,25 @@ static void on_assign_event(struct kafka_consumer *consumer)
     start_begin(consumer, consumer->pending_list);
 }
 
-void consumer_lose_assignment(struct kafka_consumer *consumer)
+/* The flow drains; what was about to begin ends here. */
+void consumer_give_up(struct kafka_consumer *consumer)
 {
-    bool announced = consumer->state == MEMBER_ASSIGNED || consumer->state == MEMBER_REVOKING;
-
-    start_cancel(consumer);
-    restart_cancel(consumer);
-    consumer->lost = true;
-    consumer->joined = false;
-    consumer->generation++;
-    consumer->state = MEMBER_JOINING;
-    if (announced)
-        consumer->events.revoked(consumer->events.ctx, true);
-    assignment_drop(consumer);
-}
-
-static void on_revoke_event(struct kafka_consumer *consumer)
-{
-    if (consumer->pending_lost) {
-        consumer_lose_assignment(consumer);
-        return;
-    }
     restart_cancel(consumer);
     if (consumer->state == MEMBER_ASSIGNED) {
         consumer->state = MEMBER_REVOKING;
         consumer->events.revoked(consumer->events.ctx, false);
-        return;
+    } else if (consumer->state != MEMBER_REVOKING) {
+        start_cancel(consumer);
+        set_joining(consumer);
     }
-    start_cancel(consumer);
-    consumer->generation++;
-    assignment_drop(consumer);
-    consumer->state = MEMBER_JOINING;
+}
+
+static void on_revoke_event(struct kafka_consumer *consumer)
+{
+    if (consumer->pending_lost)
+        lose_assignment(consumer);
+    else
+        consumer_give_up(consumer);
 }
 
 static void on_fatal(struct kafka_consumer *consumer)
@@ -160,7 +189,8 @@ static void on_fatal(struct kafka_consumer *consumer)
     client_error_set(&err, code, "route %s: %s", consumer->route, text);
     err.fatal = true;
     err.retriable = false;
-    consumer_lose_assignment(consumer);
+    consumer->renewing = false;
+    lose_assignment(consumer);
     consumer->state = MEMBER_FAILED;
     consumer_trouble(consumer, &err);
 }
@@ -307,11 +337,8 @@ void kafka_consumer_rearm(struct kafka_consumer *consumer)
 void kafka_consumer_revoke_done(struct kafka_consumer *consumer)
 {
     /* Lost while the flow drained: nothing is left to give up. */
-    if (consumer->state != MEMBER_REVOKING)
-        return;
-    consumer->generation++;
-    assignment_drop(consumer);
-    consumer->state = MEMBER_JOINING;
+    if (consumer->state == MEMBER_REVOKING)
+        set_joining(consumer);
 }
 
 int64_t kafka_consumer_session_timeout_ms(const struct kafka_consumer *consumer)

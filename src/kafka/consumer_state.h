@@ -108,6 +108,7 @@ struct kafka_consumer {
     struct known_topic *topics;
     size_t topic_count;
     struct topic_ids topic_ids;
+    bool renewing; /* until there is another client */
     struct loop_timer renew_timer;
 
     rd_kafka_t *rk;
@@ -166,16 +167,17 @@ struct client {
 };
 /* consumer.c. connect: makes the client and its queues; where that fails the consumer's are as they
  * were. end_client: of one that is not the consumer's any more; waits for timeout_ms at most.
- * lose_assignment: without asking; the flow is told that it is gone. */
+ * give_up: ends the assignment, or its beginning; the flow drains first. */
 bool consumer_connect(struct kafka_consumer *consumer, struct err *err) MUST_CHECK;
 void consumer_end_client(struct kafka_consumer *consumer, const struct client *client,
                          int64_t timeout_ms);
-void consumer_lose_assignment(struct kafka_consumer *consumer);
+void consumer_give_up(struct kafka_consumer *consumer);
 
-/* renew.c: gives up the assignment, then the client for another one. */
+/* renew.c: gives up the assignment, then the client for another one; go_on: now there is none. */
 void renew_init(struct kafka_consumer *consumer);
 void renew_deinit(struct kafka_consumer *consumer);
 void renew_begin(struct kafka_consumer *consumer);
+void renew_go_on(struct kafka_consumer *consumer);
 
 /* subscribe.c: looks for the topics, then subscribes; again: for another client. */
 void subscribe_begin(struct kafka_consumer *consumer, const char *const *topics, size_t count);

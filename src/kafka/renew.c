@@ -4,8 +4,8 @@
  * what the client has seen is taken for outdated (librdkafka issue 4898; 2.8.0, in
  * rd_kafka_toppar_leader_update), so that such a partition is never fetched from.
  *
- * The assignment is lost, as for the flow; the client goes when nothing of it is held any more, on
- * a thread of its own, and leaves the group there unless it is static.
+ * The flow gives the assignment up as in a rebalance; the client goes when nothing of it is held
+ * any more, on a thread of its own, and leaves the group there unless it is static.
  *
  * Invariant: the consumer always has a client; the old one goes only when there is another.
  */
@@ -28,6 +28,7 @@ static void swap_clients(struct kafka_consumer *consumer)
     consumer_end_client(consumer, &old, 0);
     topic_ids_forget(consumer);
     consumer->state = MEMBER_JOINING;
+    consumer->renewing = false;
     consumer->pending_fatal = false; /* that of the old one, if any */
     log_info("kafka_client_renewed", LOG_STR("route", consumer->route), LOG_END);
     subscribe_again(consumer);
@@ -45,7 +46,12 @@ static void look(void *arg)
 
 void renew_begin(struct kafka_consumer *consumer)
 {
-    consumer_lose_assignment(consumer);
+    consumer->renewing = true;
+    consumer_give_up(consumer);
+}
+
+void renew_go_on(struct kafka_consumer *consumer)
+{
     consumer->state = MEMBER_RENEWING;
     loop_timer_set_ms(&consumer->renew_timer, 0);
 }

@@ -291,6 +291,23 @@ def test_topic_recreated_under_a_running_gateway_goes_on_when_adopted(world):
     assert [one for one in world.handler.effects() if one in news] == news
 
 
+def test_assigned_anew_while_a_request_is_open(world):
+    """Retry topics go one after the other, so that the group joins again while the route still drains
+    for the first of them: that drain must not end in the midst of the new assignment."""
+    gateway = world.start(world.config(world.route(handler__timeout="40s", rebalance__drain="35s")))
+    held = world.send("held", 1, rule={"gate": "g"})
+    world.wait_calls(held, 1)
+    tiers = sorted(name for name in world.copy_topics() if name.startswith("retry."))
+    output = gateway.child.output
+    world.broker.delete_topics(tiers[0])
+    wait_until(lambda: '"revoked"' in output(), 30, output)
+    world.broker.delete_topics(tiers[1])
+    wait_until(lambda: '"lost":true' in output().rpartition('"assigned"')[0], 30, output)
+    world.handler.control(open=["g"])
+    world.wait_effects(held)
+    world.wait_effects([world.send("k%d" % key, 1) for key in range(8)])
+
+
 @pytest.mark.parametrize("leaves", [False, True])
 def test_adoption_in_the_middle_of_a_rebalance(world, leaves):
     """It comes while a member that joined stands still, so that nobody is assigned anything; then

@@ -138,6 +138,41 @@ static void test_revoked_commits_until_done_and_not_after(void **state)
     member_stop(&b);
 }
 
+static bool is_lost(void *arg)
+{
+    return ((const struct member *)arg)->lost > 0;
+}
+
+static bool is_assigned_again(void *arg)
+{
+    return ((const struct member *)arg)->assigned == 2;
+}
+
+/* Topics change while the flow drains: librdkafka joins again without waiting for it, and what the
+ * flow has is lost. */
+static void test_assigned_anew_while_it_drains(void **state)
+{
+    struct rig *rig = *state;
+    struct member member = {.start = OFFSET_EARLIEST, .hold_revoke = true};
+    const char *topics[] = {rig->topics[0], support_name("first"), support_name("second")};
+
+    for (int i = 1; i < 3; i++)
+        support_topic(rig->loop, rig->config, topics[i], 2, NULL, 0);
+    member_start(&member, rig->loop, rig->config, rig->group, topics, 3);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    support_delete_topic(rig->bootstrap, topics[1]);
+    support_wait(rig->loop, member_is_revoked, &member, 30, "revoked");
+    assert_int_equal(member.lost, 0);
+    support_delete_topic(rig->bootstrap, topics[2]);
+    support_wait(rig->loop, is_lost, &member, 30, "lost");
+    kafka_consumer_revoke_done(member.consumer); /* too late */
+    support_wait(rig->loop, is_assigned_again, &member, 30, "assigned again");
+    assert_int_equal(member.partition_count, 4);
+    assert_int_equal(member.revoked, 2);
+    member.hold_revoke = false;
+    member_stop(&member);
+}
+
 static bool has_both_topics(void *arg)
 {
     const struct member *member = arg;
@@ -225,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIGGED(test_range_gives_equal_partitions_to_one_owner, set_up),
         RIGGED(test_idle_member_is_assigned_nothing_and_joined, set_up),
+        RIGGED(test_assigned_anew_while_it_drains, set_up),
         RIGGED(test_topic_that_comes_later_is_found_soon, set_up),
         RIGGED(test_static_members_differ_by_worker_and_fence_their_like, set_up),
         RIGGED(test_static_member_restarts_without_a_rebalance, set_up),

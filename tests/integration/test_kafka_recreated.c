@@ -139,11 +139,6 @@ static void test_topic_with_epochs_made_again_is_consumed(void **state)
     member_stop(&member);
 }
 
-static bool is_lost(void *arg)
-{
-    return ((const struct member *)arg)->lost > 0;
-}
-
 static bool turned_a_while(void *arg)
 {
     return ++*(int *)arg > 20;
@@ -165,7 +160,7 @@ static void test_record_outlives_the_assignment(void **state)
     assert_int_equal(kafka_consumer_take(member.consumer, member.partitions[0], &rec),
                      KAFKA_TAKE_RECORD);
     make_again(rig, topic, 20);
-    support_wait(rig->loop, is_lost, &member, 60, "the assignment is lost");
+    support_wait(rig->loop, member_is_revoked, &member, 60, "the assignment is given up");
     support_wait(rig->loop, turned_a_while, &turns, 20, "the loop has turned");
     assert_int_equal(member.assigned, 1);
     assert_memory_equal(rec.value.data, "v9", 2);
