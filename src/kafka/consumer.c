@@ -15,9 +15,9 @@
  * without waiting (2.8.0, rd_kafka_cgrp_revoke_all_rejoin), and the next assignment comes while the
  * flow still drains the last one, which is lost then.
  *
- * Invariants: every wake-up does bounded work and arms itself again; the group
- * queue is polled at least every POLL_MS whatever the flow does, so the poll interval cannot run
- * out. It must not block, but for kafka_consumer_free.
+ * Invariants: every wake-up does bounded work and arms itself again; the group queue is polled at
+ * least every POLL_MS whatever the flow does, so the poll interval cannot run out. It must not
+ * block, but for kafka_consumer_free.
  */
 #include "kafka/consumer.h"
 

@@ -28,7 +28,7 @@ static void swap_clients(struct kafka_consumer *consumer)
     consumer_end_client(consumer, &old, 0);
     topic_ids_forget(consumer);
     consumer->state = MEMBER_JOINING;
-    consumer->renewing = false;
+    consumer->renewing = consumer->joined = false;
     consumer->pending_fatal = false; /* that of the old one, if any */
     log_info("kafka_client_renewed", LOG_STR("route", consumer->route), LOG_END);
     subscribe_again(consumer);

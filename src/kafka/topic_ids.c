@@ -5,13 +5,14 @@
  * a group's offsets with their topic, but commits know names only, and one that was on its way is
  * taken for the new topic.
  *
- *   - Each committed offset has a note beside it (its metadata): the topic's id, and the cluster's,
- *     since offsets are carried to other clusters, where topics have other ids. An offset whose
- * note says another topic of the same cluster is none. One without a note of ours (an older
- * version, a person's tool) is taken as it is.
- *   - While an assignment stands it is asked again every few seconds which topics there are. Where
- *     one is another than this client of librdkafka has seen, the client is renewed (see renew.c),
- *     and all begins with the start offsets, as above.
+ * So each committed offset has a note beside it (its metadata): the topic's id, and the cluster's,
+ * since offsets are carried to other clusters, where topics have other ids. An offset whose note
+ * says another topic of the same cluster is none. One without a note of ours (an older version, a
+ * person's tool) is taken as it is.
+ *
+ * While an assignment stands it is asked again every few seconds which topics there are. Where one
+ * is another than this client of librdkafka has seen, the client is renewed (see renew.c), and all
+ * begins with the start offsets, as above.
  *
  * Brokers learn of a topic one after the other, and one that is behind would answer with the old
  * log's ends: so another topic has to be seen twice, a moment apart.
@@ -19,9 +20,9 @@
  * Nobody waits for an answer twice: without one (no controller, nobody there) topics are taken to
  * be those of the committed offsets, until a look says more.
  *
- * Invariants: one question is open at a time; what a client has seen of a topic is noted once. An
- * answer that does not say (not allowed, a broker from before topic ids) leaves it unknown, and an
- * unknown one differs from none.
+ * Invariants: one question is open at a time; what a client has seen of a topic stays noted until
+ * it is renewed. An answer that does not say (not allowed, a broker from before topic ids) changes
+ * nothing, and an unknown topic differs from none.
  */
 #include <stdio.h>
 #include <string.h>
@@ -155,8 +156,7 @@ void topic_ids_put_note(const struct kafka_consumer *consumer, rd_kafka_topic_pa
 static bool differs(const struct kafka_consumer *consumer, const struct known_topic *known,
                     const char *note)
 {
-    if (known->note == NULL || note == NULL ||
-        !topic_ids_is_other(known->note, strlen(known->note), note))
+    if (known->note == NULL || !topic_ids_is_other(known->note, strlen(known->note), note))
         return false;
     if (consumer->topic_ids.other)
         log_warn("topic_made_again", LOG_STR("route", consumer->route),
@@ -165,7 +165,13 @@ static bool differs(const struct kafka_consumer *consumer, const struct known_to
     return true;
 }
 
-/* Whether one is another topic; what was not known is noted. */
+static void note_topic(struct known_topic *known, char *note)
+{
+    mem_free(known->note);
+    known->note = note;
+}
+
+/* Whether one is another topic; the others are noted. */
 static bool read_answer(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     size_t count = 0;
@@ -177,16 +183,16 @@ static bool read_answer(struct kafka_consumer *consumer, rd_kafka_event_t *event
     for (size_t i = 0; i < count; i++) {
         struct known_topic *known = find(consumer, rd_kafka_TopicDescription_name(topics[i]));
         rd_kafka_resp_err_t code = rd_kafka_error_code(rd_kafka_TopicDescription_error(topics[i]));
-        char *note;
+        char *note = code == RD_KAFKA_RESP_ERR_NO_ERROR ? make_note(topics[i], cluster) : NULL;
 
-        if (known == NULL || code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            continue;
-        note = make_note(topics[i], cluster);
-        other = differs(consumer, known, note) || other;
-        if (known->note == NULL)
-            known->note = note;
-        else
+        if (known == NULL || note == NULL)
             mem_free(note);
+        else if (!differs(consumer, known, note))
+            note_topic(known, note);
+        else {
+            other = true;
+            mem_free(note);
+        }
     }
     if (cluster != NULL)
         rd_kafka_mem_free(consumer->rk, cluster);
@@ -227,8 +233,6 @@ void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
 void topic_ids_forget(struct kafka_consumer *consumer)
 {
     topic_ids_cancel(consumer);
-    for (size_t i = 0; i < consumer->topic_count; i++) {
-        mem_free(consumer->topics[i].note);
-        consumer->topics[i].note = NULL;
-    }
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        note_topic(&consumer->topics[i], NULL);
 }

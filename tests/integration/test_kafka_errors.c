@@ -182,6 +182,23 @@ static void test_start_commit_refused_is_repeated(void **state)
     member_stop(&member);
 }
 
+/* Without a controller nobody says which topics there are: what a committed offset says of its
+ * topic is carried on. */
+static void test_note_is_carried_on_without_a_controller(void **state)
+{
+    struct mock *rig = *state;
+    const char *bootstrap = rd_kafka_mock_cluster_bootstraps(rig->cluster);
+    const char *note = "topic-id abcdefghijklmnopqrstuv of somewhere";
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    support_commit_note(bootstrap, rig->group, rig->topic, 0, 2, note);
+    join_at_ten(rig, &member);
+    assert_int_equal(member.partitions[0]->start_offset, 2);
+    assert_int_equal(commit_at_four(rig, &member).code, ERR_NONE);
+    assert_string_equal(support_committed_note(bootstrap, rig->group, rig->topic, 0), note);
+    member_stop(&member);
+}
+
 /* A rebalance while the start offsets are still looked up ends that, without a word to the flow. */
 static void test_revoked_while_starting_begins_anew(void **state)
 {
@@ -406,6 +423,7 @@ int main(void)
         MOCKED(test_heartbeat_unknown_member_loses_the_assignment),
         MOCKED(test_start_offsets_denied_then_known),
         MOCKED(test_start_commit_refused_is_repeated),
+        MOCKED(test_note_is_carried_on_without_a_controller),
         MOCKED(test_revoked_while_starting_begins_anew),
         MOCKED(test_broker_away_and_back_goes_on),
         MOCKED(test_describe_without_a_controller),
