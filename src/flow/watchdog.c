@@ -13,7 +13,7 @@
 #include "flow/part.h"
 #include "flow/route.h"
 #include "flow/route_state.h"
-#include "flow/status.h"
+#include "flow/why.h"
 
 #define TELL_AGAIN_MS (INT64_C(5) * 60 * 1000)
 #define LOOK_EVERY_MS                                                                              \
@@ -109,14 +109,14 @@ static void tell_part(struct route *route, struct part *part, bool stuck)
 {
     struct watchdog_part *w = &part->watchdog;
     uint64_t now_ms = route_now_ms(route);
-    char why[STATUS_WHY_MAX];
+    char why[WHY_MAX];
     if (!stuck && w->stuck)
         log_info("partition_moves_again", LOG_STR("route", route->config->name),
                  LOG_STR("topic", part->kafka->topic), LOG_INT("partition", part->number), LOG_END);
     if (stuck && (!w->stuck || now_ms >= w->told_ms + TELL_AGAIN_MS)) {
         w->told_ms = now_ms;
         w->stuck = true;
-        status_part_why(route, part, why);
+        why_of_part(route, part, why);
         log_error("partition_stuck", LOG_STR("route", route->config->name),
                   LOG_STR("topic", part->kafka->topic), LOG_INT("partition", part->number),
                   LOG_INT("offset", watermark_offset(part->watermark)),
@@ -150,7 +150,7 @@ static void tell_key(struct route *route, struct delivery *d)
              LOG_SLICE("topic", d->origin.topic), LOG_INT("partition", d->origin.partition),
              LOG_INT("offset", d->origin.offset), LOG_SLICE("key", watchdog_shown_key(route, d)),
              LOG_INT("for_ms", route->watchdog.run_ms - d->begun_ms),
-             LOG_STR("why", status_record_why(d)), LOG_END);
+             LOG_STR("why", why_of_record(d)), LOG_END);
 }
 
 static unsigned look_at_keys(struct route *route)
@@ -189,7 +189,7 @@ void watchdog_status(const struct route *route, struct buf *out)
             buf_add_char(out, ',');
         }
         buf_add_text(out, "\"why\":");
-        buf_add_json(out, slice_of(status_record_why(d)));
+        buf_add_json(out, slice_of(why_of_record(d)));
         buf_add_char(out, '}');
     }
     buf_add_char(out, ']');
