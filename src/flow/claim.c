@@ -28,8 +28,6 @@
 
 /* The lease outlives the handler's deadline by this: the time that a late finish may take. */
 #define LEASE_MARGIN_MS   5000
-#define EPOCHS_EACH       (1 << 16)
-#define INCARNATIONS_MAX  (1 << 14)
 #define PARK_FULL_WAIT_MS 1000
 #define FENCED_WAIT_MS    1000 /* claim_unfenced ends it earlier */
 
@@ -37,37 +35,6 @@
 #define START_MS 100
 
 static void claimed(struct ledger_op *op);
-
-/* A new incarnation counts as a higher leader epoch, too: ranges of offsets go by that alone. */
-void claim_set_rank(struct ledger_op *op, struct route_topic *topic, const struct origin *origin)
-{
-    op->origin_topic = topics_rank_name(topic, origin->incarnation);
-    op->origin_partition = origin->partition;
-    op->origin_leader_epoch = origin->leader_epoch +
-                              (int32_t)(origin->incarnation % INCARNATIONS_MAX) * EPOCHS_EACH;
-    op->origin_offset = origin->offset;
-}
-
-void claim_prepare(struct delivery *d)
-{
-    struct ledger_op *op = &d->op;
-    const struct identity *id = &d->identity;
-    op->scope = d->topic->scope;
-    op->owner = &d->part->owner;
-    op->kind = id->status == IDENTITY_OK ? id->kind : IDENTITY_NONE;
-    op->key = id->key;
-    op->event_id = id->event_id;
-    op->epoch = id->epoch;
-    op->number = id->number;
-    claim_set_rank(op, d->topic, &d->origin);
-    if (d->bad_copy)
-        op->origin_topic = d->origin.topic;
-    op->redrive_id = d->redrive_id;
-    op->redrive_force = d->redrive_force;
-    op->source = d->twin ? LEDGER_TIER : d->source;
-    op->observe = d->route->config->dedup.mode == DEDUP_OBSERVE;
-    op->arg = d;
-}
 
 uint32_t claim_keep_ms(const struct route *route)
 {

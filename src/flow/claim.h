@@ -7,12 +7,7 @@
 #include "flow/delivery.h"
 
 struct route;
-struct route_topic;
 
-/* Fills what all of the delivery's operations have in common; once, when its identity is known. */
-void claim_prepare(struct delivery *d);
-/* The record's place in the order of its key, for an operation on it. */
-void claim_set_rank(struct ledger_op *op, struct route_topic *topic, const struct origin *origin);
 /*
  * For how long a claim may stay for the key's next record, in ms; 0: not at all. No longer than the
  * session timeout: who takes over from a process that died has waited that long anyway.

@@ -17,6 +17,7 @@
 #include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/once.h"
+#include "flow/operation.h"
 #include "flow/park.h"
 #include "flow/part.h"
 #include "flow/redriven.h"
@@ -197,7 +198,7 @@ static void describe(struct delivery *d)
     identity_read(&d->route->config->dedup.rule, &d->rec, &d->identity_store, &d->identity);
     if (d->identity.kind == IDENTITY_NONE)
         d->identity.status = IDENTITY_OK;
-    claim_prepare(d);
+    operation_prepare(d);
 }
 
 #define RANK_BYTES (sizeof(int32_t) + sizeof(int64_t))

@@ -22,6 +22,7 @@
 #include "flow/claim.h"
 #include "flow/intake.h"
 #include "flow/marks.h"
+#include "flow/operation.h"
 #include "flow/part.h"
 #include "flow/route_state.h"
 #include "flow/twins.h"
@@ -253,7 +254,7 @@ static void tell(struct rebuild *rebuild, struct part *part, const struct record
     op->source = LEDGER_TIER;
     op->kind = IDENTITY_NONE;
     op->key = (struct slice){identity.key.data ? telling->key : NULL, identity.key.len};
-    claim_set_rank(op, part->topic, &info.origin);
+    operation_set_rank(op, part->topic, &info.origin);
     op->hop = info.hop;
     op->tier = part->tier_ms;
     op->copy_offset = rec->offset;

@@ -13,11 +13,11 @@
 #include "base/crash_point.h"
 #include "base/mem.h"
 #include "flow/assign.h"
-#include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/intake.h"
 #include "flow/marks.h"
 #include "flow/once.h"
+#include "flow/operation.h"
 #include "flow/part.h"
 #include "flow/redriven.h"
 #include "flow/route_state.h"
@@ -315,6 +315,6 @@ bool delivery_detach_record(struct delivery *d)
     identity_read(&d->route->config->dedup.rule, rec, &d->identity_store, &d->identity);
     if (d->identity.kind == IDENTITY_NONE)
         d->identity.status = IDENTITY_OK;
-    claim_prepare(d);
+    operation_prepare(d);
     return true;
 }

@@ -7,9 +7,9 @@
 #include "flow/twins.h"
 
 #include "base/log.h"
-#include "flow/claim.h"
 #include "flow/copy.h"
 #include "flow/lane.h"
+#include "flow/operation.h"
 #include "flow/part.h"
 #include "flow/rebuild.h"
 #include "flow/route_state.h"
@@ -82,7 +82,7 @@ static void reparked(struct ledger_op *op)
     struct route *route = d->route;
     struct lane *lane = d->lane;
     bool forget = op->cancelled || op->code == LEDGER_DONE || delivery_unwanted(d);
-    claim_prepare(d); /* its own kind again */
+    operation_prepare(d); /* its own kind again */
     route->twins_telling--;
     rebuild_twin_told(route);
     if (forget) {
