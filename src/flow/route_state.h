@@ -153,10 +153,16 @@ struct route {
     uint64_t started_ms; /* monotonic */
 };
 
+/* ---- route_state.c ---- */
+
 /* The tier of that delay, configured or retiring; never NULL for a delay that copy_* returned. */
 const struct route_tier *route_topic_tier(const struct route_topic *topic, int32_t ms);
 const char *route_phase_name(enum route_phase phase);
-bool route_delivers(const struct route *route); /* running, not held */
+bool route_delivers(const struct route *route);   /* running, not held */
+uint64_t route_now_ms(const struct route *route); /* monotonic ms */
+
+/* ---- route.c ---- */
+
 /* Sets a hold, logs it once, and (for flood and handler) tells all instances. */
 void route_hold(struct route *route, enum route_hold hold, const char *why);
 void route_unhold(struct route *route, unsigned holds);
@@ -168,7 +174,6 @@ void route_breaker_changed(struct route *route);
 void route_note_stops(struct route *route);
 /* Lanes whose source is held for a full parked list are tried again in a while. */
 void route_unhold_sources_later(struct route *route);
-void route_pump(struct route *route);             /* soon: gives free slots to ready lanes */
-uint64_t route_now_ms(const struct route *route); /* monotonic ms */
+void route_pump(struct route *route); /* soon: gives free slots to ready lanes */
 
 #endif
