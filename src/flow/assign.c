@@ -17,7 +17,6 @@
 #include "base/mem.h"
 #include "flow/attempt.h"
 #include "flow/batch.h"
-#include "flow/claim.h"
 #include "flow/intake.h"
 #include "flow/lift.h"
 #include "flow/marks.h"
@@ -185,6 +184,20 @@ static bool has_uncommitted(const struct route *route)
     return false;
 }
 
+/* Its partitions are given up, and nothing is under way: what was kept is in nobody's way. */
+static void release_kept(struct route *route)
+{
+    struct part *part;
+    if (!route->uses_ledger || route->keep_ms == 0)
+        return;
+    TAILQ_FOREACH(part, &route->parts, in_route)
+    {
+        if (part->kind == PART_SOURCE && part->fence == PART_FENCE_HELD)
+            ledger_release_kept(route->worker->ledger, route->config->group, &part->owner, NULL,
+                                NULL);
+    }
+}
+
 static void drain_end(struct route *route)
 {
     void (*done)(struct route *) = route->drained;
@@ -193,7 +206,7 @@ static void drain_end(struct route *route)
     route->drained = NULL;
     loop_timer_cancel(&route->drain_timer);
     if (route->busy == 0)
-        claim_release_kept(route);
+        release_kept(route);
     done(route);
 }
 

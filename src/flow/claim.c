@@ -50,19 +50,6 @@ uint32_t claim_keep_ms(const struct route *route)
     return lease > config->handler.timeout_ms + START_MS ? (uint32_t)lease : 0;
 }
 
-void claim_release_kept(struct route *route)
-{
-    struct part *part;
-    if (!route->uses_ledger || route->keep_ms == 0)
-        return;
-    TAILQ_FOREACH(part, &route->parts, in_route)
-    {
-        if (part->kind == PART_SOURCE && part->fence == PART_FENCE_HELD)
-            ledger_release_kept(route->worker->ledger, route->config->group, &part->owner, NULL,
-                                NULL);
-    }
-}
-
 static void granted(struct delivery *d)
 {
     if (d->route->config->delivery == DELIVERY_AT_MOST_ONCE)

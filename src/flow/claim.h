@@ -13,8 +13,6 @@ struct route;
  * session timeout: who takes over from a process that died has waited that long anyway.
  */
 uint32_t claim_keep_ms(const struct route *route);
-/* Its partitions are given up, and nothing is under way: what was kept is in nobody's way. */
-void claim_release_kept(struct route *route);
 /* The delivery is current in its lane and holds a slot. */
 void claim_start(struct delivery *d);
 /* While it had to wait the route may have been held, or its breaker opened. */
