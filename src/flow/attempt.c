@@ -27,7 +27,7 @@
 /* A Retry-After up to this waits in the lane; a longer one parks the record. */
 #define RETRY_AFTER_INLINE_MS 5000
 
-/* The attempt on the wire; used again, there are at most max_in_flight of them. */
+/* The attempt on the wire; used again, a route has at most max_in_flight of them. */
 struct attempt {
     struct handler_call call;
     struct buf head;
@@ -37,22 +37,22 @@ struct attempt {
 
 static void answered(struct handler_call *call);
 
-static struct attempt *attempt_take(struct route *route)
+static struct attempt *attempt_take(struct worker *worker)
 {
-    struct attempt *attempt = SLIST_FIRST(&route->spare_attempts);
+    struct attempt *attempt = SLIST_FIRST(&worker->spare_attempts);
     if (attempt)
-        SLIST_REMOVE_HEAD(&route->spare_attempts, in_spare);
+        SLIST_REMOVE_HEAD(&worker->spare_attempts, in_spare);
     else
         attempt = mem_zalloc(sizeof(*attempt));
     buf_reset(&attempt->head);
     return attempt;
 }
 
-void attempt_free_all(struct route *route)
+void attempt_free_spares(struct worker *worker)
 {
     struct attempt *attempt;
-    while ((attempt = SLIST_FIRST(&route->spare_attempts)) != NULL) {
-        SLIST_REMOVE_HEAD(&route->spare_attempts, in_spare);
+    while ((attempt = SLIST_FIRST(&worker->spare_attempts)) != NULL) {
+        SLIST_REMOVE_HEAD(&worker->spare_attempts, in_spare);
         buf_deinit(&attempt->head);
         mem_free(attempt);
     }
@@ -114,7 +114,7 @@ void attempt_start(struct delivery *d)
     }
     attempt_describe(d, loop_wall_ms(route->loop) + timeout_ms, &facts);
     attempt_begin(d);
-    attempt = d->attempt_now = attempt_take(route);
+    attempt = d->attempt_now = attempt_take(route->worker);
     request_write(route->template, &facts, &attempt->head);
     attempt->started_ns = now;
     attempt->call.head = buf_slice(&attempt->head);
@@ -332,5 +332,5 @@ static void answered(struct handler_call *call)
         attempt_tell_breaker(d, &verdict);
         attempt_ended(d, &end);
     }
-    SLIST_INSERT_HEAD(&route->spare_attempts, attempt, in_spare);
+    SLIST_INSERT_HEAD(&route->worker->spare_attempts, attempt, in_spare);
 }

@@ -7,12 +7,13 @@
 #include "handler/request.h"
 
 struct route;
+struct worker;
 
 /* The delivery holds a slot, and (where the route uses the ledger) a claim whose lease covers one
  * attempt. With batches it is sent with others, see batch.h. */
 void attempt_start(struct delivery *d);
 /* Frees the pool of attempts. */
-void attempt_free_all(struct route *route);
+void attempt_free_spares(struct worker *worker);
 /* The handler calls under way are given up: their effect is unknown. */
 void attempt_cancel_all(struct route *route);
 

@@ -459,8 +459,6 @@ struct route *route_new(struct worker *worker, const struct route_config *config
     route->config = config;
     route->started_ms = route_now_ms(route);
     TAILQ_INIT(&route->all);
-    TAILQ_INIT(&route->spare_deliveries);
-    SLIST_INIT(&route->spare_attempts);
     route->lanes = lane_table_new();
     route->breaker = breaker_new(config->breaker.failures, config->breaker.distinct_keys,
                                  config->breaker.probe_every_ms);
@@ -529,11 +527,6 @@ static void drop_all(struct route *route)
     intake_drop_queued(route);
     while ((d = TAILQ_FIRST(&route->all)) != NULL)
         delivery_free(d);
-    while ((d = TAILQ_FIRST(&route->spare_deliveries)) != NULL) {
-        TAILQ_REMOVE(&route->spare_deliveries, d, in_route);
-        buf_deinit(&d->identity_store);
-        mem_free(d);
-    }
 }
 
 void route_free(struct route **route_p)
@@ -547,7 +540,6 @@ void route_free(struct route **route_p)
     marks_deinit(route);
     if (route->consumer)
         kafka_consumer_free(&route->consumer, 0); /* it leaves the group beside the others */
-    attempt_free_all(route);
     batches_free(&route->batches);
     request_template_free(&route->template);
     restarts_free(&route->restarts);

@@ -122,11 +122,8 @@ struct route {
     struct marks *marks;     /* see marks.h; NULL: there are none */
     uint32_t slots_used;     /* claiming, handling, or done and not yet recorded by the ledger */
     uint32_t slots;
-    size_t busy; /* deliveries with a step under way: a drain waits for them */
-    SLIST_HEAD(attempt_list, attempt) spare_attempts;
+    size_t busy;             /* deliveries with a step under way: a drain waits for them */
     struct batches *batches; /* see batch.h; NULL: one record a request */
-    struct delivery_list spare_deliveries;
-    size_t spare_delivery_count;
 
     struct turn turn; /* to give free slots to ready lanes */
     struct loop_task intake_task, drain_task;

@@ -28,11 +28,12 @@
 
 struct delivery *delivery_new(struct route *route, struct part *part)
 {
-    struct delivery *d = TAILQ_FIRST(&route->spare_deliveries);
+    struct worker *worker = route->worker;
+    struct delivery *d = TAILQ_FIRST(&worker->spare_deliveries);
     struct buf store = {0};
     if (d) {
-        TAILQ_REMOVE(&route->spare_deliveries, d, in_route);
-        route->spare_delivery_count--;
+        TAILQ_REMOVE(&worker->spare_deliveries, d, in_route);
+        worker->spare_delivery_count--;
         store = d->identity_store;
         memset(d, 0, sizeof(*d));
     } else {
@@ -71,6 +72,7 @@ static void uncount(struct delivery *d)
 void delivery_free(struct delivery *d)
 {
     struct route *route = d->route;
+    struct worker *worker = route->worker;
     uncount(d);
     once_leave_row(d);
     if (d->probe)
@@ -87,13 +89,23 @@ void delivery_free(struct delivery *d)
     part_unref(&d->part);
     TAILQ_REMOVE(&route->all, d, in_route);
     route->delivery_count--;
-    if (route->spare_delivery_count >= SPARE_DELIVERIES_MAX || d->identity_store.cap > 4096) {
+    if (worker->spare_delivery_count >= SPARE_DELIVERIES_MAX || d->identity_store.cap > 4096) {
         buf_deinit(&d->identity_store);
         mem_free(d);
         return;
     }
-    TAILQ_INSERT_HEAD(&route->spare_deliveries, d, in_route);
-    route->spare_delivery_count++;
+    TAILQ_INSERT_HEAD(&worker->spare_deliveries, d, in_route);
+    worker->spare_delivery_count++;
+}
+
+void delivery_free_spares(struct worker *worker)
+{
+    struct delivery *d;
+    while ((d = TAILQ_FIRST(&worker->spare_deliveries)) != NULL) {
+        TAILQ_REMOVE(&worker->spare_deliveries, d, in_route);
+        buf_deinit(&d->identity_store);
+        mem_free(d);
+    }
 }
 
 void step_begin(struct delivery *d, enum delivery_state state)

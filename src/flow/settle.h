@@ -10,9 +10,12 @@
 
 #include "flow/delivery.h"
 
+struct worker;
+
 struct delivery *delivery_new(struct route *route, struct part *part);
 /* Out of every list, record released. Not while an operation of it is under way. */
 void delivery_free(struct delivery *d);
+void delivery_free_spares(struct worker *worker);
 
 /* A step is under way (a drain waits for it), or not. */
 void step_begin(struct delivery *d, enum delivery_state state);

@@ -13,7 +13,9 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/attempt.h"
 #include "flow/route.h"
+#include "flow/settle.h"
 #include "flow/spooling.h"
 #include "flow/worker_state.h"
 
@@ -97,6 +99,8 @@ static void teardown(struct worker *worker)
     *waits_for = "its routes to be taken down";
     for (size_t i = 0; i < worker->route_count; i++)
         route_free(&worker->routes[i]);
+    attempt_free_spares(worker);
+    delivery_free_spares(worker);
     mem_free(worker->routes);
     handler_pools_free(&worker->handlers);
     spool_client_free(&worker->spool);
@@ -113,6 +117,8 @@ struct worker *worker_new(const struct config *config, uint32_t index, struct me
     worker->index = index;
     worker->metrics = metrics;
     worker->events = *events;
+    SLIST_INIT(&worker->spare_attempts);
+    TAILQ_INIT(&worker->spare_deliveries);
     worker->ledger_wipes = metrics_counter(metrics, "ledger_wipes_total",
                                            "Times that Redis came back without its data.", NULL, 0);
     worker->loop = loop_new(err);

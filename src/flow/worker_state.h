@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "flow/delivery.h"
 #include "flow/turns.h"
 #include "flow/worker.h"
 #include "handler/pools.h"
@@ -35,6 +36,10 @@ struct worker {
     struct spool_client *spool;     /* NULL: there is none */
     struct replay *replay;          /* of the first worker, where there is a spool */
     struct handler_pools *handlers; /* the connections that its routes share */
+    /* What its routes use again: of all of them, so that it is what was used a moment ago. */
+    SLIST_HEAD(attempt_list, attempt) spare_attempts;
+    struct delivery_list spare_deliveries;
+    size_t spare_delivery_count;
     struct route **routes;
     size_t route_count;
     size_t routes_stopped;
