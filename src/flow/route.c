@@ -65,7 +65,9 @@ void route_hold(struct route *route, enum route_hold hold, const char *why)
     if (route->holds & hold)
         return;
     route->holds |= hold;
-    if (hold != HOLD_LEDGER) /* what the ledger says comes and goes: status asks it */
+    /* What the ledger says comes and goes: status asks it. And a topic that is another one is why
+     * its offsets are gone. */
+    if (hold != HOLD_LEDGER && !(hold == HOLD_OFFSETS && (route->holds & HOLD_TOPIC)))
         snprintf(route->hold_why, sizeof(route->hold_why), "%s", why);
     log_warn("route_held", LOG_STR("route", route->config->name), LOG_STR("why", why),
              LOG_STR("hint", hold & (HOLD_FLOOD | HOLD_HANDLER)
