@@ -217,17 +217,12 @@ int verb_produce(int argc, char **argv)
                                           {"dup-share", 1, NULL, 'd'},
                                           {"rule", 1, NULL, 'R'},
                                           {0}};
-    const char *const props[] = {"enable.idempotence",
-                                 "true",
-                                 "acks",
-                                 "all",
-                                 "linger.ms",
-                                 "2",
-                                 "message.max.bytes",
-                                 "20000000",
-                                 "queue.buffering.max.messages",
-                                 "200000",
-                                 NULL};
+    const char *const props[] = {
+        "enable.idempotence", "true", "acks", "all", "linger.ms", "2", "message.max.bytes",
+        "20000000", "queue.buffering.max.messages", "200000",
+        /* With more of them librdkafka 2.8.0 takes a batch that was refused
+         * for written once the one behind it is: it names no offset then. */
+        "max.in.flight", "1", NULL};
     struct generate gen = {.keys = 100,
                            .seq_header = "seq",
                            .key_prefix = "k",
