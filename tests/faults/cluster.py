@@ -139,6 +139,7 @@ class Cluster(Broker):
                 pass
         self.stop(kill=True)
         if self.small_disk:
-            subprocess.run(["umount", str(self.small_path)], check=False)
+            # Lazily: a broker that was just ended may hold it for a moment yet.
+            subprocess.run(["umount", "-l", str(self.small_path)], check=False)
         for proxy in self.proxies:
             proxy.close()
