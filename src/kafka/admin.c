@@ -19,6 +19,7 @@
 #include "kafka/admin_state.h"
 #include "kafka/client_end.h"
 #include "kafka/client_error.h"
+#include "kafka/describe.h"
 #include "kafka/properties.h"
 
 #define REQUEST_TIMEOUT_MS  10000
@@ -95,18 +96,12 @@ static void ask_topics(struct kafka_admin *admin, struct admin_request *request,
 {
     const char **list = mem_calloc(request->count, sizeof(*list));
     size_t asked = 0;
-    rd_kafka_TopicCollection_t *collection;
-    rd_kafka_AdminOptions_t *options;
 
     for (size_t i = 0; i < request->count; i++) {
         if (!is_repeated(request, i))
             list[asked++] = request->topics[i].name;
     }
-    collection = rd_kafka_TopicCollection_of_topic_names(list, asked);
-    options = options_new(admin, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, request, timeout_ms);
-    rd_kafka_DescribeTopics(admin->rk, collection, options, admin->queue);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_TopicCollection_destroy(collection);
+    describe_send(admin->rk, admin->queue, request, list, asked, timeout_ms);
     mem_free(list);
 }
 
@@ -170,7 +165,7 @@ static void take_description(struct admin_request *request,
                              const rd_kafka_TopicDescription_t *description)
 {
     const char *name = rd_kafka_TopicDescription_name(description);
-    const rd_kafka_Uuid_t *uuid = rd_kafka_TopicDescription_topic_id(description);
+    const char *id = describe_topic_id(description);
     size_t partitions = 0;
     const rd_kafka_TopicPartitionInfo_t **infos = rd_kafka_TopicDescription_partitions(description,
                                                                                        &partitions);
@@ -180,16 +175,14 @@ static void take_description(struct admin_request *request,
         rd_kafka_TopicPartitionInfo_replicas(infos[0], &replicas);
     for (size_t i = 0; i < request->count; i++) {
         struct kafka_topic *topic = &request->topics[i];
-        const char *text = uuid != NULL ? rd_kafka_Uuid_base64str(uuid) : NULL;
 
         if (strcmp(topic->name, name) != 0)
             continue;
         topic->exists = true;
         topic->partitions = (int32_t)partitions;
         topic->replication = (int32_t)replicas;
-        /* All zeroes: a broker from before topic ids. */
-        if (text != NULL && strcmp(text, "AAAAAAAAAAAAAAAAAAAAAA") != 0)
-            str_copy(topic->uuid, sizeof(topic->uuid), slice_of(text));
+        if (id != NULL)
+            str_copy(topic->uuid, sizeof(topic->uuid), slice_of(id));
     }
 }
 

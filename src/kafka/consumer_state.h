@@ -69,7 +69,6 @@ struct known_topic {
 struct topic_ids {
     struct loop_timer timer; /* to the next look */
     uint64_t query;          /* 0: none in flight */
-    bool learning;           /* a new assignment waits for the answer */
     bool other;              /* the last look found another one */
     bool unanswered;         /* the last question, which topics there are, was */
 };
@@ -207,10 +206,6 @@ void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const
                        size_t len);
 /* Puts the note beside the offset of an entry that will be committed. */
 void topic_ids_put_note(const struct kafka_consumer *consumer, rd_kafka_topic_partition_t *item);
-
-/* describe.c: asks what topics there are under these names; the answer carries the number. */
-void describe_send(struct kafka_consumer *consumer, uint64_t number, const char **names,
-                   size_t count, int timeout_ms);
 
 /* start.c: finds the start offsets of list (copied), commits those that were chosen, installs. */
 void start_begin(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);

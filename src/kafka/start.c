@@ -379,8 +379,7 @@ static void on_committed(struct start *start, rd_kafka_event_t *event)
 
 void start_on_topics(struct kafka_consumer *consumer)
 {
-    if (consumer->start != NULL)
-        ask_offsets(consumer->start);
+    ask_offsets(consumer->start);
 }
 
 static void answer_came(struct start *start)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "kafka/client_error.h"
 #include "kafka/consumer_state.h"
+#include "kafka/describe.h"
 
 #define LOOK_TIMEOUT_MS   2000
 #define BACKOFF_MS        200
@@ -28,7 +29,8 @@ static void look(void *arg)
         names[i] = subscribe->topics->elems[i].topic;
     subscribe->looks++;
     subscribe->query = ++consumer->last_query;
-    describe_send(consumer, subscribe->query, names, count, LOOK_TIMEOUT_MS);
+    describe_send(consumer->rk, consumer->reply_queue, offset_query_opaque(subscribe->query, 0),
+                  names, count, LOOK_TIMEOUT_MS);
     mem_free(names);
 }
 

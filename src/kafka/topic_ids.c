@@ -1,8 +1,8 @@
 /*
  * Which topic stands behind a name. One that was deleted and made again counts its offsets anew,
- * and librdkafka goes on at its old position where the new log is long enough already (2.8.0 has a
- * FIXME for that, in rd_kafka_topic_metadata_update): what lies below is passed over. Kafka deletes
- * a group's offsets with their topic, but commits know names only, and one that was on its way is
+ * and librdkafka goes on at its old position where the new log is long enough already (2.8.0 says
+ * so itself, in rd_kafka_topic_metadata_update): what lies below is passed over. Kafka deletes a
+ * group's offsets with their topic, but commits know names only, and one that was on its way is
  * taken for the new topic.
  *
  * So each committed offset has a note beside it (its metadata): the topic's id, and the cluster's,
@@ -30,48 +30,43 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kafka/consumer_state.h"
+#include "kafka/describe.h"
 
-#define LOOK_EVERY_MS  10000
-#define TIMEOUT_MS     5000
-#define PREFIX         "topic-id "
-#define ID_LEN         22 /* of a UUID in base64 without padding */
-#define ID_OF_NO_TOPIC "AAAAAAAAAAAAAAAAAAAAAA"
+#define LOOK_EVERY_MS 10000
+#define TIMEOUT_MS    5000
+#define PREFIX        "topic-id "
+#define ID_LEN        22 /* of a UUID in base64 without padding */
 
-static void ask(struct kafka_consumer *consumer)
+static void ask(void *arg)
 {
+    struct kafka_consumer *consumer = arg;
     const char **names = mem_calloc(consumer->topic_count + 1, sizeof(*names));
 
     for (size_t i = 0; i < consumer->topic_count; i++)
         names[i] = consumer->topics[i].name;
     consumer->topic_ids.query = ++consumer->last_query;
-    describe_send(consumer, consumer->topic_ids.query, names, consumer->topic_count, TIMEOUT_MS);
+    describe_send(consumer->rk, consumer->reply_queue,
+                  offset_query_opaque(consumer->topic_ids.query, 0), names, consumer->topic_count,
+                  TIMEOUT_MS);
     mem_free(names);
 }
 
 void topic_ids_learn(struct kafka_consumer *consumer)
 {
     topic_ids_cancel(consumer);
-    if (consumer->topic_ids.unanswered) {
+    if (consumer->topic_ids.unanswered)
         start_on_topics(consumer);
-        return;
-    }
-    consumer->topic_ids.learning = true;
-    ask(consumer);
-}
-
-static void look(void *arg)
-{
-    ask(arg);
+    else
+        ask(consumer);
 }
 
 void topic_ids_init(struct kafka_consumer *consumer)
 {
-    loop_timer_init(&consumer->topic_ids.timer, consumer->loop, look, consumer);
+    loop_timer_init(&consumer->topic_ids.timer, consumer->loop, ask, consumer);
 }
 
 void topic_ids_watch(struct kafka_consumer *consumer)
 {
-    consumer->topic_ids.learning = false;
     loop_timer_set_ms(&consumer->topic_ids.timer, LOOK_EVERY_MS);
 }
 
@@ -96,13 +91,11 @@ void topic_ids_deinit(struct kafka_consumer *consumer)
 /* NULL where it cannot be told. */
 static char *make_note(const rd_kafka_TopicDescription_t *topic, const char *cluster)
 {
-    const rd_kafka_Uuid_t *id = rd_kafka_TopicDescription_topic_id(topic);
-    const char *text = id != NULL ? rd_kafka_Uuid_base64str(id) : NULL;
+    const char *id = describe_topic_id(topic);
 
-    if (text == NULL || cluster == NULL || strlen(text) != ID_LEN ||
-        strcmp(text, ID_OF_NO_TOPIC) == 0)
+    if (id == NULL || cluster == NULL || strlen(id) != ID_LEN)
         return NULL;
-    return mem_printf(PREFIX "%s of %s", text, cluster);
+    return mem_printf(PREFIX "%s of %s", id, cluster);
 }
 
 bool topic_ids_is_other(const char *committed, size_t len, const char *ours)
@@ -224,7 +217,7 @@ void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
         return;
     }
     ids->other = false;
-    if (ids->learning)
+    if (consumer->start != NULL)
         start_on_topics(consumer);
     else
         loop_timer_set_ms(&ids->timer, LOOK_EVERY_MS);
