@@ -271,6 +271,12 @@ static void trouble(void *ctx, const struct err *err)
     (void)str_copy(route->trouble, sizeof(route->trouble), slice_of(err->text));
 }
 
+static void made_again(void *ctx)
+{
+    const struct route *route = ctx;
+    kafka_producer_renew(route->worker->producer);
+}
+
 static void readable(void *ctx)
 {
     intake_wake(ctx);
@@ -299,17 +305,20 @@ static void join(struct route *route)
                                            .revoked = assign_revoked,
                                            .readable = readable,
                                            .out_of_range = missing_out_of_range,
-                                           .trouble = trouble};
+                                           .trouble = trouble,
+                                           .made_again = made_again};
     struct err err = {0};
     uint64_t share = route->worker->config->process_bytes /
                      (2 * route->worker->config->workers * route->worker->config->route_count);
     config.topics = topics_subscription(route, &config.topic_count);
+    config.written = topics_written(route, &config.written_count);
     config.prefetch_bytes = share > PREFETCH_MIN ? share : PREFETCH_MIN;
     prepare_copies(route);
     route->phase = ROUTE_JOINING;
     route->trouble[0] = '\0';
     route->consumer = kafka_consumer_new(route->loop, &config, &events, &err);
     mem_free(config.topics);
+    mem_free(config.written);
     if (route->consumer)
         route->keep_ms = claim_keep_ms(route);
     else

@@ -110,6 +110,20 @@ const char **topics_subscription(const struct route *route, size_t *count)
     return names;
 }
 
+const char **topics_written(const struct route *route, size_t *count)
+{
+    const char **names = mem_calloc(2 * route->topic_count + 1, sizeof(*names));
+    size_t n = 0;
+    for (size_t t = 0; t < route->topic_count; t++) {
+        names[n++] = route->topics[t].dlq;
+        if (route->topics[t].marks)
+            names[n++] = route->topics[t].marks;
+    }
+    names[n++] = route->letter_states;
+    *count = n;
+    return names;
+}
+
 static void lookup_end(struct lookup *lookup, const struct err *err)
 {
     struct route *route = lookup->route;
@@ -221,7 +235,8 @@ static void listed(void *arg, const char *const *names, size_t count, const stru
 {
     struct lookup *lookup = arg;
     struct route *route = lookup->route;
-    size_t n;
+    const char **written;
+    size_t n, more;
     if (err) {
         lookup_end(lookup, err);
         return;
@@ -231,16 +246,13 @@ static void listed(void *arg, const char *const *names, size_t count, const stru
             adopt_retiring(route, &route->topics[t], names[i]);
     }
     lookup->names = topics_subscription(route, &n);
-    lookup->names = mem_realloc(lookup->names,
-                                (n + 2 * route->topic_count + 1) * sizeof(*lookup->names));
-    for (size_t t = 0; t < route->topic_count; t++) {
-        lookup->names[n++] = route->topics[t].dlq;
-        if (route->topics[t].marks)
-            lookup->names[n++] = route->topics[t].marks;
-    }
-    lookup->names[n++] = route->letter_states;
-    lookup->count = n;
-    kafka_admin_describe(route->worker->admin, lookup->names, n, false, described, lookup);
+    written = topics_written(route, &more);
+    lookup->names = mem_realloc(lookup->names, (n + more) * sizeof(*lookup->names));
+    memcpy(lookup->names + n, written, more * sizeof(*written));
+    mem_free(written);
+    lookup->count = n + more;
+    kafka_admin_describe(route->worker->admin, lookup->names, lookup->count, false, described,
+                         lookup);
 }
 
 void topics_resolve(struct route *route, void (*done)(struct route *route, const struct err *err))

@@ -22,5 +22,7 @@ struct slice topics_rank_name(struct route_topic *topic, uint32_t incarnation);
 /* All names that the consumer subscribes to; an array of borrowed names, to be freed with mem_free.
  */
 const char **topics_subscription(const struct route *route, size_t *count);
+/* The same of those that the route only writes to. */
+const char **topics_written(const struct route *route, size_t *count);
 
 #endif

@@ -47,7 +47,7 @@ const char *consumer_topic(struct kafka_consumer *consumer, const char *topic)
     }
     consumer->topics = mem_realloc(consumer->topics,
                                    (consumer->topic_count + 1) * sizeof(*consumer->topics));
-    consumer->topics[consumer->topic_count] = (struct known_topic){mem_strdup(topic), NULL};
+    consumer->topics[consumer->topic_count] = (struct known_topic){.name = mem_strdup(topic)};
     return consumer->topics[consumer->topic_count++].name;
 }
 
@@ -500,11 +500,12 @@ struct kafka_consumer *kafka_consumer_new(struct loop *loop,
     consumer->loop = loop;
     consumer->events = *events;
     consumer->config = *config;
-    consumer->config.topics = NULL; /* of the call only */
+    consumer->config.topics = consumer->config.written = NULL; /* of the call only */
     consumer->route = mem_strdup(config->route->name);
     consumer->group = mem_strdup(config->route->group);
     consumer->control.fd = consumer->data.fd = -1;
     init_tasks(consumer);
+    topic_ids_add_written(consumer, config->written, config->written_count);
     if (!wake_init(&consumer->control, loop, on_control, consumer, err) ||
         !wake_init(&consumer->data, loop, on_data, consumer, err) ||
         !consumer_connect(consumer, err)) {

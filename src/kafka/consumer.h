@@ -60,6 +60,10 @@ struct kafka_consumer_events {
     /* Something worth a line and the status: retriable (brokers away, not authorised ...) or fatal.
      */
     void (*trouble)(void *ctx, const struct err *err);
+    /* A topic that the route consumes or writes to is another than it was: a producer that has
+     * written to the old one may not find the new one's leaders (kafka_producer_renew). May be
+     * NULL. */
+    void (*made_again)(void *ctx);
 };
 
 struct kafka_consumer_config {
@@ -68,6 +72,8 @@ struct kafka_consumer_config {
     uint32_t worker;                  /* index, for group.instance.id templates */
     const char **topics;              /* names, all of which exist; borrowed during the call */
     size_t topic_count;
+    const char **written; /* names that the route only writes to; borrowed as well */
+    size_t written_count;
     uint64_t prefetch_bytes; /* the share of limits.process_bytes that this consumer may prefetch */
 };
 

@@ -61,8 +61,9 @@ struct partition {
 };
 
 struct known_topic {
-    char *name; /* a record's topic points here */
-    char *note; /* see topic_ids.c; NULL: the broker does not say which topic it is */
+    char *name;   /* a record's topic points here */
+    char *note;   /* see topic_ids.c; NULL: the broker does not say which topic it is */
+    bool written; /* it is looked at for the producer's sake, not consumed */
 };
 
 /* topic_ids.c */
@@ -189,11 +190,13 @@ void subscribe_end(struct kafka_consumer *consumer);
  * watch: looks from time to time whether they still are; soon: at once. Where one is another the
  * client is renewed. note: what is committed beside an offset of that topic; borrowed, NULL where
  * it is not known. is_other: whether a committed note says another topic than ours. believe: takes
- * a committed one where nothing is known. forget: for another client.
+ * a committed one where nothing is known. forget: for another client. add_written: looks at these
+ * as well, once, before anything else.
  */
 #define TOPIC_IDS_AGAIN_MS 1000 /* from one look that finds another topic to the next */
 void topic_ids_init(struct kafka_consumer *consumer);
 void topic_ids_deinit(struct kafka_consumer *consumer);
+void topic_ids_add_written(struct kafka_consumer *consumer, const char *const *names, size_t count);
 void topic_ids_learn(struct kafka_consumer *consumer);
 void topic_ids_watch(struct kafka_consumer *consumer);
 void topic_ids_look_soon(struct kafka_consumer *consumer);

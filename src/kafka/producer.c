@@ -40,6 +40,7 @@
 #define NARROW_BY      4
 #define NARROWEST      128 /* bytes; less than any message is in a batch */
 #define END_MS         500 /* it may be on the loop */
+#define RENEW_MS       2000
 
 enum message_state { MSG_NONE, MSG_WAITING, MSG_SENT, MSG_RESTING, MSG_FINISHED };
 
@@ -65,6 +66,7 @@ struct kafka_producer {
     const struct sent *lonely; /* none other is or was on its way since it is */
     size_t batch_bytes;        /* the client's batch.size, as far as it was narrowed or read */
     bool narrowing;            /* a client with that batch.size follows the last report */
+    bool renewing;             /* another client follows the last report, or soon */
     size_t pending;
     int64_t rest_ms;
     unsigned remakes;
@@ -288,7 +290,7 @@ static void on_send_task(void *arg)
         rd_kafka_resp_err_t code;
 
         if (msg == NULL || producer->rk == NULL || producer->full || producer->fatal ||
-            producer->narrowing)
+            producer->narrowing || producer->renewing)
             return;
         code = hand_over(producer, msg);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -365,8 +367,12 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     } else if (!narrow(producer, msg, lonely, message->err)) {
         fail(producer, msg, message->err);
     }
-    if (producer->narrowing && producer->reports == NULL && !producer->fatal)
+    if (producer->reports != NULL || producer->fatal)
+        return;
+    if (producer->narrowing)
         begin_narrow(producer);
+    else if (producer->renewing)
+        loop_timer_set_ms(&producer->remake_timer, 0);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -525,7 +531,7 @@ static void on_remake_timer(void *arg)
         return;
     }
     producer->remakes++;
-    producer->fatal = producer->narrowing = producer->full = false;
+    producer->fatal = producer->narrowing = producer->renewing = producer->full = false;
     loop_defer(producer->loop, &producer->send_task);
 }
 
@@ -607,6 +613,15 @@ void kafka_producer_abandon(struct kafka_producer *producer, struct produce *msg
     err_set(&msg->err, ERR_TIMEOUT, "produce to %s/%d: not acknowledged in time", msg->topic,
             (int)msg->partition);
     finish(producer, msg, PRODUCE_ABANDONED);
+}
+
+void kafka_producer_renew(struct kafka_producer *producer)
+{
+    if (producer->fatal || producer->renewing)
+        return;
+    producer->renewing = true;
+    log_info("producer_renewed", LOG_UINT("unacknowledged", producer->pending), LOG_END);
+    loop_timer_set_ms(&producer->remake_timer, producer->reports == NULL ? 0 : RENEW_MS);
 }
 
 size_t kafka_producer_pending(const struct kafka_producer *producer)

@@ -62,6 +62,10 @@ void kafka_producer_send(struct kafka_producer *producer, struct produce *msg);
 /* Waits no longer for a message that was sent: done follows, with ABANDONED where it has not ended
  * yet. It may still be written. */
 void kafka_producer_abandon(struct kafka_producer *producer, struct produce *msg);
+/* A topic may be another than it was: what is under way is awaited for a moment, then another
+ * client takes over, which has the rest (at worst a copy is written twice). The one before would
+ * not follow a topic that was made again to other brokers: see consumer's renew.c. */
+void kafka_producer_renew(struct kafka_producer *producer);
 size_t kafka_producer_pending(const struct kafka_producer *producer);
 
 #endif

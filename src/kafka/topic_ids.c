@@ -12,7 +12,8 @@
  *
  * While an assignment stands it is asked again every few seconds which topics there are. Where one
  * is another than this client of librdkafka has seen, the client is renewed (see renew.c), and all
- * begins with the start offsets, as above.
+ * begins with the start offsets, as above. The route's producer has the same trouble, also with
+ * topics that nobody consumes here (dead letters, marks): these are looked at, too, and it is told.
  *
  * Brokers learn of a topic one after the other, and one that is behind would answer with the old
  * log's ends: so another topic has to be seen twice, a moment apart.
@@ -63,6 +64,14 @@ void topic_ids_learn(struct kafka_consumer *consumer)
 void topic_ids_init(struct kafka_consumer *consumer)
 {
     loop_timer_init(&consumer->topic_ids.timer, consumer->loop, ask, consumer);
+}
+
+void topic_ids_add_written(struct kafka_consumer *consumer, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        (void)consumer_topic(consumer, names[i]);
+        consumer->topics[i].written = true;
+    }
 }
 
 void topic_ids_watch(struct kafka_consumer *consumer)
@@ -154,7 +163,10 @@ static bool differs(const struct kafka_consumer *consumer, const struct known_to
     if (consumer->topic_ids.other)
         log_warn("topic_made_again", LOG_STR("route", consumer->route),
                  LOG_STR("topic", known->name), LOG_STR("was", known->note), LOG_STR("is", note),
-                 LOG_STR("then", "it is joined anew, without the old topic's offsets"), LOG_END);
+                 LOG_STR("then", known->written
+                                     ? "its leaders are looked up anew"
+                                     : "it is joined anew, without the old topic's offsets"),
+                 LOG_END);
     return true;
 }
 
@@ -164,58 +176,43 @@ static void note_topic(struct known_topic *known, char *note)
     known->note = note;
 }
 
-/* Whether one is another topic; the others are noted. */
-static bool read_answer(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+enum { OTHER_WRITTEN = 1, OTHER_CONSUMED = 2 };
+
+/* What is another topic, in bits; the others are noted, and the second time one that is only
+ * written to. */
+static unsigned read_answer(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     size_t count = 0;
     const rd_kafka_TopicDescription_t **topics = rd_kafka_DescribeTopics_result_topics(
         rd_kafka_event_DescribeTopics_result(event), &count);
     char *cluster = rd_kafka_clusterid(consumer->rk, 0);
-    bool other = false;
+    unsigned other = 0;
 
     for (size_t i = 0; i < count; i++) {
         struct known_topic *known = find(consumer, rd_kafka_TopicDescription_name(topics[i]));
         rd_kafka_resp_err_t code = rd_kafka_error_code(rd_kafka_TopicDescription_error(topics[i]));
         char *note = code == RD_KAFKA_RESP_ERR_NO_ERROR ? make_note(topics[i], cluster) : NULL;
 
-        if (known == NULL || note == NULL)
-            mem_free(note);
-        else if (!differs(consumer, known, note))
+        bool differing = known != NULL && note != NULL && differs(consumer, known, note);
+
+        if (differing)
+            other |= known->written ? OTHER_WRITTEN : OTHER_CONSUMED;
+        if (note != NULL && known != NULL &&
+            (!differing || (known->written && consumer->topic_ids.other)))
             note_topic(known, note);
-        else {
-            other = true;
+        else
             mem_free(note);
-        }
     }
     if (cluster != NULL)
         rd_kafka_mem_free(consumer->rk, cluster);
     return other;
 }
 
-static void found_other(struct kafka_consumer *consumer)
+/* Nothing is left to wait for. */
+static void go_on(struct kafka_consumer *consumer)
 {
     struct topic_ids *ids = &consumer->topic_ids;
 
-    if (ids->other) {
-        renew_begin(consumer);
-        return;
-    }
-    ids->other = true;
-    loop_timer_set_ms(&ids->timer, TOPIC_IDS_AGAIN_MS);
-}
-
-void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
-{
-    struct topic_ids *ids = &consumer->topic_ids;
-
-    if (ids->query == 0 || offset_query_number(event) != ids->query)
-        return;
-    ids->query = 0;
-    ids->unanswered = rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (!ids->unanswered && read_answer(consumer, event)) {
-        found_other(consumer);
-        return;
-    }
     ids->other = false;
     if (consumer->start != NULL)
         start_on_topics(consumer);
@@ -223,9 +220,45 @@ void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
         loop_timer_set_ms(&ids->timer, LOOK_EVERY_MS);
 }
 
+static void found_other(struct kafka_consumer *consumer, unsigned other)
+{
+    struct topic_ids *ids = &consumer->topic_ids;
+
+    if (!ids->other) {
+        ids->other = true;
+        loop_timer_set_ms(&ids->timer, TOPIC_IDS_AGAIN_MS);
+        return;
+    }
+    if (consumer->events.made_again != NULL)
+        consumer->events.made_again(consumer->events.ctx);
+    if (other & OTHER_CONSUMED)
+        renew_begin(consumer);
+    else
+        go_on(consumer);
+}
+
+void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+    struct topic_ids *ids = &consumer->topic_ids;
+    unsigned other = 0;
+
+    if (ids->query == 0 || offset_query_number(event) != ids->query)
+        return;
+    ids->query = 0;
+    ids->unanswered = rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!ids->unanswered)
+        other = read_answer(consumer, event);
+    if (other != 0)
+        found_other(consumer, other);
+    else
+        go_on(consumer);
+}
+
 void topic_ids_forget(struct kafka_consumer *consumer)
 {
     topic_ids_cancel(consumer);
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        note_topic(&consumer->topics[i], NULL);
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        if (!consumer->topics[i].written)
+            note_topic(&consumer->topics[i], NULL);
+    }
 }

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "kafka/producer.h"
+#include "kafka/producer_internal.h"
 #include "test_kafka_support.h"
 
 /* Wants rdkafka.h before it. */
@@ -31,13 +32,13 @@ struct mock {
     const char *group;
 };
 
-static int set_up(void **state)
+static int set_up_brokers(void **state, int brokers)
 {
     static struct mock rig;
 
     rig.rk = support_client("127.0.0.1:1", RD_KAFKA_PRODUCER,
                             (const char *[]){"log_level", "0", NULL});
-    rig.cluster = rd_kafka_mock_cluster_new(rig.rk, 1);
+    rig.cluster = rd_kafka_mock_cluster_new(rig.rk, brokers);
     assert_non_null(rig.cluster);
     rig.loop = support_loop();
     rig.config = support_config(rd_kafka_mock_cluster_bootstraps(rig.cluster));
@@ -49,6 +50,16 @@ static int set_up(void **state)
     rd_kafka_mock_group_initial_rebalance_delay_ms(rig.cluster, 100);
     *state = &rig;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_brokers(state, 1);
+}
+
+static int set_up_two(void **state)
+{
+    return set_up_brokers(state, 2);
 }
 
 static int tear_down(void **state)
@@ -231,6 +242,67 @@ static void test_broker_away_and_back_goes_on(void **state)
     rd_kafka_mock_broker_set_up(rig->cluster, 1);
     support_await_commit(rig->loop, &result);
     member_stop(&member);
+}
+
+struct copy {
+    struct produce msg;
+    bool done;
+};
+
+static void on_copy_done(struct produce *msg)
+{
+    ((struct copy *)msg->arg)->done = true;
+}
+
+static bool is_copied(void *arg)
+{
+    return ((const struct copy *)arg)->done;
+}
+
+static void send_copy(struct mock *rig, struct kafka_producer *producer, struct copy *copy)
+{
+    *copy = (struct copy){.msg = {.topic = rig->topic,
+                                  .partition = 0,
+                                  .value = SLICE_LIT("v"),
+                                  .done = on_copy_done,
+                                  .arg = copy}};
+    kafka_producer_send(producer, &copy->msg);
+}
+
+/* The partition is led by another broker, whose epoch is below what clients have seen, as of a
+ * topic that was made again. */
+static void lead_from_an_older_epoch(struct mock *rig)
+{
+    enum { ANSWERS = 24 };
+
+    assert_int_equal(rd_kafka_mock_partition_set_leader(rig->cluster, rig->topic, 0, 2), 0);
+    for (int i = 0; i < ANSWERS; i++)
+        assert_int_equal(
+            rd_kafka_mock_partition_push_leader_response(rig->cluster, rig->topic, 0, 2, 0), 0);
+}
+
+/* librdkafka takes such a leader for outdated (issue 4898), and asks the old one for good. */
+static void test_producer_that_is_renewed_finds_the_leader(void **state)
+{
+    struct mock *rig = *state;
+    struct kafka_producer *producer;
+    struct copy copy;
+    struct err err;
+
+    assert_int_equal(rd_kafka_mock_partition_set_leader(rig->cluster, rig->topic, 0, 2), 0);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(rig->cluster, rig->topic, 0, 1), 0);
+    producer = kafka_producer_new(rig->loop, rig->config, NULL, &err);
+    assert_non_null(producer);
+    send_copy(rig, producer, &copy);
+    support_wait(rig->loop, is_copied, &copy, 20, "a copy to the first leader");
+    lead_from_an_older_epoch(rig);
+    send_copy(rig, producer, &copy);
+    kafka_producer_renew(producer);
+    kafka_producer_renew(producer); /* of another route */
+    support_wait(rig->loop, is_copied, &copy, 20, "a copy to the second leader");
+    assert_int_equal(copy.msg.result, PRODUCE_ACKED);
+    assert_int_equal(kafka_producer_remakes(producer), 1);
+    kafka_producer_free(&producer);
 }
 
 struct described {
@@ -430,6 +502,8 @@ int main(void)
         MOCKED(test_produce_errors_heal_or_last),
         MOCKED(test_produce_refused_before_one_that_is_taken_is_written),
         MOCKED(test_produce_duplicate_batch_is_written),
+        cmocka_unit_test_setup_teardown(test_producer_that_is_renewed_finds_the_leader, set_up_two,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,6 +100,7 @@ static void made_again_under(struct rig *rig, struct member *member, const char 
     support_await_commit(rig->loop, &result);
     member->budget = 2 * taken;
     support_wait(rig->loop, has_the_new_records, member, 60, "all records of the new topic");
+    assert_int_equal(member->made_again, 1);
     assert_int_equal(member->next[0], 2 * taken);
     assert_int_equal(member->disorder, 0);
     member_commit(member, member->partitions[0], 2 * taken, &result);
@@ -170,6 +171,39 @@ static void test_record_outlives_the_assignment(void **state)
     member_stop(&member);
 }
 
+static bool told_once(void *arg)
+{
+    const struct member *member = arg;
+
+    return member->made_again == 1;
+}
+
+static bool told_twice(void *arg)
+{
+    const struct member *member = arg;
+
+    return member->made_again == 2;
+}
+
+/* It is told of each time, and the assignment stays. */
+static void test_topic_that_is_only_written_to_is_looked_at(void **state)
+{
+    struct rig *rig = *state;
+    const char *topic = rig_topic(rig, 1);
+    const char *written = rig_topic(rig, 1);
+    struct member member = {.start = OFFSET_EARLIEST, .written = written};
+
+    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
+    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
+    make_again(rig, written, 1);
+    support_wait(rig->loop, told_once, &member, 60, "it is told");
+    make_again(rig, written, 1);
+    support_wait(rig->loop, told_twice, &member, 60, "it is told again");
+    assert_int_equal(member.assigned, 1);
+    assert_int_equal(member.revoked, 0);
+    member_stop(&member);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +212,7 @@ int main(void)
         RIGGED(test_topic_made_again_under_a_member_begins_anew, rig_set_up),
         RIGGED(test_topic_with_epochs_made_again_is_consumed, rig_set_up),
         RIGGED(test_record_outlives_the_assignment, rig_set_up),
+        RIGGED(test_topic_that_is_only_written_to_is_looked_at, rig_set_up),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -492,6 +492,13 @@ void member_take_all(struct rig *rig, struct member *member, int count)
     member->budget = 0;
 }
 
+static void on_made_again(void *ctx)
+{
+    struct member *member = ctx;
+
+    member->made_again++;
+}
+
 void member_start(struct member *member, struct loop *loop, const struct config *config,
                   const char *group, const char **topics, size_t topic_count)
 {
@@ -503,6 +510,7 @@ void member_start(struct member *member, struct loop *loop, const struct config 
         .readable = on_readable,
         .out_of_range = on_out_of_range,
         .trouble = on_trouble,
+        .made_again = on_made_again,
     };
     struct kafka_consumer_config consumer_config;
     struct err err;
@@ -515,6 +523,8 @@ void member_start(struct member *member, struct loop *loop, const struct config 
         .worker = member->worker,
         .topics = topics,
         .topic_count = topic_count,
+        .written = &member->written,
+        .written_count = member->written != NULL,
         .prefetch_bytes = 64 * 1024 * 1024,
     };
     member->consumer = kafka_consumer_new(loop, &consumer_config, &events, &err);

@@ -105,6 +105,8 @@ struct member {
     int64_t records;
     int disorder;
     struct kafka_partition *skip; /* is not taken from */
+    const char *written;          /* a topic that it looks at without consuming it; or NULL */
+    int made_again;
 };
 
 void member_start(struct member *member, struct loop *loop, const struct config *config,
