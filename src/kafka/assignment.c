@@ -174,8 +174,7 @@ static void halt(struct kafka_consumer *consumer, struct partition *part)
     part->halted = true;
     part->announce = true;
     part->bad_offset = part->position;
-    topic_ids_look_soon(consumer);
-    loop_defer(consumer->loop, &consumer->halted_task);
+    topic_ids_look_first(consumer);
 }
 
 /* The record before the first one wanted. Of another leader epoch it is another record: the log was
@@ -224,6 +223,7 @@ static struct taken *taken_new(struct kafka_consumer *consumer, rd_kafka_message
         taken = mem_alloc(sizeof(*taken));
     taken->message = message;
     taken->consumer = consumer;
+    taken->client = consumer->client;
     taken->more = NULL;
     consumer->taken_count++;
     return taken;
@@ -238,7 +238,10 @@ static void taken_release(void *backing)
     mem_free(taken->more);
     taken->next = consumer->pool;
     consumer->pool = taken;
-    consumer->taken_count--;
+    if (taken->client == consumer->client)
+        consumer->taken_count--;
+    else
+        renew_released(consumer, taken->client);
 }
 
 void assignment_free_pool(struct kafka_consumer *consumer)

@@ -29,11 +29,13 @@ struct ending {
     rd_kafka_queue_t *events;
     void (*before)(void *arg);
     void *arg;
+    bool in_use;  /* guarded by the lock, as the next one */
+    bool pending; /* there was no thread to be had: it ends on that of client_end_unused */
     LIST_ENTRY(ending) in_all;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
-static pthread_cond_t one_ended;
+static pthread_cond_t one_ended;                         /* or one is not in use any more */
 static LIST_HEAD(, ending) all = LIST_HEAD_INITIALIZER(all);
 static uint64_t last_number;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -73,6 +75,10 @@ static void *run(void *arg)
         leave_group(ending);
         rd_kafka_queue_destroy(ending->events);
     }
+    pthread_mutex_lock(&lock);
+    while (ending->in_use)
+        pthread_cond_wait(&one_ended, &lock);
+    pthread_mutex_unlock(&lock);
     rd_kafka_destroy_flags(ending->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     pthread_mutex_lock(&lock);
     LIST_REMOVE(ending, in_all);
@@ -115,29 +121,70 @@ static bool wait_for(uint64_t number, int64_t limit_ms)
     return ending == NULL;
 }
 
-void client_end(rd_kafka_t *rk, rd_kafka_queue_t *events, void (*before)(void *arg), void *arg,
-                int64_t limit_ms)
+static struct ending *ending_new(rd_kafka_t *rk, rd_kafka_queue_t *events,
+                                 void (*before)(void *arg), void *arg)
 {
     struct ending *ending = mem_zalloc(sizeof(*ending));
-    pthread_attr_t attr;
-    pthread_t thread;
-    uint64_t number;
-    bool started;
 
     pthread_once(&once, init);
     *ending = (struct ending){.rk = rk, .events = events, .before = before, .arg = arg};
     snprintf(ending->client, sizeof(ending->client), "%s", rd_kafka_name(rk));
+    return ending;
+}
+
+/* Holding the lock. */
+static bool start(struct ending *ending)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    bool started;
+
+    ending->number = ++last_number;
+    LIST_INSERT_HEAD(&all, ending, in_all);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_mutex_lock(&lock);
-    number = ending->number = ++last_number;
-    LIST_INSERT_HEAD(&all, ending, in_all);
     started = pthread_create(&thread, &attr, run, ending) == 0;
-    if (started)
-        (void)wait_for(number, limit_ms);
-    pthread_mutex_unlock(&lock);
     pthread_attr_destroy(&attr);
+    return started;
+}
+
+void client_end(rd_kafka_t *rk, rd_kafka_queue_t *events, void (*before)(void *arg), void *arg,
+                int64_t limit_ms)
+{
+    struct ending *ending = ending_new(rk, events, before, arg);
+    bool started;
+
+    pthread_mutex_lock(&lock);
+    started = start(ending);
+    if (started)
+        (void)wait_for(ending->number, limit_ms);
+    pthread_mutex_unlock(&lock);
     if (!started)
+        run(ending);
+}
+
+struct ending *client_end_in_use(rd_kafka_t *rk, rd_kafka_queue_t *events,
+                                 void (*before)(void *arg), void *arg)
+{
+    struct ending *ending = ending_new(rk, events, before, arg);
+
+    ending->in_use = true;
+    pthread_mutex_lock(&lock);
+    ending->pending = !start(ending);
+    pthread_mutex_unlock(&lock);
+    return ending;
+}
+
+void client_end_unused(struct ending *ending)
+{
+    bool pending;
+
+    pthread_mutex_lock(&lock);
+    ending->in_use = false;
+    pending = ending->pending;
+    pthread_cond_broadcast(&one_ended);
+    pthread_mutex_unlock(&lock);
+    if (pending)
         run(ending);
 }
 

@@ -22,6 +22,13 @@ struct rd_kafka_queue_s; /* rd_kafka_queue_t */
 void client_end(struct rd_kafka_s *rk, struct rd_kafka_queue_s *events, void (*before)(void *arg),
                 void *arg, int64_t limit_ms);
 
+/* The same of a client whose messages are still in use: it leaves its group, and ends after
+ * client_end_unused, which is called once, when they were destroyed. */
+struct ending;
+struct ending *client_end_in_use(struct rd_kafka_s *rk, struct rd_kafka_queue_s *events,
+                                 void (*before)(void *arg), void *arg) MUST_CHECK;
+void client_end_unused(struct ending *ending);
+
 /*
  * For the end of the process: waits until every client has ended, for limit_ms at most. Names those
  * that have not, and returns false: the process must then end by _exit, since their threads use

@@ -5,9 +5,11 @@
  * The broker checks the generation of a commit, not who owns the partition; so a commit is bound to
  * the assignment it was made for: one that is asked for when the assignment is gone is not sent,
  * and one whose answer comes after that is reported as cancelled, whatever the answer was. Between
- * the check here and the sending, librdkafka keeps its generation: it joins again only after the
- * partitions were given up by us and outstanding commits were answered. The answer comes once,
- * never inside kafka_consumer_commit.
+ * the check here and the sending, librdkafka keeps its generation as a rule: it joins again after
+ * the partitions were given up by us and outstanding commits were answered. Where it joins again by
+ * itself (see consumer.c), a drain's last commit may go out with the next generation, and then the
+ * next owner goes on from there or below: offsets of records that are settled. The answer comes
+ * once, never inside kafka_consumer_commit.
  */
 #include <assert.h>
 #include <string.h>

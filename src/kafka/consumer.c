@@ -144,11 +144,14 @@ static void on_assign_event(struct kafka_consumer *consumer)
 
     if (has_assignment(consumer))
         lose_assignment(consumer);
-    if (consumer->state == MEMBER_RENEWING)
-        return;
+    start_cancel(consumer); /* where librdkafka joined again without a revocation */
+    /* Also for a client that is about to go: one that does not answer keeps its whole group from
+     * the next rebalance. */
     none = rd_kafka_topic_partition_list_new(0);
     code = rd_kafka_assign(consumer->rk, none);
     rd_kafka_topic_partition_list_destroy(none);
+    if (consumer->state == MEMBER_RENEWING)
+        return;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         struct err err;
 
@@ -203,7 +206,9 @@ static void handle_pending(struct kafka_consumer *consumer)
     if (consumer->state == MEMBER_FAILED)
         return;
     if (consumer->state == MEMBER_RENEWING) {
-        if (kind != REBALANCE_NONE)
+        if (kind == REBALANCE_ASSIGN)
+            on_assign_event(consumer);
+        else if (kind == REBALANCE_REVOKE)
             rd_kafka_assign(consumer->rk, NULL);
         return;
     }
@@ -517,15 +522,19 @@ struct kafka_consumer *kafka_consumer_new(struct loop *loop,
     return consumer;
 }
 
-void consumer_end_client(struct kafka_consumer *consumer, const struct client *client,
-                         int64_t timeout_ms)
+struct ending *consumer_end_client(struct kafka_consumer *consumer, const struct client *client,
+                                   bool in_use, int64_t timeout_ms)
 {
     wake_detach(client->group_queue);
     wake_detach(client->reply_queue);
     rd_kafka_queue_destroy(client->group_queue);
     /* It leaves the group there; rebalance events come to the reply queue meanwhile. */
+    if (in_use)
+        return client_end_in_use(client->rk, client->reply_queue, committed_end,
+                                 committed_take(consumer));
     client_end(client->rk, client->reply_queue, committed_end, committed_take(consumer),
                timeout_ms);
+    return NULL;
 }
 
 static void free_client(struct kafka_consumer *consumer, int64_t timeout_ms)
@@ -533,7 +542,7 @@ static void free_client(struct kafka_consumer *consumer, int64_t timeout_ms)
     struct client client = {consumer->rk, consumer->group_queue, consumer->reply_queue};
 
     assignment_drop(consumer);
-    consumer_end_client(consumer, &client, timeout_ms);
+    consumer_end_client(consumer, &client, false, timeout_ms);
 }
 
 void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
@@ -544,7 +553,7 @@ void kafka_consumer_free(struct kafka_consumer **pointer, int64_t timeout_ms)
         return;
     *pointer = NULL;
     /* A record's bytes are librdkafka's. */
-    assert(consumer->taken_count == 0);
+    assert(consumer->taken_count == 0 && SLIST_EMPTY(&consumer->formers));
     consumer->closing = true;
     start_cancel(consumer);
     commit_free(consumer);

@@ -11,6 +11,7 @@
 #define OG_KAFKA_CONSUMER_STATE_H
 
 #include <librdkafka/rdkafka.h>
+#include <sys/queue.h>
 
 #include "kafka/consumer.h"
 #include "kafka/epochs.h"
@@ -71,6 +72,7 @@ struct topic_ids {
     struct loop_timer timer; /* to the next look */
     uint64_t query;          /* 0: none in flight */
     bool other;              /* the last look found another one */
+    bool look_again;         /* the answer to come is of before what is to be known */
     bool unanswered;         /* the last question, which topics there are, was */
 };
 
@@ -86,6 +88,7 @@ enum rebalance_kind { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE };
 
 #define TROUBLES_MAX 8
 
+struct former;    /* renew.c */
 struct start;     /* start.c */
 struct commit;    /* commit.c */
 struct committed; /* committed.c */
@@ -94,6 +97,7 @@ struct committed; /* committed.c */
 struct taken {
     rd_kafka_message_t *message;
     struct kafka_consumer *consumer;
+    unsigned client;            /* the number of the client that the message is of */
     struct taken *next;         /* in the pool */
     struct record_header *more; /* instead of headers where they are too many */
     struct record_header headers[12];
@@ -110,6 +114,8 @@ struct kafka_consumer {
     struct topic_ids topic_ids;
     bool renewing; /* until there is another client */
     struct loop_timer renew_timer;
+    unsigned client; /* counts them */
+    SLIST_HEAD(, former) formers;
 
     rd_kafka_t *rk;
     rd_kafka_queue_t *group_queue; /* rebalances, errors, librdkafka's own callbacks */
@@ -151,7 +157,7 @@ struct kafka_consumer {
     struct committed *committed; /* questions that are not answered yet */
 
     struct taken *pool;
-    size_t taken_count; /* records not released yet */
+    size_t taken_count; /* records of this client that are not released yet */
 };
 
 /* The consumer's own copy of a topic name. */
@@ -167,17 +173,22 @@ struct client {
 };
 /* consumer.c. connect: makes the client and its queues; where that fails the consumer's are as they
  * were. end_client: of one that is not the consumer's any more; waits for timeout_ms at most.
- * give_up: ends the assignment, or its beginning; the flow drains first. */
+ * in_use: records of it are still to be released; it leaves its group, and what is returned is to
+ * be given to client_end_unused then. give_up: ends the assignment, or its beginning; the flow
+ * drains first.
+ */
 bool consumer_connect(struct kafka_consumer *consumer, struct err *err) MUST_CHECK;
-void consumer_end_client(struct kafka_consumer *consumer, const struct client *client,
-                         int64_t timeout_ms);
+struct ending *consumer_end_client(struct kafka_consumer *consumer, const struct client *client,
+                                   bool in_use, int64_t timeout_ms);
 void consumer_give_up(struct kafka_consumer *consumer);
 
-/* renew.c: gives up the assignment, then the client for another one; go_on: now there is none. */
+/* renew.c: gives up the assignment, then the client for another one; go_on: now there is none.
+ * released: a record of a client that has gone, of that number. */
 void renew_init(struct kafka_consumer *consumer);
 void renew_deinit(struct kafka_consumer *consumer);
 void renew_begin(struct kafka_consumer *consumer);
 void renew_go_on(struct kafka_consumer *consumer);
+void renew_released(struct kafka_consumer *consumer, unsigned client);
 
 /* subscribe.c: looks for the topics, then subscribes; again: for another client. */
 void subscribe_begin(struct kafka_consumer *consumer, const char *const *topics, size_t count);
@@ -187,11 +198,12 @@ void subscribe_end(struct kafka_consumer *consumer);
 
 /*
  * topic_ids.c. learn: asks which topics those of the consumer are, then calls start_on_topics.
- * watch: looks from time to time whether they still are; soon: at once. Where one is another the
- * client is renewed. note: what is committed beside an offset of that topic; borrowed, NULL where
- * it is not known. is_other: whether a committed note says another topic than ours. believe: takes
- * a committed one where nothing is known. forget: for another client. add_written: looks at these
- * as well, once, before anything else.
+ * watch: looks from time to time whether they still are. Where one is another the client is
+ * renewed. look_first: at once, then what is halted is announced, unless that is so. note: what is
+ * committed beside an offset of that topic; borrowed, NULL where it is not known. is_other: whether
+ * a committed note says another topic than ours. believe: takes a committed one where nothing is
+ * known. forget: for another client. add_written: looks at these as well, once, before anything
+ * else.
  */
 #define TOPIC_IDS_AGAIN_MS 1000 /* from one look that finds another topic to the next */
 void topic_ids_init(struct kafka_consumer *consumer);
@@ -199,7 +211,7 @@ void topic_ids_deinit(struct kafka_consumer *consumer);
 void topic_ids_add_written(struct kafka_consumer *consumer, const char *const *names, size_t count);
 void topic_ids_learn(struct kafka_consumer *consumer);
 void topic_ids_watch(struct kafka_consumer *consumer);
-void topic_ids_look_soon(struct kafka_consumer *consumer);
+void topic_ids_look_first(struct kafka_consumer *consumer);
 void topic_ids_cancel(struct kafka_consumer *consumer);
 void topic_ids_forget(struct kafka_consumer *consumer);
 void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);

@@ -4,16 +4,62 @@
  * what the client has seen is taken for outdated (librdkafka issue 4898; 2.8.0, in
  * rd_kafka_toppar_leader_update), so that such a partition is never fetched from.
  *
- * The flow gives the assignment up as in a rebalance; the client goes when nothing of it is held
- * any more, on a thread of its own, and leaves the group there unless it is static.
+ * The flow gives the assignment up as in a rebalance; then the client goes, on a thread of its own,
+ * and leaves the group there unless it is static. Records of it that are late (a copy that no
+ * broker takes) are still the flow's: the client's memory goes when the last of them was released.
  *
  * Invariant: the consumer always has a client; the old one goes only when there is another.
  */
+#include <assert.h>
+
 #include "base/log.h"
+#include "base/mem.h"
+#include "kafka/client_end.h"
 #include "kafka/consumer_state.h"
 
-#define LOOK_MS  50   /* whether all records were given back */
+#define LOOK_MS  50   /* whether the last commit was answered */
 #define AGAIN_MS 1000 /* after a client could not be made */
+
+/* A client that went while records of it were not released. */
+struct former {
+    unsigned client;
+    size_t taken_count;
+    struct ending *ending;
+    SLIST_ENTRY(former) next;
+};
+
+static void end_former(struct kafka_consumer *consumer, const struct client *client)
+{
+    bool in_use = consumer->taken_count > 0;
+    struct ending *ending = consumer_end_client(consumer, client, in_use, 0);
+    struct former *former;
+
+    if (in_use) {
+        former = mem_alloc(sizeof(*former));
+        *former = (struct former){
+            .client = consumer->client, .taken_count = consumer->taken_count, .ending = ending};
+        SLIST_INSERT_HEAD(&consumer->formers, former, next);
+    }
+    consumer->taken_count = 0;
+    consumer->client++;
+}
+
+void renew_released(struct kafka_consumer *consumer, unsigned client)
+{
+    struct former *former;
+
+    SLIST_FOREACH(former, &consumer->formers, next)
+    {
+        if (former->client == client)
+            break;
+    }
+    assert(former != NULL);
+    if (--former->taken_count > 0)
+        return;
+    client_end_unused(former->ending);
+    SLIST_REMOVE(&consumer->formers, former, former, next);
+    mem_free(former);
+}
 
 static void swap_clients(struct kafka_consumer *consumer)
 {
@@ -25,12 +71,13 @@ static void swap_clients(struct kafka_consumer *consumer)
         loop_timer_set_ms(&consumer->renew_timer, AGAIN_MS);
         return;
     }
-    consumer_end_client(consumer, &old, 0);
+    log_info("kafka_client_renewed", LOG_STR("route", consumer->route),
+             LOG_UINT("late_records", consumer->taken_count), LOG_END);
+    end_former(consumer, &old);
     topic_ids_forget(consumer);
     consumer->state = MEMBER_JOINING;
-    consumer->renewing = consumer->joined = false;
+    consumer->renewing = false;
     consumer->pending_fatal = false; /* that of the old one, if any */
-    log_info("kafka_client_renewed", LOG_STR("route", consumer->route), LOG_END);
     subscribe_again(consumer);
 }
 
@@ -38,7 +85,7 @@ static void look(void *arg)
 {
     struct kafka_consumer *consumer = arg;
 
-    if (consumer->taken_count > 0 || consumer->commit != NULL)
+    if (consumer->commit != NULL)
         loop_timer_set_ms(&consumer->renew_timer, LOOK_MS);
     else
         swap_clients(consumer);
@@ -53,11 +100,13 @@ void renew_begin(struct kafka_consumer *consumer)
 void renew_go_on(struct kafka_consumer *consumer)
 {
     consumer->state = MEMBER_RENEWING;
+    consumer->joined = false;
     loop_timer_set_ms(&consumer->renew_timer, 0);
 }
 
 void renew_init(struct kafka_consumer *consumer)
 {
+    SLIST_INIT(&consumer->formers);
     loop_timer_init(&consumer->renew_timer, consumer->loop, look, consumer);
 }
 

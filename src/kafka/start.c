@@ -262,13 +262,13 @@ static bool is_of_other_topic(const struct start *start, const struct start_item
                                                       topic_ids_note(start->consumer, item->topic));
 }
 
-static bool one_is_of_other_topic(const struct start *start)
+static const struct start_item *find_of_other_topic(const struct start *start)
 {
     for (size_t i = 0; i < start->count; i++) {
         if (is_of_other_topic(start, &start->items[i]))
-            return true;
+            return &start->items[i];
     }
-    return false;
+    return NULL;
 }
 
 /* Sorts the items into known and missing ones; false where an end is needed and is not known. */
@@ -317,6 +317,8 @@ static void ask_flow(struct start *start, size_t missing)
 
 static void on_answers(struct start *start)
 {
+    struct topic_ids *ids = &start->consumer->topic_ids;
+    const struct start_item *other;
     size_t missing;
     struct err err;
 
@@ -324,7 +326,17 @@ static void on_answers(struct start *start)
         retry_later(start, &start->err);
         return;
     }
-    if (!start->other && one_is_of_other_topic(start)) {
+    other = find_of_other_topic(start);
+    if (other != NULL && ids->unanswered) {
+        ids->unanswered = false; /* this is worth to be waited for */
+        (void)err_set_retriable(&err, ERR_UNAVAILABLE,
+                                "the offset of %s/%d is of another topic than was known, and no "
+                                "broker says which one it is now",
+                                other->topic, (int)other->partition);
+        retry_later(start, &err);
+        return;
+    }
+    if (other != NULL && !start->other) {
         start->other = true;
         loop_timer_set_ms(&start->retry, TOPIC_IDS_AGAIN_MS);
         return;

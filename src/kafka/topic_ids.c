@@ -46,6 +46,7 @@ static void ask(void *arg)
     for (size_t i = 0; i < consumer->topic_count; i++)
         names[i] = consumer->topics[i].name;
     consumer->topic_ids.query = ++consumer->last_query;
+    consumer->topic_ids.look_again = false;
     describe_send(consumer->rk, consumer->reply_queue,
                   offset_query_opaque(consumer->topic_ids.query, 0), names, consumer->topic_count,
                   TIMEOUT_MS);
@@ -79,17 +80,23 @@ void topic_ids_watch(struct kafka_consumer *consumer)
     loop_timer_set_ms(&consumer->topic_ids.timer, LOOK_EVERY_MS);
 }
 
-void topic_ids_look_soon(struct kafka_consumer *consumer)
+void topic_ids_look_first(struct kafka_consumer *consumer)
 {
-    if (consumer->topic_ids.query == 0)
-        loop_timer_set_ms(&consumer->topic_ids.timer, 0);
+    struct topic_ids *ids = &consumer->topic_ids;
+
+    if (ids->unanswered)
+        loop_defer(consumer->loop, &consumer->halted_task);
+    else if (ids->query != 0)
+        ids->look_again = true;
+    else if (!ids->other)
+        loop_timer_set_ms(&ids->timer, 0);
 }
 
 void topic_ids_cancel(struct kafka_consumer *consumer)
 {
     loop_timer_cancel(&consumer->topic_ids.timer);
     consumer->topic_ids.query = 0;
-    consumer->topic_ids.other = false;
+    consumer->topic_ids.other = consumer->topic_ids.look_again = false;
 }
 
 void topic_ids_deinit(struct kafka_consumer *consumer)
@@ -107,12 +114,17 @@ static char *make_note(const rd_kafka_TopicDescription_t *topic, const char *clu
     return mem_printf(PREFIX "%s of %s", id, cluster);
 }
 
+#define CLUSTER_AT (strlen(PREFIX) + ID_LEN)
+
+static bool is_note(const char *text, size_t len)
+{
+    return len > CLUSTER_AT && memcmp(text, PREFIX, strlen(PREFIX)) == 0;
+}
+
 bool topic_ids_is_other(const char *committed, size_t len, const char *ours)
 {
-    size_t cluster_at = strlen(PREFIX) + ID_LEN;
-
-    if (ours == NULL || len != strlen(ours) || memcmp(committed, PREFIX, strlen(PREFIX)) != 0 ||
-        memcmp(committed + cluster_at, ours + cluster_at, len - cluster_at) != 0)
+    if (ours == NULL || len != strlen(ours) || !is_note(committed, len) ||
+        memcmp(committed + CLUSTER_AT, ours + CLUSTER_AT, len - CLUSTER_AT) != 0)
         return false;
     return memcmp(committed, ours, len) != 0;
 }
@@ -138,8 +150,7 @@ void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const
 {
     struct known_topic *known = find(consumer, topic);
 
-    if (known != NULL && known->note == NULL && len > strlen(PREFIX) &&
-        memcmp(committed, PREFIX, strlen(PREFIX)) == 0)
+    if (known != NULL && known->note == NULL && is_note(committed, len))
         known->note = mem_printf("%.*s", (int)len, committed);
 }
 
@@ -208,16 +219,20 @@ static unsigned read_answer(struct kafka_consumer *consumer, rd_kafka_event_t *e
     return other;
 }
 
-/* Nothing is left to wait for. */
+/* The topics are those that they were. */
 static void go_on(struct kafka_consumer *consumer)
 {
     struct topic_ids *ids = &consumer->topic_ids;
 
     ids->other = false;
-    if (consumer->start != NULL)
+    if (consumer->start != NULL) {
         start_on_topics(consumer);
-    else
+    } else if (ids->look_again) {
+        loop_timer_set_ms(&ids->timer, 0);
+    } else {
         loop_timer_set_ms(&ids->timer, LOOK_EVERY_MS);
+        loop_defer(consumer->loop, &consumer->halted_task);
+    }
 }
 
 static void found_other(struct kafka_consumer *consumer, unsigned other)

@@ -210,6 +210,48 @@ static void test_note_is_carried_on_without_a_controller(void **state)
     member_stop(&member);
 }
 
+/* A person's, which only begins as ours do. */
+static void test_note_that_is_too_short_is_none(void **state)
+{
+    struct mock *rig = *state;
+    const char *bootstrap = rd_kafka_mock_cluster_bootstraps(rig->cluster);
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    support_commit_note(bootstrap, rig->group, rig->topic, 0, 2, "topic-id x");
+    support_commit_note(bootstrap, rig->group, rig->topic, 1, 0, "topic-id x");
+    join_at_ten(rig, &member);
+    assert_int_equal(member.missing, 0);
+    assert_int_equal(commit_at_four(rig, &member).code, ERR_NONE);
+    assert_string_equal(support_committed_note(bootstrap, rig->group, rig->topic, 0), "");
+    member_stop(&member);
+}
+
+static bool has_trouble(void *arg)
+{
+    return ((const struct member *)arg)->troubles > 0;
+}
+
+/* Two partitions, two topics of that name: one of the offsets is void, and nobody says which. */
+static void test_nothing_begins_where_notes_differ_and_nobody_says_which_is_right(void **state)
+{
+    struct mock *rig = *state;
+    const char *bootstrap = rd_kafka_mock_cluster_bootstraps(rig->cluster);
+    struct member member = {.start = OFFSET_EARLIEST};
+
+    support_commit_note(bootstrap, rig->group, rig->topic, 0, 2,
+                        "topic-id abcdefghijklmnopqrstuv of somewhere");
+    support_commit_note(bootstrap, rig->group, rig->topic, 1, 0,
+                        "topic-id bbcdefghijklmnopqrstuv of somewhere");
+    produce(rig, 10);
+    start(rig, &member);
+    support_wait(rig->loop, has_trouble, &member, 30, "it is told");
+    assert_int_equal(member.trouble.code, ERR_UNAVAILABLE);
+    assert_non_null(strstr(member.trouble.text, "another topic"));
+    assert_int_equal(member.missing, 0);
+    assert_int_equal(member.assigned, 0);
+    member_stop(&member);
+}
+
 /* A rebalance while the start offsets are still looked up ends that, without a word to the flow. */
 static void test_revoked_while_starting_begins_anew(void **state)
 {
@@ -496,6 +538,8 @@ int main(void)
         MOCKED(test_start_offsets_denied_then_known),
         MOCKED(test_start_commit_refused_is_repeated),
         MOCKED(test_note_is_carried_on_without_a_controller),
+        MOCKED(test_note_that_is_too_short_is_none),
+        MOCKED(test_nothing_begins_where_notes_differ_and_nobody_says_which_is_right),
         MOCKED(test_revoked_while_starting_begins_anew),
         MOCKED(test_broker_away_and_back_goes_on),
         MOCKED(test_describe_without_a_controller),
