@@ -4,6 +4,7 @@
  *   a retry or redrive topic                      earliest: a copy is never skipped
  *   a person adopted it a moment ago              earliest
  *   the ledger knows the group on the partition   lost: on_offset_lost, with an alarm
+ *   no ledger, and the topic was made again       the same
  *   it knows the group on the topic only          a partition found later: earliest
  *   it knows nothing                              the group's first start: initial_offset
  *
@@ -24,6 +25,12 @@
 #include "flow/worker_state.h"
 
 #define ASK_AGAIN_MS 1000
+#define LOST_HINT                                                                                  \
+    "the group has consumed here before, and its offset is gone or out of range: look whether "    \
+    "records expired, then set on_offset_lost, or reset the group's offsets"
+#define FORMER_HINT                                                                                \
+    "the topic was deleted and made again, so the group's offset says nothing of it: if that was " \
+    "meant, set on_offset_lost, or reset the group's offsets"
 
 struct missing_item {
     struct missing_set *set;
@@ -32,6 +39,7 @@ struct missing_item {
     int32_t partition;
     int64_t committed;
     bool out_of_range;
+    bool former;
     bool adopted; /* a person has said since that it may begin where it begins */
     bool topic_known;
     enum offset_start start;
@@ -57,7 +65,7 @@ static void stop_route(struct route *route, const char *topic, int32_t partition
 }
 
 static enum offset_start lost_start(struct route *route, const char *topic, int32_t partition,
-                                    int64_t committed)
+                                    int64_t committed, bool former)
 {
     enum offset_start start = route->config->on_offset_lost;
     const char *then = start == OFFSET_STOP       ? "stop"
@@ -66,11 +74,7 @@ static enum offset_start lost_start(struct route *route, const char *topic, int3
     metric_add(route->metrics.offset_resets, 1);
     log_error("offsets_lost", LOG_STR("route", route->config->name), LOG_STR("topic", topic),
               LOG_INT("partition", partition), LOG_INT("committed", committed),
-              LOG_STR("on_offset_lost", then),
-              LOG_STR("hint",
-                      "the group has consumed here before, and its offset is gone or out of range: "
-                      "look whether "
-                      "records expired, then set on_offset_lost, or reset the group's offsets"),
+              LOG_STR("on_offset_lost", then), LOG_STR("hint", former ? FORMER_HINT : LOST_HINT),
               LOG_END);
     if (start == OFFSET_STOP)
         stop_route(route, topic, partition);
@@ -126,7 +130,8 @@ static void partition_known(void *arg, bool known, const struct err *err)
         return;
     }
     if (known && !item->set->forgotten)
-        item->start = lost_start(item->set->route, item->topic, item->partition, item->committed);
+        item->start = lost_start(item->set->route, item->topic, item->partition, item->committed,
+                                 item->former);
     else
         item->start = item->topic_known ? OFFSET_EARLIEST
                                         : item->set->route->config->initial_offset;
@@ -162,8 +167,9 @@ static bool decide(struct missing_item *item)
     item->start = OFFSET_EARLIEST;
     if (!is_source(route, item->topic) || item->adopted)
         return false;
-    if (item->out_of_range)
-        item->start = lost_start(route, item->topic, item->partition, item->committed);
+    if (item->out_of_range || (item->former && !route->uses_ledger))
+        item->start = lost_start(route, item->topic, item->partition, item->committed,
+                                 item->former);
     else if (!route->uses_ledger)
         item->start = route->config->initial_offset;
     else
@@ -206,6 +212,7 @@ void missing_offsets(void *ctx, const struct kafka_missing_offset *items, size_t
         item->partition = items[i].partition;
         item->committed = items[i].committed;
         item->out_of_range = items[i].out_of_range;
+        item->former = items[i].former;
         snprintf(item->topic, sizeof(item->topic), "%s", items[i].topic);
         snprintf(item->partition_name, sizeof(item->partition_name), "%s/%d", items[i].topic,
                  (int)items[i].partition);
@@ -225,7 +232,7 @@ void missing_out_of_range(void *ctx, struct kafka_partition *partition, int64_t 
     if (!part)
         return; /* not ours any more */
     if (part->kind == PART_SOURCE) {
-        start = lost_start(route, partition->topic, partition->partition, offset);
+        start = lost_start(route, partition->topic, partition->partition, offset, false);
         meet_topics(route); /* or is it another topic of that name? */
     } else {
         log_error("retry_records_expired", LOG_STR("route", route->config->name),

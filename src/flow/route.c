@@ -65,9 +65,10 @@ void route_hold(struct route *route, enum route_hold hold, const char *why)
     if (route->holds & hold)
         return;
     route->holds |= hold;
-    /* What the ledger says comes and goes: status asks it. And a topic that is another one is why
-     * its offsets are gone. */
-    if (hold != HOLD_LEDGER && !(hold == HOLD_OFFSETS && (route->holds & HOLD_TOPIC)))
+    /* What the ledger says comes and goes: status asks it. */
+    if (hold == HOLD_OFFSETS)
+        snprintf(route->offsets_why, sizeof(route->offsets_why), "%s", why);
+    else if (hold != HOLD_LEDGER)
         snprintf(route->hold_why, sizeof(route->hold_why), "%s", why);
     log_warn("route_held", LOG_STR("route", route->config->name), LOG_STR("why", why),
              LOG_STR("hint", hold & (HOLD_FLOOD | HOLD_HANDLER)

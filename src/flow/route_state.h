@@ -89,8 +89,9 @@ struct route {
 
     enum route_phase phase;
     unsigned holds;
-    char hold_why[200]; /* the newest hold's reason */
-    char trouble[300];  /* what keeps it from starting, or the last trouble of the consumer */
+    char hold_why[200];    /* the newest hold's reason, but for the next one */
+    char offsets_why[200]; /* HOLD_OFFSETS' */
+    char trouble[300];     /* what keeps it from starting, or the last trouble of the consumer */
 
     struct route_topic *topics;
     size_t topic_count;

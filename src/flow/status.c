@@ -29,6 +29,13 @@ static void add_text(struct buf *out, const char *name, const char *value)
     buf_add_json(out, slice_of(value));
 }
 
+/* Why it is held, the ledger apart. A topic that is another one is why its offsets are gone. */
+static const char *hold_why(const struct route *route)
+{
+    bool offsets = (route->holds & ~(unsigned)(HOLD_UNREAD | HOLD_MEETING)) == HOLD_OFFSETS;
+    return offsets ? route->offsets_why : route->hold_why;
+}
+
 static const char *state_of(const struct route *route)
 {
     enum breaker_state breaker = breaker_state(route->breaker);
@@ -40,7 +47,7 @@ static const char *state_of(const struct route *route)
     if (route->holds & HOLD_LEDGER)
         return "ledger-down";
     if (route->holds) /* another instance's flood comes as a hold with its reason */
-        return strncmp(route->hold_why, "dead-letter-flood", 17) == 0 ? "dead-letter-flood"
+        return strncmp(hold_why(route), "dead-letter-flood", 17) == 0 ? "dead-letter-flood"
                                                                       : "paused";
     if (rebuild_running(route))
         return "rebuilding";
@@ -65,7 +72,7 @@ static void add_why(const struct route *route, struct buf *out)
     else if (route->holds == HOLD_MEETING)
         why = "its topics are being looked at";
     else if (route->holds)
-        why = route->hold_why;
+        why = hold_why(route);
     else if (rebuild_running(route))
         why = rebuild_text(route, text, sizeof(text));
     else if (aging)

@@ -40,6 +40,8 @@ struct kafka_missing_offset { /* a partition of the assignment for which the gro
     const char *topic;
     int32_t partition;
     bool out_of_range; /* there was one, and the log does not hold it */
+    bool former;       /* it was of a topic of that name which was deleted; also where it is gone
+                          with that */
     int64_t committed; /* out_of_range: the offset that is gone; else -1 */
 };
 

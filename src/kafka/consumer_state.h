@@ -65,6 +65,7 @@ struct known_topic {
     char *name;   /* a record's topic points here */
     char *note;   /* see topic_ids.c; NULL: the broker does not say which topic it is */
     bool written; /* it is looked at for the producer's sake, not consumed */
+    bool again;   /* it was made again, and nothing has begun there since */
 };
 
 /* topic_ids.c */
@@ -201,7 +202,8 @@ void subscribe_end(struct kafka_consumer *consumer);
  * watch: looks from time to time whether they still are. Where one is another the client is
  * renewed. look_first: at once, then what is halted is announced, unless that is so. note: what is
  * committed beside an offset of that topic; borrowed, NULL where it is not known. is_other: whether
- * a committed note says another topic than ours. believe: takes a committed one where nothing is
+ * a committed note says another topic than ours. was_made_again: this consumer has seen that, and
+ * has not begun there since; begun: now it has. believe: takes a committed one where nothing is
  * known. forget: for another client. add_written: looks at these as well, once, before anything
  * else.
  */
@@ -216,6 +218,8 @@ void topic_ids_cancel(struct kafka_consumer *consumer);
 void topic_ids_forget(struct kafka_consumer *consumer);
 void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 const char *topic_ids_note(const struct kafka_consumer *consumer, const char *topic);
+bool topic_ids_was_made_again(const struct kafka_consumer *consumer, const char *topic);
+void topic_ids_begun(struct kafka_consumer *consumer);
 bool topic_ids_is_other(const char *committed, size_t len, const char *ours);
 void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const char *committed,
                        size_t len);

@@ -39,6 +39,7 @@ struct start_item {
     size_t note_len;
     bool missing;
     bool out_of_range; /* there is one, and the log does not hold it */
+    bool former;       /* it is, or was, of a topic that was deleted */
 };
 
 struct start {
@@ -161,6 +162,7 @@ static void on_install(void *arg)
     rd_kafka_topic_partition_list_t *list = chosen_list(start, false);
 
     start_cancel(consumer);
+    topic_ids_begun(consumer);
     consumer->joined = true; /* not before: who is told so may count on "latest" being behind it */
     assignment_install(consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
@@ -286,6 +288,8 @@ static bool judge(struct start *start, size_t *missing, struct err *err)
                      LOG_INT("committed", item->committed), LOG_END);
         item->out_of_range = other || (item->committed >= 0 && item->committed < item->earliest);
         item->missing = item->committed < 0 || item->out_of_range;
+        item->former = other || (item->committed < 0 &&
+                                 topic_ids_was_made_again(start->consumer, item->topic));
         item->chosen = item->missing ? -1 : PLANTED("rewind") ? 0 : item->committed;
         if (!item->missing)
             continue;
@@ -307,8 +311,11 @@ static void ask_flow(struct start *start, size_t missing)
         const struct start_item *item = &start->items[i];
 
         if (item->missing)
-            items[at++] = (struct kafka_missing_offset){item->topic, item->partition,
-                                                        item->out_of_range, item->committed};
+            items[at++] = (struct kafka_missing_offset){.topic = item->topic,
+                                                        .partition = item->partition,
+                                                        .out_of_range = item->out_of_range,
+                                                        .former = item->former,
+                                                        .committed = item->committed};
     }
     start->choosing = true;
     consumer->events.missing(consumer->events.ctx, items, missing);

@@ -145,6 +145,19 @@ const char *topic_ids_note(const struct kafka_consumer *consumer, const char *to
     return known != NULL ? known->note : NULL;
 }
 
+bool topic_ids_was_made_again(const struct kafka_consumer *consumer, const char *topic)
+{
+    const struct known_topic *known = find(consumer, topic);
+
+    return known != NULL && known->again;
+}
+
+void topic_ids_begun(struct kafka_consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->topic_count; i++)
+        consumer->topics[i].again = false;
+}
+
 void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const char *committed,
                        size_t len)
 {
@@ -208,6 +221,8 @@ static unsigned read_answer(struct kafka_consumer *consumer, rd_kafka_event_t *e
 
         if (differing)
             other |= known->written ? OTHER_WRITTEN : OTHER_CONSUMED;
+        if (differing && consumer->topic_ids.other)
+            known->again = true;
         if (note != NULL && known != NULL &&
             (!differing || (known->written && consumer->topic_ids.other)))
             note_topic(known, note);

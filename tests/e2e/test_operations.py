@@ -291,6 +291,20 @@ def test_topic_recreated_under_a_running_gateway_goes_on_when_adopted(world):
     assert [one for one in world.handler.effects() if one in news] == news
 
 
+def test_topic_recreated_under_a_route_without_a_ledger_is_stopped(world):
+    """Nobody but the gateway itself knows that the group has consumed here before."""
+    gateway = world.start(world.config(world.route(on_offset_lost="stop", ordering="none",
+                                                   dedup__identity="none")))
+    world.wait_effects([world.send("k", number) for number in range(1, 6)])
+    world.wait_committed()
+    world.broker.delete_topics(world.topic)
+    wait_until(lambda: world.topic not in world.broker.topics(), 15, "the topic is gone")
+    wait_until(lambda: world.broker.try_create(world.topic, world.partitions), 15,
+               "the topic is made again")
+    gateway.wait_status("on_offset_lost is stop", 40)
+    assert "was deleted and made again" in gateway.child.output()
+
+
 def test_assigned_anew_while_a_request_is_open(world):
     """Retry topics go one after the other, so that the group joins again while the route still drains
     for the first of them: that drain must not end in the midst of the new assignment."""

@@ -101,6 +101,8 @@ def test_dead_letter_topic_deleted_while_running_and_made_again(world):
     assert dead[0].headers["oncegate-error-code"] == "http-422"
     assert gateway.metric("spool_replayed_records_total") == 20
     assert gateway.metric("spool_oldest_timestamp_seconds") == 0  # not shown while there is none
+    wait_until(lambda: '"producer_renewed"' in gateway.child.output(), 30,
+               "the new topic's leaders are looked up")
     world.wait_committed()
     # The first one went with the topic that was deleted.
     assert world.check(lost=1, committed_beyond=1)["lost"] == 1 and first not in world.handler.effects()

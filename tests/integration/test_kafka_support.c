@@ -389,6 +389,7 @@ static void on_missing(void *ctx, const struct kafka_missing_offset *items, size
     member->missing++;
     member->last_missing = count;
     member->missing_out_of_range = items[0].out_of_range;
+    member->missing_former = items[0].former;
     member->missing_committed = items[0].committed;
     for (size_t i = 0; i < count; i++)
         starts[i] = member->start;

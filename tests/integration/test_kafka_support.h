@@ -94,7 +94,7 @@ struct member {
     size_t partition_count;
     int assigned, revoked, lost, missing, out_of_range, troubles;
     size_t last_missing;
-    bool missing_out_of_range;
+    bool missing_out_of_range, missing_former;
     int64_t missing_committed;
     struct kafka_partition *bad;
     int64_t bad_offset;
