@@ -44,15 +44,12 @@
 
 enum message_state { MSG_NONE, MSG_WAITING, MSG_SENT, MSG_RESTING, MSG_FINISHED };
 
-struct message_list {
-    struct produce *head;
-    struct produce *tail;
-};
+TAILQ_HEAD(message_list, produce);
 
 /* What librdkafka holds instead of the message, whose owner may not wait for the report. */
 struct sent {
     struct produce *msg; /* NULL: it was abandoned */
-    struct sent *next, **here;
+    LIST_ENTRY(sent) in_list;
 };
 
 struct kafka_producer {
@@ -62,7 +59,7 @@ struct kafka_producer {
     rd_kafka_queue_t *queue;
     struct wake wake;
     struct message_list waiting, sent, resting, finished;
-    struct sent *reports;      /* that are to come */
+    LIST_HEAD(, sent) reports; /* that are to come */
     const struct sent *lonely; /* none other is or was on its way since it is */
     size_t batch_bytes;        /* the client's batch.size, as far as it was narrowed or read */
     bool narrowing;            /* a client with that batch.size follows the last report */
@@ -103,38 +100,14 @@ static struct message_list *list_of(struct kafka_producer *producer, const struc
     return NULL;
 }
 
-static void list_append(struct message_list *list, struct produce *msg)
-{
-    msg->next = NULL;
-    msg->prev = list->tail;
-    if (list->tail != NULL)
-        list->tail->next = msg;
-    else
-        list->head = msg;
-    list->tail = msg;
-}
-
-static void list_remove(struct message_list *list, struct produce *msg)
-{
-    if (msg->prev != NULL)
-        msg->prev->next = msg->next;
-    else
-        list->head = msg->next;
-    if (msg->next != NULL)
-        msg->next->prev = msg->prev;
-    else
-        list->tail = msg->prev;
-    msg->next = msg->prev = NULL;
-}
-
 static void move_to(struct kafka_producer *producer, struct produce *msg, enum message_state state)
 {
     struct message_list *from = list_of(producer, msg);
 
     if (from != NULL)
-        list_remove(from, msg);
+        TAILQ_REMOVE(from, msg, in_list);
     msg->state = (uint8_t)state;
-    list_append(list_of(producer, msg), msg);
+    TAILQ_INSERT_TAIL(list_of(producer, msg), msg, in_list);
 }
 
 static void finish(struct kafka_producer *producer, struct produce *msg, enum produce_result result)
@@ -151,8 +124,8 @@ static void on_finish_task(void *arg)
     struct kafka_producer *producer = arg;
     struct produce *msg;
 
-    while ((msg = producer->finished.head) != NULL) {
-        list_remove(&producer->finished, msg);
+    while ((msg = TAILQ_FIRST(&producer->finished)) != NULL) {
+        TAILQ_REMOVE(&producer->finished, msg, in_list);
         msg->state = MSG_NONE;
         producer->pending--;
         msg->done(msg);
@@ -232,13 +205,9 @@ static struct sent *expect_report(struct kafka_producer *producer, struct produc
 {
     struct sent *sent = mem_zalloc(sizeof(*sent));
 
-    producer->lonely = producer->reports == NULL ? sent : NULL;
+    producer->lonely = LIST_EMPTY(&producer->reports) ? sent : NULL;
     sent->msg = msg;
-    sent->next = producer->reports;
-    sent->here = &producer->reports;
-    if (sent->next != NULL)
-        sent->next->here = &sent->next;
-    producer->reports = sent;
+    LIST_INSERT_HEAD(&producer->reports, sent, in_list);
     msg->sent = sent;
     return sent;
 }
@@ -247,9 +216,7 @@ static void forget_report(struct sent *sent)
 {
     if (sent->msg != NULL)
         sent->msg->sent = NULL;
-    *sent->here = sent->next;
-    if (sent->next != NULL)
-        sent->next->here = sent->here;
+    LIST_REMOVE(sent, in_list);
     mem_free(sent);
 }
 
@@ -274,7 +241,7 @@ static rd_kafka_resp_err_t hand_over(struct kafka_producer *producer, struct pro
     if (headers != NULL)
         rd_kafka_headers_destroy(headers);
     /* In an empty queue it will never have room, and no report would come to go on with. */
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && producer->reports == NULL)
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && LIST_EMPTY(&producer->reports))
         return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     return code;
 }
@@ -286,7 +253,7 @@ static void on_send_task(void *arg)
     struct kafka_producer *producer = arg;
 
     for (int i = 0; i < SENDS_PER_TURN; i++) {
-        struct produce *msg = producer->waiting.head;
+        struct produce *msg = TAILQ_FIRST(&producer->waiting);
         rd_kafka_resp_err_t code;
 
         if (msg == NULL || producer->rk == NULL || producer->full || producer->fatal ||
@@ -367,7 +334,7 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     } else if (!narrow(producer, msg, lonely, message->err)) {
         fail(producer, msg, message->err);
     }
-    if (producer->reports != NULL || producer->fatal)
+    if (!LIST_EMPTY(&producer->reports) || producer->fatal)
         return;
     if (producer->narrowing)
         begin_narrow(producer);
@@ -395,7 +362,7 @@ static void on_wake(void *arg)
     if (producer->rk == NULL)
         return;
     rd_kafka_poll(producer->rk, 0);
-    if (producer->waiting.head != NULL)
+    if (!TAILQ_EMPTY(&producer->waiting))
         loop_defer(producer->loop, &producer->send_task);
 }
 
@@ -482,26 +449,21 @@ static void drop_client(struct kafka_producer *producer)
     client_end(producer->rk, NULL, NULL, NULL, END_MS);
     producer->queue = NULL;
     producer->rk = NULL;
-    while (producer->reports != NULL)
-        forget_report(producer->reports);
+    while (!LIST_EMPTY(&producer->reports))
+        forget_report(LIST_FIRST(&producer->reports));
 }
 
 /* What was sent and not acknowledged goes before what waits, in the order of sending. */
 static void take_back(struct kafka_producer *producer)
 {
-    struct produce *last = producer->sent.tail;
+    struct produce *msg;
 
-    if (last == NULL)
-        return;
-    for (struct produce *msg = producer->sent.head; msg != NULL; msg = msg->next)
+    TAILQ_FOREACH(msg, &producer->sent, in_list)
+    {
         msg->state = MSG_WAITING;
-    last->next = producer->waiting.head;
-    if (last->next != NULL)
-        last->next->prev = last;
-    else
-        producer->waiting.tail = last;
-    producer->waiting.head = producer->sent.head;
-    producer->sent.head = producer->sent.tail = NULL;
+    }
+    TAILQ_CONCAT(&producer->sent, &producer->waiting, in_list);
+    TAILQ_CONCAT(&producer->waiting, &producer->sent, in_list);
 }
 
 /* The client cannot be destroyed inside its own callback: the timer does it. */
@@ -540,7 +502,7 @@ static void on_rest_timer(void *arg)
     struct kafka_producer *producer = arg;
     struct produce *msg;
 
-    while ((msg = producer->resting.head) != NULL)
+    while ((msg = TAILQ_FIRST(&producer->resting)) != NULL)
         move_to(producer, msg, MSG_WAITING);
     loop_defer(producer->loop, &producer->send_task);
 }
@@ -579,6 +541,11 @@ struct kafka_producer *kafka_producer_new(struct loop *loop, const struct config
     producer->rest_ms = FIRST_REST_MS;
     producer->unplaced = INT64_MIN;
     producer->wake.fd = -1;
+    LIST_INIT(&producer->reports);
+    TAILQ_INIT(&producer->waiting);
+    TAILQ_INIT(&producer->sent);
+    TAILQ_INIT(&producer->resting);
+    TAILQ_INIT(&producer->finished);
     loop_timer_init(&producer->rest_timer, loop, on_rest_timer, producer);
     loop_timer_init(&producer->remake_timer, loop, on_remake_timer, producer);
     loop_task_init(&producer->send_task, on_send_task, producer);
@@ -595,7 +562,6 @@ void kafka_producer_send(struct kafka_producer *producer, struct produce *msg)
 {
     msg->state = MSG_NONE;
     msg->offset = -1;
-    msg->next = msg->prev = NULL;
     msg->sent = NULL;
     err_clear(&msg->err);
     producer->pending++;
@@ -621,7 +587,7 @@ void kafka_producer_renew(struct kafka_producer *producer)
         return;
     producer->renewing = true;
     log_info("producer_renewed", LOG_UINT("unacknowledged", producer->pending), LOG_END);
-    loop_timer_set_ms(&producer->remake_timer, producer->reports == NULL ? 0 : RENEW_MS);
+    loop_timer_set_ms(&producer->remake_timer, LIST_EMPTY(&producer->reports) ? 0 : RENEW_MS);
 }
 
 size_t kafka_producer_pending(const struct kafka_producer *producer)
@@ -631,9 +597,9 @@ size_t kafka_producer_pending(const struct kafka_producer *producer)
 
 static void cancel_list(struct kafka_producer *producer, struct message_list *list)
 {
-    while (list->head != NULL) {
-        struct produce *msg = list->head;
+    struct produce *msg;
 
+    while ((msg = TAILQ_FIRST(list)) != NULL) {
         err_set(&msg->err, ERR_CANCELLED, "produce to %s/%d: given up, its fate is unknown",
                 msg->topic, (int)msg->partition);
         finish(producer, msg, PRODUCE_CANCELLED);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/err.h"
 #include "base/loop.h"
@@ -47,7 +48,7 @@ struct produce {
     struct err err;    /* otherwise */
 
     /* the producer's */
-    struct produce *next, *prev;
+    TAILQ_ENTRY(produce) in_list;
     struct sent *sent;
     uint8_t state;
 };
