@@ -335,6 +335,7 @@ void assign_assigned(void *ctx, struct kafka_partition **partitions, size_t coun
     log_info("assigned", LOG_STR("route", route->config->name), LOG_UINT("partitions", count),
              LOG_END);
     metric_add(route->metrics.rebalances[0], 1);
+    missing_forget(route); /* a question of a start that was cancelled */
     if (route->phase != ROUTE_DRAINING)
         route->phase = ROUTE_RUNNING;
     for (size_t i = 0; i < count; i++) {

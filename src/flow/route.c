@@ -65,11 +65,7 @@ void route_hold(struct route *route, enum route_hold hold, const char *why)
     if (route->holds & hold)
         return;
     route->holds |= hold;
-    /* What the ledger says comes and goes: status asks it. */
-    if (hold == HOLD_OFFSETS)
-        snprintf(route->offsets_why, sizeof(route->offsets_why), "%s", why);
-    else if (hold != HOLD_LEDGER)
-        snprintf(route->hold_why, sizeof(route->hold_why), "%s", why);
+    snprintf(route->hold_why[__builtin_ctz(hold)], sizeof(route->hold_why[0]), "%s", why);
     log_warn("route_held", LOG_STR("route", route->config->name), LOG_STR("why", why),
              LOG_STR("hint", hold & (HOLD_FLOOD | HOLD_HANDLER)
                                  ? "look at the cause, then `oncegate route resume`"

@@ -80,6 +80,7 @@ enum route_hold {
     HOLD_OFFSETS = 1 << 5, /* committed offsets are gone, and the policy is stop */
     HOLD_MARKS = 1 << 8,   /* too many keys wait for their marks to be written */
 };
+#define HOLD_KINDS 9
 
 struct route {
     struct worker *worker;
@@ -89,9 +90,8 @@ struct route {
 
     enum route_phase phase;
     unsigned holds;
-    char hold_why[200];    /* the newest hold's reason, but for the next one */
-    char offsets_why[200]; /* HOLD_OFFSETS' */
-    char trouble[300];     /* what keeps it from starting, or the last trouble of the consumer */
+    char hold_why[HOLD_KINDS][200]; /* each hold's reason, by its bit */
+    char trouble[300]; /* what keeps it from starting, or the last trouble of the consumer */
 
     struct route_topic *topics;
     size_t topic_count;

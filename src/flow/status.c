@@ -29,11 +29,17 @@ static void add_text(struct buf *out, const char *name, const char *value)
     buf_add_json(out, slice_of(value));
 }
 
-/* Why it is held, the ledger apart. A topic that is another one is why its offsets are gone. */
+/* Why it is held, of all reasons the one to begin with: a topic that is another one is why its
+ * offsets are gone. What the ledger says comes and goes: it is asked. */
 static const char *hold_why(const struct route *route)
 {
-    bool offsets = (route->holds & ~(unsigned)(HOLD_UNREAD | HOLD_MEETING)) == HOLD_OFFSETS;
-    return offsets ? route->offsets_why : route->hold_why;
+    static const enum route_hold order[] = {HOLD_FLOOD, HOLD_HANDLER, HOLD_PERSON,
+                                            HOLD_TOPIC, HOLD_OFFSETS, HOLD_MARKS};
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        if (route->holds & order[i])
+            return route->hold_why[__builtin_ctz(order[i])];
+    }
+    return "";
 }
 
 static const char *state_of(const struct route *route)

@@ -510,7 +510,7 @@ struct kafka_consumer *kafka_consumer_new(struct loop *loop,
     consumer->group = mem_strdup(config->route->group);
     consumer->control.fd = consumer->data.fd = -1;
     init_tasks(consumer);
-    topic_ids_add_written(consumer, config->written, config->written_count);
+    topic_ids_add(consumer, config);
     if (!wake_init(&consumer->control, loop, on_control, consumer, err) ||
         !wake_init(&consumer->data, loop, on_data, consumer, err) ||
         !consumer_connect(consumer, err)) {

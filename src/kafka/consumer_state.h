@@ -65,7 +65,7 @@ struct known_topic {
     char *name;   /* a record's topic points here */
     char *note;   /* see topic_ids.c; NULL: the broker does not say which topic it is */
     bool written; /* it is looked at for the producer's sake, not consumed */
-    bool again;   /* it was made again, and nothing has begun there since */
+    bool again;   /* it was made again since this process looks at it */
 };
 
 /* topic_ids.c */
@@ -202,15 +202,15 @@ void subscribe_end(struct kafka_consumer *consumer);
  * watch: looks from time to time whether they still are. Where one is another the client is
  * renewed. look_first: at once, then what is halted is announced, unless that is so. note: what is
  * committed beside an offset of that topic; borrowed, NULL where it is not known. is_other: whether
- * a committed note says another topic than ours. was_made_again: this consumer has seen that, and
- * has not begun there since; begun: now it has. believe: takes a committed one where nothing is
- * known. forget: for another client. add_written: looks at these as well, once, before anything
- * else.
+ * a committed note says another topic than ours. was_made_again: this consumer has seen that.
+ * believe: takes a committed one where nothing is
+ * known. forget: for another client. add: the topics to be looked at, once, before anything else;
+ * also those of which nothing is assigned here, since copies go to them.
  */
 #define TOPIC_IDS_AGAIN_MS 1000 /* from one look that finds another topic to the next */
 void topic_ids_init(struct kafka_consumer *consumer);
 void topic_ids_deinit(struct kafka_consumer *consumer);
-void topic_ids_add_written(struct kafka_consumer *consumer, const char *const *names, size_t count);
+void topic_ids_add(struct kafka_consumer *consumer, const struct kafka_consumer_config *config);
 void topic_ids_learn(struct kafka_consumer *consumer);
 void topic_ids_watch(struct kafka_consumer *consumer);
 void topic_ids_look_first(struct kafka_consumer *consumer);
@@ -219,7 +219,6 @@ void topic_ids_forget(struct kafka_consumer *consumer);
 void topic_ids_on_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 const char *topic_ids_note(const struct kafka_consumer *consumer, const char *topic);
 bool topic_ids_was_made_again(const struct kafka_consumer *consumer, const char *topic);
-void topic_ids_begun(struct kafka_consumer *consumer);
 bool topic_ids_is_other(const char *committed, size_t len, const char *ours);
 void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const char *committed,
                        size_t len);

@@ -79,6 +79,9 @@ static void swap_clients(struct kafka_consumer *consumer)
     consumer->renewing = false;
     consumer->pending_fatal = false; /* that of the old one, if any */
     subscribe_again(consumer);
+    /* Once more, for what was made again meanwhile: it would be the first that this one sees. */
+    if (consumer->events.made_again != NULL)
+        consumer->events.made_again(consumer->events.ctx);
 }
 
 static void look(void *arg)

@@ -162,7 +162,6 @@ static void on_install(void *arg)
     rd_kafka_topic_partition_list_t *list = chosen_list(start, false);
 
     start_cancel(consumer);
-    topic_ids_begun(consumer);
     consumer->joined = true; /* not before: who is told so may count on "latest" being behind it */
     assignment_install(consumer, list);
     rd_kafka_topic_partition_list_destroy(list);

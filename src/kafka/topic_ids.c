@@ -67,11 +67,13 @@ void topic_ids_init(struct kafka_consumer *consumer)
     loop_timer_init(&consumer->topic_ids.timer, consumer->loop, ask, consumer);
 }
 
-void topic_ids_add_written(struct kafka_consumer *consumer, const char *const *names, size_t count)
+void topic_ids_add(struct kafka_consumer *consumer, const struct kafka_consumer_config *config)
 {
-    for (size_t i = 0; i < count; i++) {
-        (void)consumer_topic(consumer, names[i]);
-        consumer->topics[i].written = true;
+    for (size_t i = 0; i < config->topic_count; i++)
+        (void)consumer_topic(consumer, config->topics[i]);
+    for (size_t i = 0; i < config->written_count; i++) {
+        (void)consumer_topic(consumer, config->written[i]);
+        consumer->topics[consumer->topic_count - 1].written = true;
     }
 }
 
@@ -150,12 +152,6 @@ bool topic_ids_was_made_again(const struct kafka_consumer *consumer, const char 
     const struct known_topic *known = find(consumer, topic);
 
     return known != NULL && known->again;
-}
-
-void topic_ids_begun(struct kafka_consumer *consumer)
-{
-    for (size_t i = 0; i < consumer->topic_count; i++)
-        consumer->topics[i].again = false;
 }
 
 void topic_ids_believe(struct kafka_consumer *consumer, const char *topic, const char *committed,

@@ -292,9 +292,10 @@ def test_topic_recreated_under_a_running_gateway_goes_on_when_adopted(world):
 
 
 def test_topic_recreated_under_a_route_without_a_ledger_is_stopped(world):
-    """Nobody but the gateway itself knows that the group has consumed here before."""
-    gateway = world.start(world.config(world.route(on_offset_lost="stop", ordering="none",
-                                                   dedup__identity="none")))
+    """Nobody but the gateway itself knows that the group has consumed here before; it does so also
+    after a rebalance."""
+    config = world.config(world.route(on_offset_lost="stop", ordering="none", dedup__identity="none"))
+    gateway = world.start(config)
     world.wait_effects([world.send("k", number) for number in range(1, 6)])
     world.wait_committed()
     world.broker.delete_topics(world.topic)
@@ -303,6 +304,11 @@ def test_topic_recreated_under_a_route_without_a_ledger_is_stopped(world):
                "the topic is made again")
     gateway.wait_status("on_offset_lost is stop", 40)
     assert "was deleted and made again" in gateway.child.output()
+    assignments = gateway.child.output().count('"assigned"')
+    world.start(config, wait=False)
+    wait_until(lambda: gateway.child.output().count('"assigned"') > assignments, 30,
+               gateway.child.output)
+    gateway.wait_status("on_offset_lost is stop", 10)
 
 
 def test_assigned_anew_while_a_request_is_open(world):
