@@ -203,9 +203,9 @@ void subscribe_end(struct kafka_consumer *consumer);
  * renewed. look_first: at once, then what is halted is announced, unless that is so. note: what is
  * committed beside an offset of that topic; borrowed, NULL where it is not known. is_other: whether
  * a committed note says another topic than ours. was_made_again: this consumer has seen that.
- * believe: takes a committed one where nothing is
- * known. forget: for another client. add: the topics to be looked at, once, before anything else;
- * also those of which nothing is assigned here, since copies go to them.
+ * believe: takes a committed one where nothing is known. forget: for another client. add: the
+ * topics to be looked at, once, before anything else; also those of which nothing is assigned here,
+ * since copies go to them.
  */
 #define TOPIC_IDS_AGAIN_MS 1000 /* from one look that finds another topic to the next */
 void topic_ids_init(struct kafka_consumer *consumer);
