@@ -280,16 +280,15 @@ static void readable(void *ctx)
 }
 
 /* The first failure should not wait for what can be known before. */
-static void prepare_copies(struct route *route)
+static void prepare_copies(struct route *route, const char *const *written, size_t count)
 {
     struct kafka_producer *producer = route->worker->producer;
     for (size_t t = 0; t < route->topic_count; t++) {
         for (size_t i = 0; i < route->topics[t].tier_count; i++)
             kafka_producer_prepare(producer, route->topics[t].tiers[i].name);
-        kafka_producer_prepare(producer, route->topics[t].dlq);
-        if (route->topics[t].marks)
-            kafka_producer_prepare(producer, route->topics[t].marks);
     }
+    for (size_t i = 0; i < count; i++)
+        kafka_producer_prepare(producer, written[i]);
 }
 
 static void join(struct route *route)
@@ -310,7 +309,7 @@ static void join(struct route *route)
     config.topics = topics_subscription(route, &config.topic_count);
     config.written = topics_written(route, &config.written_count);
     config.prefetch_bytes = share > PREFETCH_MIN ? share : PREFETCH_MIN;
-    prepare_copies(route);
+    prepare_copies(route, config.written, config.written_count);
     route->phase = ROUTE_JOINING;
     route->trouble[0] = '\0';
     route->consumer = kafka_consumer_new(route->loop, &config, &events, &err);

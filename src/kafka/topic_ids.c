@@ -72,8 +72,11 @@ void topic_ids_add(struct kafka_consumer *consumer, const struct kafka_consumer_
     for (size_t i = 0; i < config->topic_count; i++)
         (void)consumer_topic(consumer, config->topics[i]);
     for (size_t i = 0; i < config->written_count; i++) {
+        size_t count = consumer->topic_count;
+
         (void)consumer_topic(consumer, config->written[i]);
-        consumer->topics[consumer->topic_count - 1].written = true;
+        if (consumer->topic_count > count) /* one that is consumed stays that */
+            consumer->topics[count].written = true;
     }
 }
 

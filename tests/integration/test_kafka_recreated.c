@@ -16,6 +16,14 @@ static void make_again(struct rig *rig, const char *topic, int count)
     support_produce(rig->bootstrap, topic, 0, count);
 }
 
+static void join_and_take(struct rig *rig, struct member *member, const char *group,
+                          const char *topic, int count)
+{
+    member_start(member, rig->loop, rig->config, group, &topic, 1);
+    support_wait(rig->loop, member_is_assigned, member, 20, "assigned");
+    member_take_all(rig, member, count);
+}
+
 /* A topic of ten records, eight of which a member has committed; it has left. */
 static const char *consumed_topic(struct rig *rig, const char *group)
 {
@@ -24,9 +32,7 @@ static const char *consumed_topic(struct rig *rig, const char *group)
     struct commit_result result;
 
     support_produce(rig->bootstrap, topic, 0, 10);
-    member_start(&member, rig->loop, rig->config, group, &topic, 1);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
-    member_take_all(rig, &member, 10);
+    join_and_take(rig, &member, group, topic, 10);
     member_commit(&member, member.partitions[0], 8, &result);
     support_await_commit(rig->loop, &result);
     assert_int_equal(result.err.code, ERR_NONE);
@@ -115,9 +121,7 @@ static void test_topic_made_again_under_a_member_begins_anew(void **state)
     struct member member = {.start = OFFSET_EARLIEST};
 
     support_produce(rig->bootstrap, topic, 0, 10);
-    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
-    member_take_all(rig, &member, 10);
+    join_and_take(rig, &member, support_name("g"), topic, 10);
     made_again_under(rig, &member, topic, 10);
     member_stop(&member);
 }
@@ -133,9 +137,7 @@ static void test_topic_with_epochs_made_again_is_consumed(void **state)
     support_produce(rig->bootstrap, topic, 0, 10);
     assert_true(support_broker_down());
     assert_true(support_broker_up());
-    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
-    member_take_all(rig, &member, 10);
+    join_and_take(rig, &member, support_name("g"), topic, 10);
     made_again_under(rig, &member, topic, 10);
     member_stop(&member);
 }
@@ -157,9 +159,7 @@ static void test_record_outlives_its_client(void **state)
     int at;
 
     support_produce(rig->bootstrap, topic, 0, 10);
-    member_start(&member, rig->loop, rig->config, group, &topic, 1);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
-    member_take_all(rig, &member, 9);
+    join_and_take(rig, &member, group, topic, 9);
     at = member_find(&member, topic, 0);
     assert_int_equal(kafka_consumer_take(member.consumer, member.partitions[at], &rec),
                      KAFKA_TAKE_RECORD);
@@ -184,9 +184,7 @@ static void test_shorter_topic_made_again_is_not_out_of_range(void **state)
     struct member member = {.start = OFFSET_EARLIEST};
 
     support_produce(rig->bootstrap, topic, 0, 10);
-    member_start(&member, rig->loop, rig->config, support_name("g"), &topic, 1);
-    support_wait(rig->loop, member_is_assigned, &member, 20, "assigned");
-    member_take_all(rig, &member, 10);
+    join_and_take(rig, &member, support_name("g"), topic, 10);
     make_again(rig, topic, 3);
     member.budget = 3;
     support_wait(rig->loop, has_the_new_records, &member, 60, "all records of the new topic");
